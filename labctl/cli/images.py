@@ -1,0 +1,104 @@
+"""Commands about base images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import click
+from click.shell_completion import CompletionItem
+
+from labctl.cli import options
+from labctl.cli.show import show
+from labctl.state import Home
+
+
+def _complete_recipe(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from labctl.images import recipe
+
+    return [CompletionItem(name) for name in recipe.names() if name.startswith(incomplete)]
+
+
+@click.group("image")
+def image_command() -> None:
+    """List, build, import and remove base images."""
+
+
+@image_command.command("list")
+@options.host
+@options.output
+@options.common
+def list_(host: str | None, output: str) -> None:
+    """List the host's base images, and what could be built."""
+    from labctl.images import recipe
+    from labctl.lab import site
+    from labctl.report import images as report
+
+    with site.opened(Home(), host) as place:
+        images = list(place.images.images().values())
+    buildable = [name for name in recipe.names() if name not in {image.manifest.name for image in images}]
+    document = [asdict(image.manifest) | {"volume": image.volume} for image in images]
+    show(output, document=document, text=report.lines(images, buildable))
+
+
+@image_command.command("build")
+@click.argument("name", metavar="RECIPE", shell_complete=_complete_recipe)
+@click.option("--mirror", metavar="URL", help="Where packages come from. Default: this machine's own apt sources.")
+@click.option("--if-missing", is_flag=True, help="Do nothing where the host has an image of that name.")
+@options.host
+@options.common
+def build(name: str, mirror: str | None, if_missing: bool, host: str | None) -> None:
+    """Build a base image from its recipe.
+
+    It is built on this machine without a virtual machine, as root, then uploaded to the host.
+    """
+    from labctl.lab import images, site
+
+    home = Home()
+    with site.opened(home, host) as place:
+        if if_missing and name in place.images.images():
+            options.say(f"Image {name} is there.")
+            return
+        image = images.build(home, place, name, mirror=mirror, say=_sayer(quiet=options.quiet()))
+    click.echo(f"Image {name} is ready: {image.volume}")
+
+
+@image_command.command("import")
+@click.argument("name")
+@click.argument("source", metavar="FILE|URL")
+@click.option("--sha256", metavar="HEX", help="What the file must hash to; a URL needs it.")
+@options.host
+@options.common
+def import_(name: str, source: str, sha256: str | None, host: str | None) -> None:
+    """Import a foreign cloud image: any bootable qcow2 or raw disk.
+
+    The file is not trusted: backing files, data files, encryption, other formats and absurd sizes are refused.
+    """
+    from labctl.lab import images, site
+
+    home = Home()
+    with site.opened(home, host) as place:
+        image = images.import_(home, place, name, source, sha256=sha256, say=_sayer(quiet=options.quiet()))
+    click.echo(f"Image {name} is ready: {image.volume}")
+
+
+@image_command.command("remove")
+@click.argument("name")
+@options.host
+@options.common
+def remove(name: str, host: str | None) -> None:
+    """Remove a base image that no lab uses."""
+    from labctl.lab import images, site
+
+    home = Home()
+    with site.opened(home, host) as place:
+        images.remove(home, place, name)
+    options.say(f"Image {name} is removed.")
+
+
+def _sayer(*, quiet: bool) -> Callable[[str], None]:
+    def say(text: str) -> None:
+        if not quiet:
+            click.echo(text, err=True)
+
+    return say

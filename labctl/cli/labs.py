@@ -1,0 +1,295 @@
+"""Commands that change labs, and plan."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from labctl.cli import options
+from labctl.errors import InputError
+from labctl.state import Home
+
+if TYPE_CHECKING:
+    from labctl.lab.create import Created
+    from labctl.lab.site import Site
+    from labctl.plan.model import LabPlan
+    from labctl.spec.topology import Topology
+
+_TOPOLOGY = click.option(
+    "--topology",
+    metavar="NAME|FILE",
+    shell_complete=options.complete_topology,
+    help="A shipped topology or a file of yours. Default: gridka; for a lab that was begun, the one it has.",
+)
+_STAGE = click.option(
+    "--stage", type=click.Choice(["bare"]), default="bare", show_default=True, help="What the nodes hold."
+)
+_VIRT = click.option(
+    "--virt", type=click.Choice(["kvm", "qemu"]), help="KVM or emulation. Default: KVM where it works."
+)
+_OVERCOMMIT = click.option("--overcommit", is_flag=True, help="Go on where the host has too little for the labs.")
+
+
+@click.command("create")
+@options.teams(required=True)
+@_TOPOLOGY
+@_STAGE
+@_VIRT
+@_OVERCOMMIT
+@click.option("--dry-run", is_flag=True, help="Check everything and show what would be done, but do nothing.")
+@options.no_wait
+@options.jobs
+@options.host
+@options.common
+def create_command(
+    teams: tuple[str, ...],
+    topology: str | None,
+    stage: str,
+    virt: str | None,
+    overcommit: bool,
+    dry_run: bool,
+    wait: bool,
+    jobs: int | None,
+    host: str | None,
+) -> None:
+    """Create labs, or complete them.
+
+    TEAM is a name or a range: team01, team01..team10, team0{1,2}. A lab that stands is left alone; one that an
+    interrupted run left unfinished is completed.
+    """
+    from labctl.cli import progress
+    from labctl.lab import create, site
+
+    names = options.expand(teams)
+    home = Home()
+    spec = _topology(home, names, topology)
+    with site.opened(home, _host_of(home, names, host), virt=virt) as place:
+        if dry_run:
+            _dry_run(home, place, names, spec, stage=stage, overcommit=overcommit)
+            return
+        with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+            created = create.create(
+                home,
+                place,
+                names,
+                spec,
+                stage=stage,
+                overcommit=overcommit or place.settings.overcommit,
+                jobs=jobs or place.settings.jobs,
+                wait=wait,
+                progress=shown,
+                cancelled=cancelled,
+            )
+    for lab in created:
+        options.say(_said(lab))
+
+
+@click.command("plan")
+@options.teams(required=True)
+@_TOPOLOGY
+@_STAGE
+@options.host
+@options.output
+@options.common
+def plan_command(teams: tuple[str, ...], topology: str | None, stage: str, host: str | None, output: str) -> None:
+    """Show what create would do.
+
+    Nothing is made, and no host is asked: subnets of new labs are the lowest that no lab on record has. create
+    --dry-run asks the host as well, and checks its room.
+    """
+    from labctl.cli.show import show
+    from labctl.lab import provisional
+    from labctl.report import views
+
+    names = options.expand(teams)
+    home = Home()
+    plans = provisional.plans(home, names, _topology(home, names, topology), stage=stage, host=host)
+    show(
+        output,
+        document=[views.plan_document(plan, {}) for plan in plans],
+        text="\n\n".join(views.plan_table(plan, {}) for plan in plans),
+    )
+
+
+@click.command("start")
+@options.teams(required=False)
+@click.option("--node", "nodes", metavar="NODE", multiple=True, help="Only this node; may be given several times.")
+@options.no_wait
+@options.jobs
+@options.common
+def start_command(teams: tuple[str, ...], nodes: tuple[str, ...], wait: bool, jobs: int | None) -> None:
+    """Power nodes on and wait until they are ready."""
+    from labctl.cli import progress
+    from labctl.lab import power
+
+    home = Home()
+    for team in _teams(home, teams):
+        with site_of(home, team) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+            started = power.start(
+                home,
+                place,
+                team,
+                nodes,
+                jobs=jobs or place.settings.jobs,
+                wait=wait,
+                progress=shown,
+                cancelled=cancelled,
+            )
+        options.say(f"{team}: started {', '.join(started)}." if started else f"{team}: everything runs already.")
+
+
+@click.command("stop")
+@options.teams(required=False)
+@click.option("--node", "nodes", metavar="NODE", multiple=True, help="Only this node; may be given several times.")
+@click.option("--force", is_flag=True, help="Pull the plug instead of asking the guests.")
+@options.common
+def stop_command(teams: tuple[str, ...], nodes: tuple[str, ...], force: bool) -> None:
+    """Power nodes off."""
+    from labctl.cli import progress
+    from labctl.lab import power
+
+    home = Home()
+    for team in _teams(home, teams):
+        with site_of(home, team) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+            stopped = power.stop(home, place, team, nodes, force=force, progress=shown, cancelled=cancelled)
+        options.say(f"{team}: stopped {', '.join(stopped)}." if stopped else f"{team}: everything is off already.")
+
+
+@click.command("reset")
+@click.argument("nodes", metavar="NODE...", nargs=-1, shell_complete=options.complete_node)
+@click.option("--all", "everything", is_flag=True, help="All nodes of the lab.")
+@options.no_wait
+@options.jobs
+@options.team
+@options.common
+def reset_command(nodes: tuple[str, ...], everything: bool, wait: bool, jobs: int | None, team: str | None) -> None:
+    """Give nodes back as they were when the lab was made.
+
+    All that was changed on a node's disks is lost. It keeps its names, addresses, MACs and host key; its machine ID
+    is new. Other nodes go on undisturbed.
+    """
+    from labctl.cli import progress
+    from labctl.lab import reset
+
+    if bool(nodes) == everything:
+        raise InputError("which nodes?", remedy="Name nodes, or say --all.")
+    home = Home()
+    name = options.one_team(home, team)
+    with site_of(home, name) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+        done = reset.reset(
+            home,
+            place,
+            name,
+            nodes,
+            jobs=jobs or place.settings.jobs,
+            wait=wait,
+            progress=shown,
+            cancelled=cancelled,
+        )
+    options.say(f"{name}: {', '.join(done)} reset.")
+
+
+@click.command("destroy")
+@options.teams(required=True)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@options.jobs
+@options.common
+def destroy_command(teams: tuple[str, ...], yes: bool, jobs: int | None) -> None:
+    """Take labs away, and leave nothing of them.
+
+    On a terminal it asks once. Base images stay.
+    """
+    from labctl.cli import progress
+    from labctl.lab import begin, destroy
+
+    home = Home()
+    names = options.expand(teams)
+    for name in names:
+        begin.record_of(home, name)
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Destroy {', '.join(names)} with all that is on their disks?", abort=True)
+    for name in names:
+        with site_of(home, name) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+            destroy.destroy(home, place, name, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled)
+        options.say(f"{name}: destroyed.")
+
+
+@contextmanager
+def cancellable() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set, besides interrupting the main thread."""
+    cancelled = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        cancelled.set()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield cancelled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def site_of(home: Home, team: str) -> Iterator[Site]:
+    """Connect to the host that a team's lab stands on."""
+    from labctl.lab import begin, site
+
+    record = begin.record_of(home, team)
+    with site.opened(home, record.host, virt=record.virt) as place:
+        yield place
+
+
+def _teams(home: Home, patterns: Sequence[str]) -> tuple[str, ...]:
+    return options.expand(patterns) if patterns else (options.one_team(home, None),)
+
+
+def _host_of(home: Home, teams: Sequence[str], named: str | None) -> str | None:
+    """Return the host to create on: the one that is named, else where the teams' labs stand already."""
+    hosts = {record.host for team in teams if (record := home.lab(team).load())}
+    return named or (hosts.pop() if len(hosts) == 1 else None)
+
+
+def _topology(home: Home, teams: Sequence[str], named: str | None) -> Topology | None:
+    """Return the topology that is named; None where all the labs have one on record, else gridka."""
+    from labctl.spec import topology
+
+    if named is None and all(home.lab(team).load() for team in teams):
+        return None
+    return topology.load(named or os.environ.get("LABCTL_TOPOLOGY", "gridka"))
+
+
+def _dry_run(
+    home: Home, place: Site, teams: Sequence[str], spec: Topology | None, *, stage: str, overcommit: bool
+) -> None:
+    from labctl.lab import begin
+    from labctl.report import views
+
+    labs = begin.decide(home, place, teams, spec, stage=stage, overcommit=overcommit, write=False)
+    for lab in labs:
+        click.echo(views.plan_table(lab.plan, _states(place, lab.plan)))
+        click.echo()
+    click.echo("Nothing was done.")
+
+
+def _states(place: Site, plan: LabPlan) -> dict[str, str]:
+    from labctl.lab import status
+
+    states = {node.domain: status.state_of(place, plan, node) for node in plan.nodes if node.domain in place.domains}
+    return states | {network.name: "exists" for network in plan.networks if network.name in place.networks}
+
+
+def _said(lab: Created) -> str:
+    if not lab.made and not lab.started:
+        hint = f" Off: {', '.join(lab.off)}; labctl start {lab.team}." if lab.off else ""
+        return f"{lab.team}: nothing to do, the lab stands.{hint}"
+    done = [f"{len(lab.made)} objects made" if lab.made else "", f"{len(lab.started)} nodes started"]
+    return f"{lab.team}: {', '.join(filter(None, done))}. labctl status {lab.team}"

@@ -1,0 +1,116 @@
+"""Commands about this machine: doctor, the private host, completion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from labctl.cli import options
+from labctl.cli.show import show
+from labctl.state import Home
+
+if TYPE_CHECKING:
+    from labctl.host.private import HostStatus
+
+_NAME = click.argument("name", default="local", metavar="[NAME]")
+
+
+@click.command("doctor")
+@options.output
+@options.common
+def doctor_command(output: str) -> int:
+    """Say whether labs can run here, and what is missing.
+
+    Exits with 1 when something that labs need is missing.
+    """
+    from labctl.host import doctor
+    from labctl.report import machine
+
+    home = Home()
+    findings = doctor.examine(home.hosts)
+    show(output, document=[machine.finding_document(finding) for finding in findings], text=machine.findings(findings))
+    return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+@click.group("host")
+def host_command() -> None:
+    """Run a private libvirt host beside whatever this machine runs.
+
+    It has network, process and mount namespaces of its own: nothing of its labs reaches this machine's networks, and
+    nothing of it is left when it is purged.
+    """
+
+
+@host_command.command("up")
+@_NAME
+@options.common
+def up(name: str) -> None:
+    """Start the private host, or find it running."""
+    from labctl.host import private
+
+    host = private.up(name, Home().hosts)
+    options.say(f"Private host {name} is up: {host.uri}")
+
+
+@host_command.command("down")
+@_NAME
+@click.option("--force", is_flag=True, help="Pull the plug of guests that run.")
+@click.option("--purge", is_flag=True, help="Delete its labs' disks and its images too.")
+@options.common
+def down(name: str, force: bool, purge: bool) -> None:
+    """Stop the private host; its labs' disks stay, and are there after the next up."""
+    from labctl.host import private
+
+    private.down(name, Home().hosts, force=force, purge=purge)
+    options.say(f"Private host {name} is down{' and purged' if purge else ''}.")
+
+
+@host_command.command("status")
+@click.argument("name", required=False)
+@options.output
+@options.common
+def status(name: str | None, output: str) -> None:
+    """Show the private hosts."""
+    from labctl.host import private
+    from labctl.report import machine
+
+    home = Home()
+    hosts: list[HostStatus] = [private.status(each, home.hosts) for each in _names(home, name)]
+    show(output, document=[machine.host_document(host) for host in hosts], text=machine.hosts(hosts))
+
+
+@host_command.command("firewall")
+@options.common
+def firewall() -> None:
+    """Print the nftables rules that keep labs apart and off the host.
+
+    A private host has them. To have them with this machine's own libvirt: labctl host firewall | nft -f -
+    """
+    from labctl.host import firewall as rules
+
+    click.echo(rules.ruleset(), nl=False)
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@options.common
+def completion_command(shell: str) -> None:
+    """Print the shell's completion script.
+
+    \b
+    labctl completion bash > /etc/bash_completion.d/labctl
+    """
+    from click.shell_completion import get_completion_class
+
+    from labctl.cli.root import root
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(root, {}, "labctl", "_LABCTL_COMPLETE").source())
+
+
+def _names(home: Home, name: str | None) -> list[str]:
+    from labctl.host import private
+
+    return [name] if name else private.names(home.hosts)

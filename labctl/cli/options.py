@@ -1,0 +1,167 @@
+"""Options and arguments that many commands share, and what they are resolved to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from labctl.errors import InputError
+from labctl.state import Home
+
+F = TypeVar("F", bound=Callable[..., Any])
+_QUIET = "labctl.quiet"
+
+
+def common(command: F) -> F:
+    """Add the options that every command has; `quiet` and `say` know them, no command needs to."""
+    for option in (
+        _flag("--debug", "Show a traceback when something fails.", _debug),
+        _flag("-v", "--verbose", "Tell every call to libvirt and how long it took.", _verbose),
+        _flag("-q", "--quiet", "Say nothing but results and errors.", _quiet),
+    ):
+        command = option(command)
+    return command
+
+
+def quiet() -> bool:
+    """Whether the running command was told to be quiet."""
+    return click.get_current_context().meta.get(_QUIET, False) is True
+
+
+def say(text: str) -> None:
+    """Tell what was done, unless the running command was told to be quiet."""
+    if not quiet():
+        click.echo(text)
+
+
+def host(command: F) -> F:
+    """Add --host."""
+    return click.option(
+        "--host",
+        metavar="HOST",
+        envvar="LABCTL_HOST",
+        help="A private host's name, a host file's name or a libvirt URI. Default: this machine's libvirt where one "
+        "answers, else the private host 'local'.",
+    )(command)
+
+
+def output(command: F) -> F:
+    """Add -o/--output."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json", "yaml"]),
+        default="table",
+        show_default=True,
+        help="How to print.",
+    )(command)
+
+
+def jobs(command: F) -> F:
+    """Add --jobs."""
+    return click.option(
+        "-j", "--jobs", type=click.IntRange(1, 64), help="How many libvirt calls run at a time.  [default: the host's]"
+    )(command)
+
+
+def no_wait(command: F) -> F:
+    """Add --no-wait."""
+    return click.option(
+        "--no-wait", "wait", flag_value=False, default=True, type=bool, help="Return before the nodes are ready."
+    )(command)
+
+
+def team(command: F) -> F:
+    """Add -t/--team, for commands that name nodes."""
+    return click.option(
+        "-t",
+        "--team",
+        metavar="TEAM",
+        envvar="LABCTL_TEAM",
+        shell_complete=complete_team,
+        help="Whose lab. Default: LABCTL_TEAM, else the team of labctl use, else the only lab there is.",
+    )(command)
+
+
+def teams(*, required: bool) -> Callable[[F], F]:
+    """Add the argument TEAM..., which takes ranges."""
+    return click.argument("teams", metavar="TEAM...", nargs=-1, required=required, shell_complete=complete_team)
+
+
+def complete_team(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the teams that have labs."""
+    names = sorted(path.parent.name for path in (Home().root / "labs").glob("*/lab.json"))
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def complete_node(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the nodes of the chosen team's lab."""
+    try:
+        record = Home().lab(one_team(Home(), ctx.params.get("team"))).load()
+    except InputError:
+        return []
+    names = record.topology["nodes"] if record else ()
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def complete_topology(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the shipped topologies, and files."""
+    from labctl.spec.topology import shipped
+
+    names = [CompletionItem(name) for name in shipped() if name.startswith(incomplete)]
+    return [*names, CompletionItem(incomplete, type="file")]
+
+
+def expand(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return the teams that the patterns stand for; team01..team03 stands for three."""
+    from labctl.spec import teams as spec
+
+    return spec.expand(patterns)
+
+
+def one_team(home: Home, named: str | None) -> str:
+    """Return the team that a command is about.
+
+    Raises:
+        InputError: none is named, none is chosen, and there is not exactly one lab.
+    """
+    if named or (named := os.environ.get("LABCTL_TEAM") or home.team):
+        teams = expand([named])
+        if len(teams) != 1:
+            raise InputError(f"{named} is {len(teams)} teams", remedy="Name one.")
+        return teams[0]
+    labs = [record.team for record in home.records()]
+    if len(labs) == 1:
+        return labs[0]
+    raise InputError(
+        "which team's lab?",
+        details=f"There are labs of {', '.join(labs)}." if labs else "There are no labs.",
+        remedy="Name it with --team, or choose it with labctl use TEAM." if labs else "labctl create team01",
+    )
+
+
+def _flag(*declaration: Any) -> Callable[[F], F]:
+    *names, text, callback = declaration
+    return click.option(*names, is_flag=True, expose_value=False, callback=callback, help=text)
+
+
+def _debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        os.environ["LABCTL_DEBUG"] = "1"
+
+
+def _quiet(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[_QUIET] = True
+
+
+def _verbose(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        import logging
+
+        logging.basicConfig(format="%(relativeCreated)7.0f ms  %(message)s")
+        logging.getLogger("labctl").setLevel(logging.INFO)

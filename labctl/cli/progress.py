@@ -1,0 +1,112 @@
+"""Shows what happens while it happens: a live table on a terminal, a line an event elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from labctl.lab.progress import Phase, Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_STYLES = {
+    Phase.WAITING: "dim",
+    Phase.DEFINED: "cyan",
+    Phase.BOOTING: "yellow",
+    Phase.SEEDED: "blue",
+    Phase.READY: "green",
+    Phase.STOPPING: "yellow",
+    Phase.OFF: "dim",
+    Phase.REMOVED: "dim",
+    Phase.FAILED: "red",
+}
+
+
+@contextlib.contextmanager
+def shown(*, quiet: bool) -> Iterator[Progress]:
+    """Yield the progress that fits where our output goes."""
+    if quiet:
+        yield _Silent()
+    elif sys.stderr.isatty():
+        from rich.console import Console
+
+        with _Live(Console(stderr=True)).running() as live:
+            yield live
+    else:
+        yield _Lines()
+
+
+class _Silent(Progress):
+    """Says nothing."""
+
+    def node(self, team: str, node: str, phase: Phase, detail: str = "") -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        pass
+
+
+class _Lines(Progress):
+    """A line an event, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def node(self, team: str, node: str, phase: Phase, detail: str = "") -> None:
+        self._line(f"{team}  {node}  {phase}{f': {detail}' if detail else ''}")
+
+    def say(self, text: str) -> None:
+        self._line(text)
+
+    def _line(self, text: str) -> None:
+        click.echo(f"{time.monotonic() - self._began:7.1f} s  {text}", err=True)
+
+
+class _Live(Progress):
+    """A table that follows every node; one row a lab where nodes would not fit on the screen."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._phases: dict[str, dict[str, tuple[Phase, str, float]]] = {}
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[_Live]:
+        from rich.live import Live
+
+        with Live(console=self._console, get_renderable=self._render, refresh_per_second=4):
+            yield self
+
+    def node(self, team: str, node: str, phase: Phase, detail: str = "") -> None:
+        with self._lock:
+            self._phases.setdefault(team, {})[node] = (phase, detail, time.monotonic() - self._began)
+
+    def say(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+    def _render(self) -> RenderableType:
+        from rich.table import Table
+
+        with self._lock:
+            phases = {team: dict(nodes) for team, nodes in self._phases.items()}
+        table = Table(box=None, pad_edge=False, show_header=False)
+        fits = sum(map(len, phases.values())) + len(phases) < self._console.height - 2
+        for team, nodes in sorted(phases.items()):
+            if fits:
+                for name, (phase, detail, at) in nodes.items():
+                    table.add_row(team, name, f"[{_STYLES[phase]}]{phase}[/]", f"[dim]{at:.0f} s[/]", detail)
+            else:
+                counts = Counter(phase for phase, _, _ in nodes.values())
+                words = [f"[{_STYLES[phase]}]{counts[phase]} {phase}[/]" for phase in Phase if counts[phase]]
+                table.add_row(team, ", ".join(words))
+        table.add_row("", "", "", f"[dim]{time.monotonic() - self._began:.0f} s[/]")
+        return table

@@ -1,0 +1,106 @@
+"""Commands that lead into a lab."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import click
+
+from labctl.cli import options
+from labctl.cli.labs import site_of
+from labctl.errors import InputError, LabctlError
+from labctl.state import Home
+
+
+@click.command("ssh", context_settings={"ignore_unknown_options": True})
+@click.argument("node", shell_complete=options.complete_node)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@options.team
+@options.common
+def ssh_command(node: str, command: tuple[str, ...], team: str | None) -> None:
+    """Log in to a node, or run a command there.
+
+    OpenSSH does it, with the lab's key and the node's pinned host key; your own known_hosts is not touched. The exit
+    code is the command's.
+
+    \b
+    labctl ssh db-node
+    labctl ssh db-node -- systemctl status mariadb
+    """
+    from labctl.lab import begin, reach
+
+    home = Home()
+    name = options.one_team(home, team)
+    plan = begin.plan_of(begin.record_of(home, name))
+    with site_of(home, name) as site:
+        argv = reach.ssh(home, site, plan, node, command)
+    _become(argv)
+
+
+@click.command("console")
+@click.argument("node", shell_complete=options.complete_node)
+@options.team
+@options.common
+def console_command(node: str, team: str | None) -> None:
+    """Open a node's serial console.
+
+    virsh does it. Leave with Ctrl-].
+    """
+    from labctl.lab import begin, reach
+
+    home = Home()
+    name = options.one_team(home, team)
+    plan = begin.plan_of(begin.record_of(home, name))
+    with site_of(home, name) as site:
+        argv = reach.console(site, plan, node)
+    _become(argv)
+
+
+@click.command("enter")
+@click.argument("name", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@options.common
+def enter_command(name: str | None, command: tuple[str, ...]) -> None:
+    """Open a shell that stands in the lab's networks.
+
+    There, 10.0.0.x and 172.16.x.x are this team's, and its nodes answer by the names of the tutorial. The shell is
+    yours otherwise: same files, same user. When it ends, nothing of it is left.
+
+    \b
+    labctl enter team01
+    labctl enter team01 -- ping -c1 db-node
+    """
+    from labctl.lab import begin, reach
+
+    home = Home()
+    team = options.one_team(home, name)
+    plan = begin.plan_of(begin.record_of(home, team))
+    with site_of(home, team) as site:
+        argv = command or (os.environ.get("SHELL", "/bin/sh"),)
+        code = reach.enter(site, plan, argv, os.environ | {"LABCTL_TEAM": team})
+    raise click.exceptions.Exit(code)
+
+
+@click.command("use")
+@click.argument("name", metavar="TEAM", shell_complete=options.complete_team)
+@options.common
+def use_command(name: str) -> None:
+    """Choose the team that commands mean when none is named."""
+    from labctl.lab import begin
+
+    home = Home()
+    teams = options.expand([name])
+    if len(teams) != 1:
+        raise InputError(f"{name} is {len(teams)} teams", remedy="Name one.")
+    begin.record_of(home, teams[0])
+    home.team = teams[0]
+    options.say(f"Commands without --team now mean {teams[0]}.")
+
+
+def _become(argv: list[str]) -> None:
+    """Replace this process by a program."""
+    program = shutil.which(argv[0])
+    if program is None:
+        raise LabctlError(f"{argv[0]} is not installed", remedy="labctl doctor names the package it comes in.")
+    os.execv(program, argv)  # noqa: S606 - no shell is wanted

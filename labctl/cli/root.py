@@ -1,0 +1,89 @@
+"""The command `labctl`: its groups of commands, loaded when they are asked for."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from labctl import __version__
+
+# Command to the module that holds it and one line of help. `labctl --help` and completion load no command at all; a
+# unit test compares the lines with the commands' own.
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Labs": {
+        "create": ("labs", "Create labs, or complete them."),
+        "plan": ("labs", "Show what create would do."),
+        "list": ("views", "List the labs."),
+        "status": ("views", "Show a lab: its nodes, states and addresses."),
+        "start": ("labs", "Power nodes on and wait until they are ready."),
+        "stop": ("labs", "Power nodes off."),
+        "reset": ("labs", "Give nodes back as they were when the lab was made."),
+        "destroy": ("labs", "Take labs away, and leave nothing of them."),
+    },
+    "Inside a lab": {
+        "ssh": ("reach", "Log in to a node, or run a command there."),
+        "console": ("reach", "Open a node's serial console."),
+        "enter": ("reach", "Open a shell that stands in the lab's networks."),
+        "use": ("reach", "Choose the team that commands mean when none is named."),
+    },
+    "Topologies and images": {
+        "topology": ("topologies", "List, show and check topologies."),
+        "init": ("topologies", "Print a topology to edit."),
+        "image": ("images", "List, build, import and remove base images."),
+    },
+    "This machine": {
+        "doctor": ("machine", "Say whether labs can run here, and what is missing."),
+        "host": ("machine", "Run a private libvirt host beside whatever this machine runs."),
+        "completion": ("machine", "Print the shell's completion script."),
+    },
+}
+
+_COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+
+class _Root(click.Group):
+    """A group whose commands are imported when they run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(f"labctl.cli.{module}"), f"{name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, line) for name, (_, line) in commands.items()], col_max=14)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as exc:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            raise click.UsageError(f"{exc.message}{f' Did you mean {near[0]}?' if near else ''}", ctx) from exc
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[click.shell_completion.CompletionItem]:
+        return [
+            click.shell_completion.CompletionItem(name, help=line)
+            for name, (_, line) in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+
+
+@click.group(
+    cls=_Root,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with: labctl doctor. Every command explains itself with --help.",
+)
+@click.version_option(__version__, message="labctl %(version)s")
+def root() -> None:
+    """Give every workshop team its own OpenStack lab on libvirt."""

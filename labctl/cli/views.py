@@ -1,0 +1,53 @@
+"""Commands that show labs."""
+
+from __future__ import annotations
+
+import click
+
+from labctl.cli import options
+from labctl.cli.labs import site_of
+from labctl.cli.show import show
+from labctl.state import Home
+
+
+@click.command("list")
+@options.output
+@options.common
+def list_command(output: str) -> None:
+    """List the labs.
+
+    States are libvirt's; nodes are not asked. status tells whether they are ready.
+    """
+    from labctl.lab import overview
+    from labctl.report import views
+
+    labs = overview.labs(Home())
+    text = views.overview_table(labs) if labs else "There are no labs. labctl create team01 makes one."
+    show(output, document=[views.overview_document(lab) for lab in labs], text=text)
+
+
+@click.command("status")
+@options.teams(required=False)
+@options.output
+@options.common
+def status_command(teams: tuple[str, ...], output: str) -> None:
+    """Show a lab: its nodes, states and addresses.
+
+    A node is ready when it runs, its first boot went well, and its SSH answers now. JSON and YAML give one object for
+    one team and a list for a range.
+    """
+    from labctl.lab import status
+    from labctl.report import views
+
+    home = Home()
+    names = options.expand(teams) if teams else (options.one_team(home, None),)
+    labs = []
+    for name in names:
+        with site_of(home, name) as site:
+            labs.append(status.status(home, site, name))
+    documents = [views.lab_document(lab) for lab in labs]
+    show(
+        output,
+        document=documents[0] if len(documents) == 1 else documents,
+        text="\n\n".join(views.lab_table(lab) for lab in labs),
+    )

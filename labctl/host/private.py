@@ -1,0 +1,279 @@
+"""Starts, stops and describes private hosts: libvirt in namespaces of its own, beside whatever the machine runs."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from labctl.errors import DeadlineError, InputError, RefusedError
+from labctl.host import launch, processes
+from labctl.host.answer import answers
+from labctl.host.lock import locked
+from labctl.host.namespace import NetworkNamespace
+from labctl.host.processes import ProcessId
+
+POOL = Path("/var/lib/libvirt/images")
+"""Where a private host's own libvirt sees the folder for volumes."""
+
+_LINKS = Path("/run/labctl")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateHost:
+    """A private host that runs.
+
+    Attributes:
+        folder: its state on this machine: configuration, logs, disks.
+        uri: how libvirt clients reach it.
+        namespace: the network namespace from which its guests are dialled.
+        pool: folder for volumes as its libvirt sees it (a pool's target path).
+    """
+
+    name: str
+    folder: Path
+    uri: str
+    namespace: NetworkNamespace
+    pool: Path = POOL
+
+
+class State(StrEnum):
+    """What a private host does."""
+
+    ABSENT = "absent"
+    DOWN = "down"
+    STARTING = "starting"
+    UP = "up"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostStatus:
+    """What is known of a private host.
+
+    Attributes:
+        state: ABSENT has no state folder; STARTING runs but its libvirt does not answer.
+        process: its process 1, as this machine numbers it; None when it does not run.
+        guests: names of the domains that run, sorted.
+        labs: whether definitions of domains are kept in its state folder.
+    """
+
+    name: str
+    folder: Path
+    uri: str
+    state: State
+    process: ProcessId | None
+    guests: tuple[str, ...]
+    labs: bool
+
+    @property
+    def host(self) -> PrivateHost | None:
+        """The private host, when it runs."""
+        if self.process is None:
+            return None
+        return _host(self.name, self.folder, self.process)
+
+
+def up(name: str, root: Path, *, timeout: float = 90.0) -> PrivateHost:
+    """Start the private host, or find it running; return when its libvirt answers.
+
+    Doing it twice, at once or after another, gives one host. A run that was killed halfway is finished.
+
+    Args:
+        name: letters, digits and hyphens.
+        root: folder of all private hosts; this one's state is in `root/name`.
+        timeout: seconds until libvirt must answer.
+
+    Raises:
+        InputError: not a name.
+        RefusedError: we are not root.
+        ProcessError: it cannot be started; details hold what its start said.
+        DeadlineError: its libvirt does not answer in time.
+    """
+    folder = _folder(name, root)
+    with locked(folder, timeout=timeout, create=True) as lock:
+        init = launch.find(folder)
+        if init is not None and launch.stopping(folder):
+            _end(init, timeout=timeout)
+            init = None
+        if init is None:
+            launch.prepare(folder)
+            init = launch.start(folder, lock)
+        _link(folder)
+        launch.wait(folder, init, _socket(folder), timeout=timeout)
+    return _host(name, folder, init)
+
+
+def down(name: str, root: Path, *, force: bool = False, purge: bool = False, timeout: float = 60.0) -> None:
+    """Stop the private host, so that nothing of it runs any more.
+
+    Definitions and disks stay in the state folder: the next `up` brings the labs back, switched off.
+
+    Args:
+        force: also when guests run; they lose their power, but what they wrote to their disks is kept.
+        purge: remove the state folder too, with every lab in it.
+        timeout: seconds until its processes must be gone.
+
+    Raises:
+        RefusedError: guests run and `force` is not given, or we are not root.
+        DeadlineError: a process does not end.
+    """
+    folder = _folder(name, root)
+    if not folder.exists():
+        _unlink(folder)
+        return
+    with locked(folder, timeout=timeout):
+        init = launch.find(folder)
+        if init is not None:
+            guests = _guests(init)
+            if guests and not force:
+                raise RefusedError(
+                    f"Private host {name} runs {len(guests)} guests",
+                    details=", ".join(guests),
+                    remedy="Stop their labs first, or add --force to cut their power.",
+                )
+            launch.mark_stopping(folder)
+            _end(init, timeout=timeout)
+        launch.clear(folder)
+        _unlink(folder)
+        if purge:
+            _purge(folder)
+
+
+def status(name: str, root: Path) -> HostStatus:
+    """Return what the private host does now, without changing anything."""
+    folder = _folder(name, root)
+    init = launch.find(folder)
+    return HostStatus(
+        name=name,
+        folder=folder,
+        uri=_uri(folder),
+        state=_state(folder, init),
+        process=init,
+        guests=_guests(init) if init else (),
+        labs=any((folder / "etc/qemu").glob("*.xml")),
+    )
+
+
+def names(root: Path) -> list[str]:
+    """Return the names of the private hosts that have a state folder below `root`."""
+    return sorted(path.parent.name for path in root.glob("*/init.sh")) if root.is_dir() else []
+
+
+def _state(folder: Path, init: ProcessId | None) -> State:
+    if init is None:
+        return State.DOWN if folder.exists() else State.ABSENT
+    if launch.stopping(folder):
+        return State.STOPPING
+    return State.UP if answers(_socket(folder), timeout=5) else State.STARTING
+
+
+def _end(init: ProcessId, *, timeout: float) -> None:
+    """End process 1, orderly if it can; the kernel ends the rest of its namespace with it."""
+    if processes.end(init, number=signal.SIGTERM, timeout=timeout / 2):
+        return
+    if not processes.end(init, number=signal.SIGKILL, timeout=timeout / 2):
+        raise DeadlineError(
+            f"Process {init.pid} of the private host does not end",
+            details=f"It was killed {timeout / 2:.0f} s ago; a process in it waits for the kernel, a disk perhaps.",
+            remedy="Look for state D in: ps -eo pid,stat,wchan,args",
+        )
+
+
+def _guests(init: ProcessId) -> tuple[str, ...]:
+    """Return the names of the domains whose QEMU runs in the process namespace of `init`."""
+    own = processes.namespace_of(init.pid, "pid")
+    found = (
+        _guest(processes.arguments(pid))
+        for pid in processes.every()
+        if own is not None and processes.namespace_of(pid, "pid") == own
+    )
+    return tuple(sorted(name for name in found if name))
+
+
+def _guest(arguments: tuple[str, ...]) -> str | None:
+    """Return the domain of a QEMU command line: libvirt writes `-name guest=NAME,...`, a comma in it twice."""
+    for option, value in itertools.pairwise(arguments):
+        named = re.match(r"guest=((?:[^,]|,,)+)", value) if option == "-name" else None
+        if named:
+            return named[1].replace(",,", ",")
+    return None
+
+
+def _folder(name: str, root: Path) -> Path:
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} is no name for a private host", remedy="Use up to 40 letters, digits and hyphens, as in dev-2."
+        )
+    if os.geteuid() != 0:
+        raise RefusedError(
+            "A private host needs root: it makes namespaces, bridges and firewall rules", remedy="Run labctl with sudo."
+        )
+    return root.resolve() / name
+
+
+def _host(name: str, folder: Path, init: ProcessId) -> PrivateHost:
+    return PrivateHost(name=name, folder=folder, uri=_uri(folder), namespace=NetworkNamespace(process=init))
+
+
+def _uri(folder: Path) -> str:
+    return f"qemu+unix:///system?socket={_socket(folder)}"
+
+
+def _socket(folder: Path) -> Path:
+    """Return the socket by a short way: the kernel takes 107 bytes for a socket's path, a state folder may be deep."""
+    return _LINKS / _digest(folder) / "libvirt-sock"
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+
+
+def _link(folder: Path) -> None:
+    link, target = _LINKS / _digest(folder), folder / "run"
+    if link.is_symlink() and link.readlink() == target:
+        return
+    new = link.with_name(f".{link.name}.{os.getpid()}")
+    _LINKS.mkdir(mode=0o700, exist_ok=True)
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(link)
+
+
+def _unlink(folder: Path) -> None:
+    (_LINKS / _digest(folder)).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # another private host's link is in it, or it never was
+        _LINKS.rmdir()
+
+
+def _purge(folder: Path) -> None:
+    """Remove what labctl made in the state folder; refuse when something else is in it."""
+    for path in _made(folder):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError as exc:
+        raise RefusedError(
+            f"{folder} holds files that are not labctl's",
+            details=", ".join(sorted(path.name for path in folder.iterdir())),
+            remedy="Move them away and purge again.",
+        ) from exc
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()
+
+
+def _made(folder: Path) -> Iterator[Path]:
+    for name in (*launch.FOLDERS, *launch.FILES, "lock"):
+        yield folder / name

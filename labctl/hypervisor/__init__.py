@@ -1,0 +1,15 @@
+"""The only user of libvirt: bytes and strings in, frozen facts out."""
+
+from labctl.hypervisor.connection import Hypervisor
+from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, Owner, PoolFacts, State, VolumeFacts
+
+__all__ = [
+    "DomainFacts",
+    "HostFacts",
+    "Hypervisor",
+    "NetworkFacts",
+    "Owner",
+    "PoolFacts",
+    "State",
+    "VolumeFacts",
+]

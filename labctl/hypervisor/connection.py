@@ -1,0 +1,345 @@
+"""One connection to libvirt and every call that labctl makes through it. Safe to use from many threads."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Self
+from uuid import UUID
+
+import libvirt
+
+from labctl.errors import NotFoundError
+from labctl.hypervisor import events
+from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, PoolFacts, State, VolumeFacts, version
+from labctl.hypervisor.translate import translated
+
+_CHUNK = 256 * 1024  # a libvirt stream packet holds at most 256 KiB of payload (VIR_NET_MESSAGE_PAYLOAD)
+
+
+class Hypervisor:
+    """A libvirt connection; a context manager that closes it.
+
+    Args:
+        uri: a libvirt URI, for instance qemu:///system or test:///default.
+
+    Raises:
+        HypervisorError: nothing answers there.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        events.start_loop()
+        with translated(f"connect to {uri}"):
+            self._connection = libvirt.open(uri)
+            # A dead peer is noticed after 5 * 6 s; drivers that are not remote refuse, and need no keepalive.
+            with contextlib.suppress(libvirt.libvirtError):
+                self._connection.setKeepAlive(5, 6)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; libvirt may have lost it already."""
+        with contextlib.suppress(libvirt.libvirtError):
+            self._connection.close()
+
+    # -- the host -----------------------------------------------------------------------------------------------
+
+    def host(self) -> HostFacts:
+        """Read what the host is and has."""
+        with translated("read the host's facts"):
+            information = self._connection.getInfo()
+            kib = self._memory_kib()
+            return HostFacts(
+                hostname=self._connection.getHostname(),
+                memory=kib.get("total", information[1] * 1024) // 1024,
+                available=sum(kib.get(part, 0) for part in ("free", "buffers", "cached")) // 1024,
+                cpus=int(information[2]),
+                libvirt=version(self._connection.getLibVersion()),
+                qemu=version(self._connection.getVersion()),
+            )
+
+    def kvm(self) -> bool:
+        """Whether libvirt offers KVM guests; on this machine, see too that /dev/kvm works."""
+        with translated("read what the hypervisor can do"):
+            capabilities = ET.fromstring(self._connection.getCapabilities())  # noqa: S314 - libvirt's own words
+        return capabilities.find("guest/arch[@name='x86_64']/domain[@type='kvm']") is not None
+
+    def _memory_kib(self) -> dict[str, int]:
+        try:
+            return dict(self._connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS, 0))
+        except libvirt.libvirtError:  # the test driver has no such statistics
+            return {"free": self._connection.getInfo()[1] * 1024}
+
+    # -- networks -----------------------------------------------------------------------------------------------
+
+    def networks(self) -> dict[str, NetworkFacts]:
+        """Return every network by name."""
+        with translated("list the networks"):
+            found = {}
+            for network in self._connection.listAllNetworks():
+                with contextlib.suppress(NotFoundError), translated("read a network"):
+                    facts = NetworkFacts.from_xml(network.XMLDesc(), active=bool(network.isActive()))
+                    found[facts.name] = facts
+            return found
+
+    def create_network(self, document: str) -> None:
+        """Define the network of an XML document and start it; one that is defined already is only started."""
+        with translated("define a network"):
+            network = self._connection.networkDefineXML(document)
+        self._start(network, f"start network {network.name()}")
+
+    def start_network(self, uuid: UUID) -> None:
+        """Start a network; nothing happens when it runs."""
+        with translated(f"find network {uuid}"):
+            network = self._connection.networkLookupByUUIDString(str(uuid))
+        self._start(network, f"start network {network.name()}")
+
+    def remove_network(self, uuid: UUID) -> None:
+        """Stop and undefine a network; nothing happens when it is gone."""
+        with contextlib.suppress(NotFoundError), translated(f"remove network {uuid}"):
+            network = self._connection.networkLookupByUUIDString(str(uuid))
+            if network.isActive():
+                network.destroy()
+            network.undefine()
+
+    # -- storage ------------------------------------------------------------------------------------------------
+
+    def pools(self) -> dict[str, PoolFacts]:
+        """Return every storage pool by name."""
+        with translated("list the storage pools"):
+            facts = [
+                PoolFacts.from_xml(pool.XMLDesc(), active=bool(pool.isActive()))
+                for pool in self._connection.listAllStoragePools()
+            ]
+            return {pool.name: pool for pool in facts}
+
+    def create_pool(self, document: str) -> None:
+        """Define a directory pool, make its directory, start it, and let it start with the host."""
+        with translated("define a storage pool"):
+            pool = self._connection.storagePoolDefineXML(document)
+        name = pool.name()
+        with translated(f"build storage pool {name}"):
+            if not pool.isActive():
+                pool.build()
+        self._start(pool, f"start storage pool {name}")
+        with translated(f"let storage pool {name} start with the host"):
+            pool.setAutostart(True)
+
+    def start_pool(self, name: str) -> None:
+        """Start a pool; nothing happens when it runs."""
+        with translated(f"find storage pool {name}"):
+            pool = self._connection.storagePoolLookupByName(name)
+        self._start(pool, f"start storage pool {name}")
+
+    def refresh_pool(self, name: str) -> None:
+        """Let libvirt read the pool's directory again."""
+        with translated(f"refresh storage pool {name}"):
+            self._connection.storagePoolLookupByName(name).refresh()
+
+    def remove_pool(self, uuid: UUID) -> None:
+        """Stop and undefine a pool, and delete its directory; nothing happens when it is gone."""
+        with contextlib.suppress(NotFoundError), translated(f"remove storage pool {uuid}"):
+            pool = self._connection.storagePoolLookupByUUIDString(str(uuid))
+            if pool.isActive():
+                pool.destroy()
+            pool.delete()
+            pool.undefine()
+
+    def volumes(self, pool: str) -> dict[str, VolumeFacts]:
+        """Return every volume of a pool by name."""
+        with translated(f"list the volumes of {pool}"):
+            found = {}
+            for volume in self._connection.storagePoolLookupByName(pool).listAllVolumes():
+                with contextlib.suppress(NotFoundError), translated("read a volume"):
+                    facts = VolumeFacts.from_xml(volume.XMLDesc())
+                    found[facts.name] = facts
+            return found
+
+    def create_volume(self, pool: str, document: str) -> VolumeFacts:
+        """Make the volume of an XML document.
+
+        Raises:
+            AlreadyExistsError: the pool has a volume of that name.
+        """
+        with translated(f"create a volume in {pool}"):
+            storage = self._connection.storagePoolLookupByName(pool)
+            return VolumeFacts.from_xml(storage.createXML(document).XMLDesc())
+
+    def upload(self, pool: str, name: str, content: BinaryIO, length: int) -> None:
+        """Write `length` bytes from `content` into a volume, from its start."""
+        with translated(f"upload into volume {name}"), self._stream() as stream:
+            volume = self._connection.storagePoolLookupByName(pool).storageVolLookupByName(name)
+            volume.upload(stream, 0, length)
+            while chunk := content.read(_CHUNK):
+                stream.send(chunk)
+
+    def download(self, pool: str, name: str, length: int) -> bytes:
+        """Return the first `length` bytes of a volume."""
+        with translated(f"download volume {name}"), self._stream() as stream:
+            volume = self._connection.storagePoolLookupByName(pool).storageVolLookupByName(name)
+            volume.download(stream, 0, length)
+            parts = []
+            while chunk := stream.recv(_CHUNK):
+                parts.append(chunk)
+            return b"".join(parts)
+
+    def remove_volume(self, pool: str, name: str) -> None:
+        """Delete a volume; nothing happens when it is gone."""
+        with contextlib.suppress(NotFoundError), translated(f"delete volume {name}"):
+            self._connection.storagePoolLookupByName(pool).storageVolLookupByName(name).delete()
+
+    # -- domains ------------------------------------------------------------------------------------------------
+
+    def domains(self) -> dict[str, DomainFacts]:
+        """Return every domain by name."""
+        with translated("list the domains"):
+            found = {}
+            for domain in self._connection.listAllDomains():
+                with contextlib.suppress(NotFoundError):  # removed by somebody meanwhile
+                    facts = self._domain_facts(domain)
+                    found[facts.name] = facts
+            return found
+
+    def domain(self, uuid: UUID) -> DomainFacts | None:
+        """Return the domain of that UUID; None when there is none."""
+        with contextlib.suppress(NotFoundError):
+            return self._domain_facts(self._lookup(uuid))
+        return None
+
+    def define_domain(self, document: str) -> None:
+        """Define a domain from its XML document, checked against libvirt's schema.
+
+        Raises:
+            AlreadyExistsError: a domain of that name and another UUID exists.
+        """
+        with translated("define a domain"):
+            self._connection.defineXMLFlags(document, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+
+    def start_domain(self, uuid: UUID, *, paused: bool = False) -> None:
+        """Start a domain; nothing happens when it runs.
+
+        Args:
+            paused: start it with its processors stopped; `resume_domain` lets them go.
+        """
+        domain = self._lookup(uuid)
+        flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
+        self._start(domain, f"start domain {domain.name()}", lambda: domain.createWithFlags(flags))
+
+    def resume_domain(self, uuid: UUID) -> None:
+        """Let a paused domain go on."""
+        domain = self._lookup(uuid)
+        with translated(f"resume domain {domain.name()}"):
+            domain.resume()
+
+    def shutdown_domain(self, uuid: UUID) -> None:
+        """Ask a running domain's guest to power off; it may take its time or not listen."""
+        domain = self._lookup(uuid)
+        with translated(f"shut domain {domain.name()} down"):
+            domain.shutdown()
+
+    def remove_domain(self, uuid: UUID) -> None:
+        """Power a domain off at once and undefine it; nothing happens when it is gone."""
+        with contextlib.suppress(NotFoundError):
+            self.power_off(uuid)
+            domain = self._lookup(uuid)
+            with translated(f"undefine domain {domain.name()}"):
+                domain.undefineFlags(
+                    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+                    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+                )
+
+    def power_off(self, uuid: UUID) -> None:
+        """Power a domain off at once; nothing happens when it is off."""
+        domain = self._lookup(uuid)
+        with translated(f"power domain {domain.name()} off"):
+            if domain.isActive():
+                domain.destroy()
+
+    def wait_for_domain(
+        self,
+        uuid: UUID,
+        wanted: Callable[[DomainFacts | None], bool],
+        *,
+        timeout: float,
+        cancelled: threading.Event,
+    ) -> bool:
+        """Wait until the domain's facts (None: it is gone) are as wanted.
+
+        Args:
+            timeout: seconds at most.
+            cancelled: ends the wait early when set.
+
+        Returns:
+            Whether they are.
+        """
+        changed = threading.Event()
+        deadline = time.monotonic() + timeout
+        with self._lifecycle(uuid, changed):
+            while not wanted(self.domain(uuid)):
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or cancelled.is_set():
+                    return False
+                changed.wait(min(remaining, 1.0))  # an event ends the wait; a second bounds it for `cancelled`
+                changed.clear()
+        return True
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _lookup(self, uuid: UUID) -> libvirt.virDomain:
+        with translated(f"find domain {uuid}"):
+            return self._connection.lookupByUUIDString(str(uuid))
+
+    @staticmethod
+    def _domain_facts(domain: libvirt.virDomain) -> DomainFacts:
+        with translated("read a domain"):
+            state = State.from_libvirt(domain.state()[0])
+            return DomainFacts.from_xml(domain.XMLDesc(), state)
+
+    @staticmethod
+    def _start(thing: Any, doing: str, create: Callable[[], object] | None = None) -> None:
+        with translated(doing):
+            if thing.isActive():
+                return
+            try:
+                (create or thing.create)()
+            except libvirt.libvirtError:
+                if not thing.isActive():  # otherwise somebody was faster
+                    raise
+
+    @contextlib.contextmanager
+    def _lifecycle(self, uuid: UUID, changed: threading.Event) -> Iterator[None]:
+        """Set `changed` at every lifecycle event of the domain; nothing comes for one that is gone."""
+        try:
+            domain = self._lookup(uuid)
+        except NotFoundError:
+            yield
+            return
+        with translated("listen to a domain"):
+            callback = self._connection.domainEventRegisterAny(
+                domain, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lambda *_: changed.set(), None
+            )
+        try:
+            yield
+        finally:
+            with contextlib.suppress(libvirt.libvirtError):
+                self._connection.domainEventDeregisterAny(callback)
+
+    @contextlib.contextmanager
+    def _stream(self) -> Iterator[libvirt.virStream]:
+        stream = self._connection.newStream()
+        try:
+            yield stream
+        except BaseException:
+            with contextlib.suppress(libvirt.libvirtError):
+                stream.abort()
+            raise
+        stream.finish()

@@ -1,0 +1,226 @@
+"""What libvirt says exists, as frozen facts, each with one constructor that reads libvirt's XML."""
+
+from __future__ import annotations
+
+import enum
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from netaddr import IPNetwork
+
+METADATA_URI = "urn:labctl:1"
+
+
+class State(enum.StrEnum):
+    """A domain's state, in libvirt's order and virsh's words."""
+
+    NOSTATE = "no state"
+    RUNNING = "running"
+    BLOCKED = "idle"
+    PAUSED = "paused"
+    SHUTDOWN = "in shutdown"
+    SHUTOFF = "shut off"
+    CRASHED = "crashed"
+    SUSPENDED = "pmsuspended"
+
+    @classmethod
+    def from_libvirt(cls, number: int) -> State:
+        """Return the state of virDomainState's `number`."""
+        states = list(cls)
+        return states[number] if number < len(states) else cls.NOSTATE
+
+    @property
+    def active(self) -> bool:
+        """Whether a hypervisor process stands behind the domain."""
+        return self not in (State.NOSTATE, State.SHUTOFF, State.CRASHED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Our metadata in a domain: whose it is and what it was made from."""
+
+    owner: UUID
+    lab: UUID
+    team: str
+    topology: str
+    digest: str
+    stage: str
+    node: str
+    generation: int
+
+    @classmethod
+    def from_element(cls, metadata: ET.Element | None) -> Self | None:
+        """Read the `<metadata>` element; None when nothing (or nothing sound) of ours is in it."""
+        element = metadata.find(f"{{{METADATA_URI}}}node") if metadata is not None else None
+        if element is None:
+            return None
+        try:
+            return cls(
+                owner=UUID(element.attrib["owner"]),
+                lab=UUID(element.attrib["lab"]),
+                team=element.attrib["team"],
+                topology=element.attrib["topology"],
+                digest=element.attrib["digest"],
+                stage=element.attrib["stage"],
+                node=element.attrib["node"],
+                generation=int(element.attrib["generation"]),
+            )
+        except (KeyError, ValueError):
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainFacts:
+    """One domain.
+
+    Attributes:
+        owner: our metadata; None on a domain that labctl did not make.
+        memory: MiB.
+        disks: device to path of its source (vda, sda, ...).
+        macs: of its NICs, in order.
+        agent: whether the guest agent is connected; None when the domain is off or has no agent channel.
+        virt: kvm or qemu.
+    """
+
+    name: str
+    uuid: UUID
+    state: State
+    owner: Owner | None
+    memory: int
+    vcpus: int
+    disks: dict[str, str]
+    macs: tuple[str, ...]
+    agent: bool | None
+    virt: str
+
+    @classmethod
+    def from_xml(cls, document: str, state: State) -> Self:
+        """Read a domain's XML, as libvirt gives it (memory in KiB)."""
+        root = ET.fromstring(document)  # noqa: S314 - libvirt's own words
+        channel = root.find("devices/channel/target[@name='org.qemu.guest_agent.0']")
+        return cls(
+            name=root.findtext("name", ""),
+            uuid=UUID(root.findtext("uuid", "")),
+            state=state,
+            owner=Owner.from_element(root.find("metadata")),
+            memory=int(root.findtext("memory", "0")) // 1024,
+            vcpus=int(root.findtext("vcpu", "1")),
+            disks=_disks(root),
+            macs=tuple(mac.get("address", "") for mac in root.findall("devices/interface/mac")),
+            agent=channel.get("state") == "connected" if channel is not None and state.active else None,
+            virt=root.get("type", ""),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFacts:
+    """One network; `subnets` are those on which the host has an address."""
+
+    name: str
+    uuid: UUID
+    active: bool
+    bridge: str
+    subnets: tuple[IPNetwork, ...]
+
+    @classmethod
+    def from_xml(cls, document: str, *, active: bool) -> Self:
+        """Read a network's XML."""
+        root = ET.fromstring(document)  # noqa: S314
+        bridge = root.find("bridge")
+        return cls(
+            name=root.findtext("name", ""),
+            uuid=UUID(root.findtext("uuid", "")),
+            active=active,
+            bridge=bridge.get("name", "") if bridge is not None else "",
+            subnets=tuple(
+                IPNetwork(f"{ip.get('address')}/{ip.get('prefix') or ip.get('netmask')}").cidr
+                for ip in root.findall("ip")
+                if ip.get("prefix") or ip.get("netmask")
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeFacts:
+    """One storage volume; sizes in bytes, `backing` is the path of the volume it is an overlay of."""
+
+    name: str
+    path: str
+    format: str
+    capacity: int
+    allocation: int
+    backing: str | None
+
+    @classmethod
+    def from_xml(cls, document: str) -> Self:
+        """Read a volume's XML (sizes in bytes, as libvirt gives them)."""
+        root = ET.fromstring(document)  # noqa: S314
+        form = root.find("target/format")
+        return cls(
+            name=root.findtext("name", ""),
+            path=root.findtext("target/path", ""),
+            format=form.get("type", "raw") if form is not None else "raw",
+            capacity=int(root.findtext("capacity", "0")),
+            allocation=int(root.findtext("allocation", "0")),
+            backing=root.findtext("backingStore/path") or None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolFacts:
+    """One storage pool; sizes in bytes."""
+
+    name: str
+    uuid: UUID
+    active: bool
+    path: str
+    capacity: int
+    available: int
+
+    @classmethod
+    def from_xml(cls, document: str, *, active: bool) -> Self:
+        """Read a pool's XML."""
+        root = ET.fromstring(document)  # noqa: S314
+        return cls(
+            name=root.findtext("name", ""),
+            uuid=UUID(root.findtext("uuid", "")),
+            active=active,
+            path=root.findtext("target/path", ""),
+            capacity=int(root.findtext("capacity", "0")),
+            available=int(root.findtext("available", "0")),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFacts:
+    """The machine behind the connection.
+
+    Attributes:
+        memory: MiB in all.
+        available: MiB that are free or only cache.
+        cpus: logical processors.
+        libvirt, qemu: versions as (major, minor, release).
+    """
+
+    hostname: str
+    memory: int
+    available: int
+    cpus: int
+    libvirt: tuple[int, int, int]
+    qemu: tuple[int, int, int]
+
+
+def version(number: int) -> tuple[int, int, int]:
+    """Split libvirt's version number (9000000) into (9, 0, 0)."""
+    return number // 1_000_000, number // 1000 % 1000, number % 1000
+
+
+def _disks(root: ET.Element) -> dict[str, str]:
+    found = {}
+    for disk in root.findall("devices/disk"):
+        source, target = disk.find("source"), disk.find("target")
+        if source is not None and target is not None:
+            found[target.get("dev", "")] = source.get("file") or source.get("volume") or source.get("dev") or ""
+    return found

@@ -1,0 +1,172 @@
+"""The base images in a host's storage pool.
+
+An image is two volumes: the disk, `image-NAME-HASH.qcow2`, and its manifest, `image-NAME-HASH.json`, which is
+uploaded last. No manifest, no image: what an interrupted build or import leaves behind is never used, and the next
+one clears it away.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from labctl.errors import AlreadyExistsError, InputError, LabctlError, RefusedError
+from labctl.hypervisor import Hypervisor, VolumeFacts
+from labctl.render import xml
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,38}[a-z0-9])?")
+_MANIFEST = re.compile(r"image-(?P<name>.+)-(?P<hash>[0-9a-f]{12})\.json")
+_MANIFEST_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What is known about an image.
+
+    Attributes:
+        sha256: of the disk as it lies in the pool.
+        size: of the qcow2 file, bytes.
+        virtual_size: of the disk a guest sees, bytes; an overlay is at least as large.
+        os_info: libosinfo's ID of the system, empty when unknown.
+        created: when, RFC 3339 in UTC.
+        source: recipe, file or URL it came from.
+    """
+
+    name: str
+    sha256: str
+    size: int
+    virtual_size: int
+    os_info: str
+    created: str
+    source: str
+
+    @classmethod
+    def from_json(cls, document: str) -> Self:
+        """Read a manifest; ValueError, KeyError or TypeError when it is not one."""
+        return cls(**json.loads(document))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image that can be used: its manifest and the volume that overlays stand on."""
+
+    manifest: Manifest
+    volume: str
+    path: str
+
+
+def check_name(name: str) -> None:
+    """Refuse what is no image name with InputError."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} is not an image name",
+            details="A name has at most 40 lower-case letters, digits, dots and dashes, a letter or digit at each end.",
+        )
+
+
+class ImageStore:
+    """The images in one pool of a host."""
+
+    def __init__(self, hypervisor: Hypervisor, pool: str) -> None:
+        self._hypervisor = hypervisor
+        self._pool = pool
+
+    def images(self, volumes: dict[str, VolumeFacts] | None = None) -> dict[str, Image]:
+        """Return the newest image of each name.
+
+        Args:
+            volumes: the pool's volumes, where the caller has listed them already.
+        """
+        return {image.manifest.name: image for image in self.every(volumes)}
+
+    def every(self, volumes: dict[str, VolumeFacts] | None = None) -> list[Image]:
+        """Return all images, older ones of a name too, the oldest first; see `images`."""
+        found = self._all(self._hypervisor.volumes(self._pool) if volumes is None else volumes)
+        return sorted(found, key=lambda image: image.manifest.created)
+
+    def publish(self, disk: Path, manifest: Manifest) -> Image:
+        """Upload a finished disk and make it the image of its name; older ones that nothing uses are removed."""
+        check_name(manifest.name)
+        stem = f"image-{manifest.name}-{manifest.sha256[:12]}"
+        self._hypervisor.remove_volume(self._pool, f"{stem}.json")
+        volumes = self._hypervisor.volumes(self._pool)
+        existing = volumes.get(f"{stem}.qcow2")
+        if existing is None or not self._users(existing, volumes):
+            self._hypervisor.remove_volume(self._pool, f"{stem}.qcow2")
+            self._upload(f"{stem}.qcow2", disk)
+        document = json.dumps(asdict(manifest), indent=2).encode()
+        self._hypervisor.create_volume(self._pool, xml.volume_xml(f"{stem}.json", "raw", len(document)))
+        self._hypervisor.upload(self._pool, f"{stem}.json", io.BytesIO(document), len(document))
+        self._clear(manifest.name, keep=stem)
+        return self.images()[manifest.name]
+
+    def remove(self, name: str, *, in_use: Iterable[str] = ()) -> None:
+        """Remove every image of that name.
+
+        Args:
+            in_use: volumes that labs on record stand on, whether or not their overlays exist just now.
+
+        Raises:
+            InputError: there is no such image.
+            RefusedError: overlays stand on it.
+        """
+        volumes = self._hypervisor.volumes(self._pool)
+        images = [image for image in self.every(volumes) if image.manifest.name == name]
+        if not images:
+            raise InputError(f"there is no image {name}", remedy="labctl image list shows those there are.")
+        for image in images:
+            users = self._users(volumes[image.volume], volumes)
+            if image.volume in in_use:
+                users = users or ["a lab on record"]
+            if users:
+                raise RefusedError(
+                    f"image {name} is in use",
+                    details="Disks that stand on it: " + ", ".join(users),
+                    remedy="Destroy the labs that use it first.",
+                )
+        for image in images:
+            self._hypervisor.remove_volume(self._pool, Path(image.volume).with_suffix(".json").name)
+            self._hypervisor.remove_volume(self._pool, image.volume)
+
+    def _all(self, volumes: dict[str, VolumeFacts]) -> list[Image]:
+        found = []
+        for name, volume in volumes.items():
+            disk = volumes.get(name.removesuffix(".json") + ".qcow2")
+            if not _MANIFEST.fullmatch(name) or disk is None or volume.capacity > _MANIFEST_LIMIT:
+                continue
+            document = self._hypervisor.download(self._pool, name, volume.capacity)
+            try:
+                manifest = Manifest.from_json(document.decode())
+            except (ValueError, TypeError):  # cut off while it was uploaded
+                continue
+            found.append(Image(manifest=manifest, volume=disk.name, path=disk.path))
+        return found
+
+    def _clear(self, name: str, *, keep: str) -> None:
+        """Delete older disks and manifests of a name, but for those that overlays stand on."""
+        volumes = self._hypervisor.volumes(self._pool)
+        ours = re.compile(rf"image-{re.escape(name)}-[0-9a-f]{{12}}\.qcow2")
+        for volume in volumes.values():
+            if ours.fullmatch(volume.name) and volume.name != f"{keep}.qcow2" and not self._users(volume, volumes):
+                self._hypervisor.remove_volume(self._pool, Path(volume.name).with_suffix(".json").name)
+                self._hypervisor.remove_volume(self._pool, volume.name)
+
+    def _upload(self, volume: str, disk: Path) -> None:
+        try:
+            self._hypervisor.create_volume(self._pool, xml.volume_xml(volume, "raw", disk.stat().st_size))
+            with disk.open("rb") as content:
+                self._hypervisor.upload(self._pool, volume, content, disk.stat().st_size)
+        except AlreadyExistsError:
+            raise
+        except (LabctlError, OSError):
+            self._hypervisor.remove_volume(self._pool, volume)
+            raise
+
+    @staticmethod
+    def _users(base: VolumeFacts, volumes: dict[str, VolumeFacts]) -> list[str]:
+        return sorted(volume.name for volume in volumes.values() if volume.backing == base.path)

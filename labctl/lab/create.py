@@ -1,0 +1,159 @@
+"""Makes labs stand: networks, nodes, boot, readiness; from any state that an interrupted run left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from labctl.hypervisor import State
+from labctl.lab import begin, nodes, ready, secrets
+from labctl.lab.begin import Begun
+from labctl.lab.nodes import Ledger
+from labctl.lab.progress import Phase, Progress
+from labctl.lab.site import Site
+from labctl.lab.work import together
+from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.render.seed import SeedKeys
+from labctl.spec.topology import Topology
+from labctl.state import Home
+
+
+@dataclass(frozen=True, kw_only=True)
+class Created:
+    """What `create` did to one lab.
+
+    Attributes:
+        made: names of networks and nodes that were missing.
+        started: nodes that were off, or whose start an earlier run did not see through.
+        off: nodes of a lab that stood once and were powered off since; they are left so.
+    """
+
+    team: str
+    made: tuple[str, ...]
+    started: tuple[str, ...]
+    off: tuple[str, ...]
+
+
+def create(
+    home: Home,
+    site: Site,
+    teams: Sequence[str],
+    topology: Topology | None,
+    *,
+    stage: str,
+    overcommit: bool,
+    jobs: int,
+    wait: bool,
+    progress: Progress,
+    cancelled: threading.Event,
+) -> list[Created]:
+    """Create the teams' labs, or complete them, side by side.
+
+    Args:
+        topology: what to build; None completes labs that were begun.
+        jobs: how many libvirt calls run at a time.
+        wait: whether to wait until every node is ready.
+        cancelled: ends all waiting when set.
+
+    Raises:
+        LabctlError: see `begin.decide`; or a node could not be made or did not get ready.
+    """
+    with begin.locked(home, teams):
+        labs = begin.decide(home, site, teams, topology, stage=stage, overcommit=overcommit, write=True)
+        sites = [_Construction(home, site, lab, progress) for lab in labs]
+        remedy = f"labctl create {' '.join(teams)} goes on where this ended; labctl destroy takes it all away."
+        run = partial(together, cancelled=cancelled, brief="not everything could be made", remedy=remedy)
+        run((piece for lab in sites for piece in lab.pieces()), jobs=jobs)
+        run((piece for lab in sites for piece in lab.releases()), jobs=jobs)
+        if wait:
+            waits = [piece for lab in sites for piece in lab.waits(cancelled)]
+            run(waits, jobs=len(waits))
+        return [lab.created() for lab in sites]
+
+
+class _Construction:
+    """One lab while it is built."""
+
+    def __init__(self, home: Home, site: Site, lab: Begun, progress: Progress) -> None:
+        folder = home.lab(lab.plan.team)
+        self.plan: LabPlan = lab.plan
+        self.ledger = Ledger(folder, lab.record)
+        self._site = site
+        self._images = lab.images
+        self._progress = progress
+        self._folder = folder
+        self._keys = secrets.ensure(folder, lab.plan)
+        self._networks = {network.key: threading.Event() for network in lab.plan.networks}
+        self._made: list[str] = []
+        self._started: list[str] = []
+        self._paused: list[NodePlan] = []
+        self._off: list[str] = []
+
+    def pieces(self) -> list[Callable[[], None]]:
+        """Return the work that makes what is missing: networks first, for nodes start only when theirs stand."""
+        claims = [nodes.volumes_of(node) for node in self.plan.nodes if node.domain not in self._site.domains]
+        self.ledger.claim(set().union(*claims))
+        networks = [partial(self._network, network) for network in self.plan.networks]
+        return [*networks, *(partial(self._node, node, self._keys[node.name]) for node in self.plan.nodes)]
+
+    def releases(self) -> list[Callable[[], None]]:
+        """Return the work that lets paused nodes go.
+
+        All nodes are started paused, then released together: starting a machine takes the hypervisor much longer
+        while earlier ones already boot, and the lab as a whole stands sooner.
+        """
+        return [partial(self._release, node) for node in self._paused]
+
+    def waits(self, cancelled: threading.Event) -> list[Callable[[], None]]:
+        """Return the work that waits for nodes which were never seen ready."""
+        return [
+            partial(ready.wait, self._site, self._folder, self.ledger, self.plan, node, self._progress, cancelled)
+            for node in self.plan.nodes
+            if not self._stood(node)
+        ]
+
+    def created(self) -> Created:
+        """Return what was done."""
+        return Created(
+            team=self.plan.team,
+            made=tuple(sorted(self._made)),
+            started=tuple(sorted(self._started)),
+            off=tuple(sorted(self._off)),
+        )
+
+    def _network(self, network: NetworkPlan) -> None:
+        try:
+            if nodes.make_network(self._site, self.plan, network, self._site.networks):
+                self._made.append(network.name)
+        finally:
+            self._networks[network.key].set()
+
+    def _node(self, node: NodePlan, keys: SeedKeys) -> None:
+        found = self._site.domains.get(node.domain)
+        state = found.state if found else State.SHUTOFF
+        if found is not None and self._stood(node):
+            if not state.active:
+                self._off.append(node.name)
+            self._progress.node(self.plan.team, node.name, Phase.READY if state.active else Phase.OFF)
+            return
+        if found is None:
+            nodes.make_node(self._site, self.ledger, self.plan, node, images=self._images, keys=keys)
+            self._made.append(node.domain)
+        self._progress.node(self.plan.team, node.name, Phase.DEFINED)
+        if not state.active:
+            for nic in node.nics:
+                self._networks[nic.network].wait()
+            self._site.hypervisor.start_domain(node.uuid, paused=True)
+            self._started.append(node.name)
+        if state is not State.RUNNING:
+            self._paused.append(node)
+
+    def _stood(self, node: NodePlan) -> bool:
+        """Whether this generation of the node was seen ready once; what became of it since is its users' affair."""
+        return self.ledger.record.ready.get(node.name) == node.generation
+
+    def _release(self, node: NodePlan) -> None:
+        self._site.hypervisor.resume_domain(node.uuid)
+        self._progress.node(self.plan.team, node.name, Phase.BOOTING)

@@ -1,0 +1,162 @@
+"""Makes and removes the parts of one lab: the steps that create, reset and destroy are composed of.
+
+Order is the safety net. A node's volumes are made before its domain is defined, so a domain that exists has whole
+volumes; whatever an interrupted run left without a domain is made again. Removal goes the other way round.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from dataclasses import replace
+from uuid import UUID
+
+from labctl.errors import AlreadyExistsError, ForeignObjectError, LabctlError
+from labctl.hypervisor import DomainFacts, NetworkFacts
+from labctl.images.store import Image
+from labctl.lab.site import Site
+from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.render import seed, xml
+from labctl.state import LabFolder, LabRecord
+
+
+class Ledger:
+    """The record of one lab while a command works on it; safe to use from many threads."""
+
+    def __init__(self, folder: LabFolder, record: LabRecord) -> None:
+        self._folder = folder
+        self._record = record
+        self._lock = threading.Lock()
+        self.earlier = frozenset(record.volumes)  # what runs before this one claimed
+
+    @property
+    def record(self) -> LabRecord:
+        """The record as it was last written."""
+        return self._record
+
+    def claim(self, volumes: set[str]) -> None:
+        """Write down that these volumes are ours, before they are made."""
+        with self._lock:
+            if not volumes <= set(self._record.volumes):
+                self._save(volumes=tuple(sorted(volumes | set(self._record.volumes))))
+
+    def disown(self, volume: str) -> None:
+        """Take back a claim: somebody else made a volume of that name."""
+        with self._lock:
+            self._save(volumes=tuple(name for name in self._record.volumes if name != volume))
+
+    def ready(self, node: NodePlan) -> None:
+        """Write down that this generation of the node was seen ready."""
+        with self._lock:
+            self._save(ready=self._record.ready | {node.name: node.generation})
+
+    def renew(self, nodes: list[str]) -> None:
+        """Write down that these nodes begin their next generation, which nobody has seen ready."""
+        with self._lock:
+            generations = self._record.generations
+            newer = {node: generations.get(node, 0) + 1 for node in nodes}
+            self._save(generations=generations | newer)
+
+    def _save(self, **changes: object) -> None:
+        record = replace(self._record, **changes)  # type: ignore[arg-type]
+        self._folder.save(record)
+        self._record = record
+
+
+def volumes_of(node: NodePlan) -> set[str]:
+    """Return the names of the node's volumes: its disks and its seed."""
+    return {disk.volume for disk in node.disks} | {node.seed}
+
+
+def make_network(site: Site, lab: LabPlan, network: NetworkPlan, existing: dict[str, NetworkFacts]) -> bool:
+    """Define and start a network that is missing or off; return whether there was anything to do."""
+    found = existing.get(network.name)
+    if found is None:
+        site.hypervisor.create_network(xml.network_xml(network, lab))
+        return True
+    if not found.active:
+        site.hypervisor.start_network(network.uuid)
+        return True
+    return False
+
+
+def make_node(
+    site: Site, ledger: Ledger, lab: LabPlan, node: NodePlan, *, images: dict[str, Image], keys: seed.SeedKeys
+) -> None:
+    """Make a node's volumes anew and define its domain. The caller has claimed the volumes.
+
+    Raises:
+        ForeignObjectError: somebody made an object of that name since we looked.
+    """
+    for disk in node.disks:
+        base = images[disk.image] if disk.image else None
+        # An overlay that is smaller than its base would cut the base's file system off.
+        room = replace(disk, capacity=max(disk.capacity, base.manifest.virtual_size if base else 0))
+        _make_volume(site, ledger, disk.volume, xml.disk_xml(room, backing=base.path if base else None))
+    content = seed.iso(seed.documents(node, lab, keys=keys))
+    _make_volume(site, ledger, node.seed, xml.volume_xml(node.seed, "raw", len(content)))
+    site.hypervisor.upload(site.settings.pool.name, node.seed, io.BytesIO(content), len(content))
+    os_info = images[node.image].manifest.os_info
+    try:
+        site.hypervisor.define_domain(xml.domain_xml(node, lab, machine=replace(site.machine, os_info=os_info)))
+    except AlreadyExistsError as exc:
+        raise ForeignObjectError(f"domain {node.domain} was made by somebody else meanwhile") from exc
+
+
+def remove_node(site: Site, ledger: Ledger, node: NodePlan) -> None:
+    """Power a node off and remove its domain, then its volumes."""
+    site.hypervisor.remove_domain(node.uuid)
+    for volume in sorted(volumes_of(node) & set(ledger.record.volumes)):
+        site.hypervisor.remove_volume(site.settings.pool.name, volume)
+
+
+def belongs(domain: DomainFacts, lab: LabPlan, node: NodePlan) -> bool:
+    """Whether a domain is this lab's: its UUID *and* its metadata say so."""
+    owner = domain.owner
+    return (
+        domain.uuid == node.uuid
+        and owner is not None
+        and owner.owner == lab.identity.owner
+        and owner.lab == lab.identity.lab
+    )
+
+
+def foreign(site: Site, lab: LabPlan, record: LabRecord) -> list[str]:
+    """Name every object on the host that bears a name of this lab, or its UUID, and is not this lab's."""
+    domains, networks = site.domains, site.networks
+    uuids = {domain.uuid: domain for domain in domains.values()}
+    bridges = {network.bridge: network for network in networks.values()}
+    taken = [
+        f"domain {domain.name} ({domain.uuid})"
+        for node in lab.nodes
+        for domain in {id(found): found for found in (domains.get(node.domain), uuids.get(node.uuid)) if found}.values()
+        if not belongs(domain, lab, node)
+    ]
+    for network in lab.networks:
+        rivals: dict[UUID, NetworkFacts] = {
+            found.uuid: found for found in (networks.get(network.name), bridges.get(network.bridge)) if found
+        }
+        taken += [f"network {name.name} ({uuid})" for uuid, name in rivals.items() if uuid != network.uuid]
+    names = set().union(*(volumes_of(node) for node in lab.nodes))
+    ours = set(record.volumes)
+    taken += [f"volume {name} in pool {site.settings.pool.name}" for name in sorted(names & set(site.volumes) - ours)]
+    return taken
+
+
+def _make_volume(site: Site, ledger: Ledger, name: str, document: str) -> None:
+    pool = site.settings.pool.name
+    if name in ledger.earlier:  # an interrupted run may have left it, half made
+        site.hypervisor.remove_volume(pool, name)
+    try:
+        site.hypervisor.create_volume(pool, document)
+    except AlreadyExistsError as exc:
+        if name in ledger.earlier:
+            raise
+        ledger.disown(name)
+        raise ForeignObjectError(
+            f"volume {name} in pool {pool} was made by somebody else meanwhile",
+            remedy="Rename or remove it, or give the team another name.",
+        ) from exc
+    except LabctlError:
+        site.hypervisor.remove_volume(pool, name)
+        raise

@@ -1,0 +1,47 @@
+"""Lists all labs on record with what their hosts say of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labctl.errors import LabctlError
+from labctl.lab import begin, site, status
+from labctl.state import Home, LabRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabLine:
+    """One lab on record.
+
+    Attributes:
+        states: libvirt's state (or `absent`, `foreign`) of each node; empty when the host does not answer.
+        trouble: why the host does not answer; empty when it does.
+    """
+
+    record: LabRecord
+    nodes: int
+    states: tuple[str, ...]
+    trouble: str
+
+
+def labs(home: Home) -> list[LabLine]:
+    """List the labs, each host asked once; a private host that is down is not started for it."""
+    lines: list[LabLine] = []
+    records = home.records()
+    for host in sorted({record.host for record in records}):
+        here = [record for record in records if record.host == host]
+        try:
+            with site.opened(home, host, start=False) as place:
+                lines += [_line(place, record) for record in here]
+        except LabctlError as exc:
+            lines += [
+                LabLine(record=record, nodes=len(record.topology["nodes"]), states=(), trouble=exc.brief)
+                for record in here
+            ]
+    return sorted(lines, key=lambda line: line.record.team)
+
+
+def _line(place: site.Site, record: LabRecord) -> LabLine:
+    plan = begin.plan_of(record)
+    states = tuple(status.state_of(place, plan, node) for node in plan.nodes)
+    return LabLine(record=record, nodes=len(plan.nodes), states=states, trouble="")

@@ -1,0 +1,104 @@
+"""Ways into a lab: what to run to get there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from uuid import UUID
+
+from netaddr import IPAddress, IPNetwork
+
+from labctl.errors import InputError, RefusedError
+from labctl.host import enter as shells
+from labctl.host.enter import Plug
+from labctl.lab import status
+from labctl.lab.site import Site
+from labctl.plan.model import LabPlan, NodePlan
+from labctl.remote import dial
+from labctl.state import Home
+
+
+def ssh(home: Home, site: Site, lab: LabPlan, name: str, command: Sequence[str]) -> list[str]:
+    """Return the OpenSSH command line that logs in to a node.
+
+    Raises:
+        InputError: the lab has no such node, or it is not running.
+    """
+    node = _running(site, lab, name)
+    folder = home.lab(lab.team)
+    options = {
+        "IdentitiesOnly": "yes",
+        "IdentityFile": str(folder.key),
+        "UserKnownHostsFile": str(folder.known_hosts),
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "HostKeyAlias": node.name,
+        "LogLevel": "ERROR",
+    }
+    jump = site.dialer.ssh_options()
+    # The user's own configuration is about their servers: it counts for the jump, and must not touch nodes without.
+    argv = ["ssh", *(jump or ["-F", "/dev/null"]), *(f"-o{key}={value}" for key, value in options.items())]
+    return site.dialer.command([*argv, f"root@{node.mgmt}", *command])
+
+
+def console(site: Site, lab: LabPlan, name: str) -> list[str]:
+    """Return the command line that opens a node's serial console.
+
+    Raises:
+        InputError: the lab has no such node, or it is not running.
+    """
+    node = _running(site, lab, name)
+    return ["virsh", "--connect", site.hypervisor.uri, "console", "--force", str(node.uuid)]
+
+
+def enter(site: Site, lab: LabPlan, argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run a program that stands in the lab's isolated networks; return its exit code.
+
+    Its address in each is the highest that no node has.
+
+    Raises:
+        RefusedError: the host is another machine.
+        InputError: a network of the lab does not run.
+    """
+    if not isinstance(site.dialer, dial.Namespace):
+        raise RefusedError(
+            f"{site.name} is another machine: its bridges cannot be entered from here",
+            remedy=f"Run labctl enter on that machine, or log in to a node: labctl ssh {lab.nodes[0].name}",
+        )
+    isolated = [network for network in lab.networks if not network.nat and network.subnet is not None]
+    off = [network.name for network in isolated if network.uuid not in _active(site)]
+    if off:
+        raise InputError(f"{', '.join(off)} do not run", remedy=f"labctl start {lab.team}")
+    taken = {nic.address for node in lab.nodes for nic in node.nics}
+    plugs = []
+    for network in isolated:
+        assert network.subnet is not None
+        address = next(address for address in _from_the_top(network.subnet) if address not in taken)
+        plugs.append(
+            Plug(name=network.key, bridge=network.bridge, address=str(address), prefix=network.subnet.prefixlen)
+        )
+    return shells.enter(argv, base=site.dialer.namespace, plugs=plugs, hosts=_hosts(lab), env=env)
+
+
+def _hosts(lab: LabPlan) -> str:
+    """Return an /etc/hosts that knows the lab's nodes."""
+    entries = [f"{entry.address} {' '.join(entry.names)}" for entry in lab.hosts]
+    return "\n".join(["127.0.0.1 localhost", "::1 localhost", *entries, ""])
+
+
+def _active(site: Site) -> set[UUID]:
+    return {network.uuid for network in site.networks.values() if network.active}
+
+
+def _from_the_top(subnet: IPNetwork) -> Iterator[IPAddress]:
+    """Yield a subnet's host addresses, the highest first."""
+    return (IPAddress(number) for number in range(subnet.last - 1, subnet.first, -1))
+
+
+def _running(site: Site, lab: LabPlan, name: str) -> NodePlan:
+    known = {node.name: node for node in lab.nodes}
+    if name not in known:
+        raise InputError(f"{lab.team} has no node {name}", details=f"Its nodes are {', '.join(known)}.")
+    state = status.state_of(site, lab, known[name])
+    if state != "running":
+        raise InputError(f"{name} of {lab.team} is {state}", remedy=f"labctl start {lab.team} --node {name}")
+    return known[name]

@@ -1,0 +1,76 @@
+"""Sees whether a node is ready: its SSH answers with the host key we gave it, and its cloud-init succeeded."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from labctl.errors import DeadlineError, LabctlError, RemoteError
+from labctl.lab import secrets
+from labctl.lab.nodes import Ledger
+from labctl.lab.progress import Phase, Progress
+from labctl.lab.site import Site
+from labctl.lab.work import Cancelled
+from labctl.plan.model import LabPlan, NodePlan
+from labctl.remote import cloudinit
+from labctl.remote import wait as remote_wait
+from labctl.remote.ssh import SshTransport
+from labctl.state import LabFolder
+
+BOOT_SECONDS = {"kvm": 300.0, "qemu": 1800.0}
+"""How long a node may take from power-on to the end of cloud-init; emulated nodes share few cores."""
+
+
+def wait(
+    site: Site,
+    folder: LabFolder,
+    ledger: Ledger,
+    lab: LabPlan,
+    node: NodePlan,
+    progress: Progress,
+    cancelled: threading.Event,
+) -> None:
+    """Wait until a node is ready, and record it.
+
+    Raises:
+        DeadlineError: it took too long; the details name the last state seen.
+        RemoteError: the node shows another host key, or its cloud-init failed.
+    """
+    deadline = time.monotonic() + BOOT_SECONDS[site.virt]
+    remedy = f"labctl console {node.name} -t {lab.team} shows its screen; labctl reset {node.name} makes it anew."
+    try:
+        with _login(site, folder, node, deadline, cancelled) as transport:
+            progress.node(lab.team, node.name, Phase.SEEDED)
+            seeded = cloudinit.wait_seeded(transport, deadline=deadline, cancelled=cancelled)
+    except (DeadlineError, RemoteError) as exc:
+        if cancelled.is_set():
+            raise Cancelled(f"{node.domain} was not waited for") from exc
+        progress.node(lab.team, node.name, Phase.FAILED, exc.brief)
+        raise type(exc)(f"{node.domain}: {exc.brief}", details=exc.details, remedy=exc.remedy or remedy) from exc
+    if not seeded.ok:
+        progress.node(lab.team, node.name, Phase.FAILED, "cloud-init failed")
+        raise RemoteError(
+            f"{node.domain}: cloud-init failed", details="\n".join([*seeded.errors, seeded.log]), remedy=remedy
+        )
+    ledger.ready(node)
+    progress.node(lab.team, node.name, Phase.READY)
+
+
+def answers(site: Site, node: NodePlan, *, timeout: float) -> bool:
+    """Whether the node's SSH server greets us within `timeout` seconds; no login is made."""
+    try:
+        return remote_wait.banner(site.dialer, str(node.mgmt), timeout=timeout) is not None
+    except LabctlError:
+        return False
+
+
+def _login(site: Site, folder: LabFolder, node: NodePlan, deadline: float, cancelled: threading.Event) -> SshTransport:
+    return remote_wait.log_in(
+        site.dialer,
+        str(node.mgmt),
+        name=node.domain,
+        key=folder.key.read_text(),
+        host_key=secrets.host_key(folder, node.name),
+        deadline=deadline,
+        cancelled=cancelled,
+    )

@@ -1,0 +1,87 @@
+"""Gives nodes back as they were when the lab was made: a fresh overlay of the golden base, the same identity."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import partial
+
+from labctl.errors import InputError
+from labctl.lab import begin, create, nodes
+from labctl.lab.nodes import Ledger
+from labctl.lab.progress import Phase, Progress
+from labctl.lab.site import Site
+from labctl.lab.work import together
+from labctl.state import Home
+
+
+def reset(
+    home: Home,
+    site: Site,
+    team: str,
+    names: Sequence[str],
+    *,
+    jobs: int,
+    wait: bool,
+    progress: Progress,
+    cancelled: threading.Event,
+) -> list[str]:
+    """Make nodes of a lab anew: empty disks on the same base image, same names, addresses, MACs and host keys.
+
+    The rest of the lab goes on undisturbed. A reset that was interrupted is finished by itself, or by `create`.
+
+    Args:
+        names: which nodes; all of them is `[]`.
+
+    Returns:
+        The names of the nodes that were reset.
+
+    Raises:
+        InputError: the team has no lab, or the lab no such node.
+        ForeignObjectError: an object on the host has a name of this lab and is not ours.
+    """
+    with begin.locked(home, [team]):
+        lab = begin.recorded(home, site, team)
+        begin.refuse_foreign(site, [lab])
+        chosen = choose(lab, names)
+        ledger = Ledger(home.lab(team), lab.record)
+        ledger.renew(chosen)
+        old = [lab.plan.node(name) for name in chosen]
+        for node in old:
+            progress.node(team, node.name, Phase.STOPPING)
+        together(
+            [partial(nodes.remove_node, site, ledger, node) for node in old],
+            jobs=jobs,
+            cancelled=cancelled,
+            brief="not every node could be taken down",
+            remedy=f"labctl reset -t {team} {' '.join(chosen)} tries again.",
+        )
+    # The nodes are missing now, and the lab is recorded as incomplete: what is left to do is what create does.
+    create.create(
+        home,
+        site.again(),
+        [team],
+        None,
+        stage=lab.record.stage,
+        overcommit=True,
+        jobs=jobs,
+        wait=wait,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    return chosen
+
+
+def choose(lab: begin.Begun, names: Sequence[str]) -> list[str]:
+    """Return the nodes of that name, or all; in the topology's order.
+
+    Raises:
+        InputError: the lab has no such node.
+    """
+    known = [node.name for node in lab.plan.nodes]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InputError(
+            f"{lab.plan.team} has no node {', '.join(unknown)}", details=f"Its nodes are {', '.join(known)}."
+        )
+    return [name for name in known if not names or name in names]

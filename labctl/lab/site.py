@@ -1,0 +1,154 @@
+"""The place that labs stand on: a host that is connected to, with what was found there."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from labctl.errors import HypervisorError, InputError
+from labctl.host import facts, private
+from labctl.hypervisor import DomainFacts, HostFacts, Hypervisor, NetworkFacts, PoolFacts, VolumeFacts
+from labctl.images.store import ImageStore
+from labctl.remote import dial
+from labctl.remote.dial import Dialer
+from labctl.render import xml
+from labctl.render.xml import Machine
+from labctl.spec import host as host_files
+from labctl.spec.host import Host, Pool
+from labctl.state import Home
+
+PRIVATE = "local"  # name of the private host that is used when none is named
+_SYSTEM_SOCKETS = (Path("/run/libvirt/libvirt-sock"), Path("/run/libvirt/virtqemud-sock"))
+
+
+@dataclass(frozen=True)
+class Site:
+    """A connected host. What it holds is listed once, when it is first asked for.
+
+    Attributes:
+        name: how records refer to it: a private host's name, a host file's name or a URI.
+        virt: kvm or qemu.
+    """
+
+    name: str
+    settings: Host
+    hypervisor: Hypervisor
+    dialer: Dialer
+    virt: Literal["kvm", "qemu"]
+
+    @functools.cached_property
+    def host(self) -> HostFacts:
+        """The machine."""
+        return self.hypervisor.host()
+
+    @functools.cached_property
+    def domains(self) -> dict[str, DomainFacts]:
+        """Every domain by name."""
+        return self.hypervisor.domains()
+
+    @functools.cached_property
+    def networks(self) -> dict[str, NetworkFacts]:
+        """Every network by name."""
+        return self.hypervisor.networks()
+
+    @functools.cached_property
+    def pool(self) -> PoolFacts:
+        """The pool for images and disks, which is made where it is missing and started where it is off."""
+        return _ready_pool(self.hypervisor, self.settings.pool)
+
+    @functools.cached_property
+    def volumes(self) -> dict[str, VolumeFacts]:
+        """Every volume of the pool by name."""
+        return self.hypervisor.volumes(self.pool.name)
+
+    @functools.cached_property
+    def images(self) -> ImageStore:
+        """The base images of the pool."""
+        return ImageStore(self.hypervisor, self.pool.name)
+
+    @functools.cached_property
+    def machine(self) -> Machine:
+        """The kind of machine that guests are."""
+        cpu = "host-passthrough" if self.virt == "kvm" else "maximum"
+        return Machine(virt=self.virt, volumes=PurePosixPath(self.pool.path), cpu=cpu)
+
+    def again(self) -> Site:
+        """Return the same site with nothing listed yet."""
+        return Site(self.name, self.settings, self.hypervisor, self.dialer, self.virt)
+
+
+@contextlib.contextmanager
+def opened(home: Home, name: str | None = None, *, virt: str | None = None, start: bool = True) -> Iterator[Site]:
+    """Connect to a host.
+
+    Args:
+        name: a private host's name, a host file's name, or a libvirt URI; None chooses: LABCTL_HOST, else the
+            machine's own libvirt where one answers, else the private host, which is started.
+        virt: kvm or qemu, to overrule what the host offers.
+        start: whether to start a private host that is down.
+
+    Raises:
+        InputError: there is no such host, or it has no KVM and KVM was asked for.
+        HypervisorError: nothing answers there.
+    """
+    name = name or os.environ.get("LABCTL_HOST") or default_name()
+    settings = load_settings(home, name)
+    uri, dialer = _door(home, name, settings, start=start)
+    with contextlib.closing(dialer), Hypervisor(uri) as hypervisor:
+        yield Site(name, settings, hypervisor, dialer, _virt(hypervisor, uri, virt))
+
+
+def default_name() -> str:
+    """Return the host that is used when none is named."""
+    return "qemu:///system" if any(path.is_socket() for path in _SYSTEM_SOCKETS) else PRIVATE
+
+
+def load_settings(home: Home, name: str) -> Host:
+    """Return the settings of a host: its file `hosts/NAME.yaml` in the state folder, or the defaults.
+
+    Raises:
+        InputError: the file is not valid.
+    """
+    if "://" in name:
+        return Host(uri=name)
+    file = home.hosts / f"{name}.yaml"
+    return host_files.load(file) if file.exists() else Host()
+
+
+def _door(home: Home, name: str, settings: Host, *, start: bool) -> tuple[str, Dialer]:
+    """Return the URI of a host and how its guests are dialled; a private host is started when it is down."""
+    if settings.uri:
+        return settings.uri, dial.for_uri(settings.uri, how=settings.dial)
+    host = private.up(name, home.hosts) if start else private.status(name, home.hosts).host
+    if host is None:
+        raise HypervisorError(f"private host {name} is down", remedy=f"labctl host up {name}")
+    return host.uri, dial.Namespace(host.namespace)
+
+
+def _virt(hypervisor: Hypervisor, uri: str, wanted: str | None) -> Literal["kvm", "qemu"]:
+    """Choose between KVM and emulation: KVM only where it is known to work."""
+    local = not uri.startswith("qemu+ssh")
+    works = hypervisor.kvm() and (facts.kvm_usable() or not local)
+    if wanted == "kvm" and not works:
+        raise InputError(
+            "the host has no KVM that works",
+            details="Its processor does not offer vmx or svm, or /dev/kvm does not open.",
+            remedy="Leave --virt out: guests are emulated then, slower but whole. labctl doctor tells more.",
+        )
+    return "kvm" if works and wanted != "qemu" else "qemu"
+
+
+def _ready_pool(hypervisor: Hypervisor, settings: Pool) -> PoolFacts:
+    found = hypervisor.pools().get(settings.name)
+    if found is None:
+        hypervisor.create_pool(xml.pool_xml(settings.name, str(settings.path)))
+    elif not found.active:
+        hypervisor.start_pool(settings.name)
+    else:
+        return found
+    return hypervisor.pools()[settings.name]

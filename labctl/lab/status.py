@@ -1,0 +1,102 @@
+"""Tells what a lab is at this moment: read from libvirt, and asked of the nodes themselves."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from netaddr import IPAddress
+
+from labctl.lab import begin, nodes, ready
+from labctl.lab.site import Site
+from labctl.plan.model import LabPlan, NodePlan
+from labctl.state import Home, LabRecord
+
+ABSENT = "absent"
+"""State of a node that has no domain; the other states are libvirt's words."""
+
+FOREIGN = "foreign"
+"""State of a node whose name is borne by a domain that is not ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeStatus:
+    """One node.
+
+    Attributes:
+        state: libvirt's word, `absent` or `foreign`.
+        ready: whether it runs, finished its first boot well, and its SSH answers now.
+        addresses: network to address; None where the node has none in a network that has addresses.
+    """
+
+    name: str
+    domain: str
+    state: str
+    ready: bool
+    addresses: dict[str, IPAddress | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabStatus:
+    """One lab.
+
+    Attributes:
+        missing: networks that do not run or do not exist.
+    """
+
+    team: str
+    topology: str
+    stage: str
+    host: str
+    virt: str
+    nodes: tuple[NodeStatus, ...]
+    missing: tuple[str, ...]
+
+
+def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabStatus:
+    """Look at a team's lab.
+
+    Args:
+        timeout: seconds that a node has to greet us.
+
+    Raises:
+        InputError: the team has no lab.
+    """
+    record = begin.record_of(home, team)
+    plan = begin.plan_of(record)
+    with ThreadPoolExecutor(max_workers=len(plan.nodes), thread_name_prefix="status") as executor:
+        found = executor.map(lambda node: _node(site, record, plan, node, timeout), plan.nodes)
+        return LabStatus(
+            team=team,
+            topology=plan.topology,
+            stage=plan.stage,
+            host=record.host,
+            virt=record.virt,
+            nodes=tuple(found),
+            missing=tuple(
+                network.name
+                for network in plan.networks
+                if network.name not in site.networks or not site.networks[network.name].active
+            ),
+        )
+
+
+def state_of(site: Site, plan: LabPlan, node: NodePlan) -> str:
+    """Return a node's state: libvirt's word, `absent` or `foreign`."""
+    domain = site.domains.get(node.domain)
+    if domain is None:
+        return ABSENT
+    return str(domain.state) if nodes.belongs(domain, plan, node) else FOREIGN
+
+
+def _node(site: Site, record: LabRecord, plan: LabPlan, node: NodePlan, timeout: float) -> NodeStatus:
+    state = state_of(site, plan, node)
+    seen = record.ready.get(node.name) == node.generation
+    own = {nic.network: nic.address for nic in node.nics}
+    return NodeStatus(
+        name=node.name,
+        domain=node.domain,
+        state=state,
+        ready=seen and state == "running" and ready.answers(site, node, timeout=timeout),
+        addresses={network.key: own.get(network.key) for network in plan.networks if network.subnet is not None},
+    )

@@ -1,0 +1,56 @@
+"""Runs many pieces of work side by side, and stops them together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from labctl.errors import LabctlError
+
+
+class Cancelled(LabctlError):  # noqa: N818 - it is no error of anybody's
+    """Work was given up because something else failed or the user interrupted it."""
+
+
+class GroupError(LabctlError):
+    """Several pieces of work failed; the details list each."""
+
+    def __init__(self, brief: str, errors: list[LabctlError], *, remedy: str) -> None:
+        super().__init__(brief, details="\n".join(str(error) for error in errors), remedy=remedy)
+        self.exit_code = max(error.exit_code for error in errors)
+
+
+def together(
+    pieces: Iterable[Callable[[], object]], *, jobs: int, cancelled: threading.Event, brief: str, remedy: str
+) -> None:
+    """Run every piece, `jobs` at a time, in order of appearance.
+
+    A piece that fails does not stop the others: they belong to other nodes. An interrupt (KeyboardInterrupt) sets
+    `cancelled`, for which pieces that wait must look, drops what has not begun, and is raised again when the pieces
+    that run have ended.
+
+    Args:
+        brief, remedy: of the error that is raised when more than one piece failed.
+
+    Raises:
+        LabctlError: the one that failed.
+        GroupError: several failed.
+    """
+    with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="labctl") as executor:
+        futures: list[Future[object]] = [executor.submit(piece) for piece in pieces]
+        try:
+            wait(futures)
+        except BaseException:
+            cancelled.set()
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    unexpected = [error for error in errors if not isinstance(error, LabctlError)]
+    if unexpected:
+        raise unexpected[0]
+    known = [error for error in errors if isinstance(error, LabctlError) and not isinstance(error, Cancelled)]
+    if len(known) == 1:
+        raise known[0]
+    if known:
+        raise GroupError(brief, known, remedy=remedy)

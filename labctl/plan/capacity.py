@@ -1,0 +1,165 @@
+"""Compares what labs need with what a host has, before anything is created."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from labctl.errors import CapacityError
+from labctl.plan.model import LabPlan
+
+MIB = 1024**2
+GIB = 1024**3
+
+OVERHEAD = 80
+"""MiB that QEMU itself takes for a node: code, device state, the VNC server's picture. Measured: 60 to 80."""
+
+TB_CACHE = 96
+"""MiB of translation cache that an emulated node gets (see render.xml.Machine.tb_cache)."""
+
+VCPUS_PER_CPU = 16
+"""Virtual processors for each of the host's; OpenStack's own default ratio. Idle nodes take 1 % of a processor."""
+
+LIKELY_OVERLAY = {"bare": 400 * MIB, "installed": 3 * GIB}
+"""What a node's overlay grows to in a workshop, by stage, in bytes; data disks are counted with a tenth."""
+
+SEED = MIB
+"""Bytes of a seed ISO, generously."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """What some labs take.
+
+    Attributes:
+        nodes: number of domains.
+        memory: MiB, with QEMU's own.
+        vcpus: virtual processors.
+        disk: bytes that the labs are likely to occupy.
+        disk_worst: bytes when every disk is written full.
+        subnets: management subnets.
+    """
+
+    nodes: int
+    memory: int
+    vcpus: int
+    disk: int
+    disk_worst: int
+    subnets: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What a host has to give.
+
+    Attributes:
+        memory: MiB that are available now.
+        cpus: the host's processors, all of them.
+        vcpus: virtual processors of domains that run already.
+        disk: bytes free in the pool.
+        subnets: management subnets that can still be leased; None when not known.
+    """
+
+    memory: int
+    cpus: int
+    vcpus: int
+    disk: int
+    subnets: int | None = None
+
+
+def need(plans: Iterable[LabPlan], virt: Literal["kvm", "qemu"]) -> Need:
+    """Add up what the labs take.
+
+    Args:
+        plans: the labs that do not run yet.
+        virt: kvm, or qemu for emulation, which needs memory for translated code.
+    """
+    labs = list(plans)
+    nodes = [(lab, node) for lab in labs for node in lab.nodes]
+    extra = overhead(virt)
+    likely = worst = 0
+    for lab, node in nodes:
+        system, *others = node.disks
+        data = sum(disk.capacity for disk in others)
+        worst += system.capacity + data + SEED
+        likely += min(system.capacity, LIKELY_OVERLAY.get(lab.stage, LIKELY_OVERLAY["installed"])) + data // 10 + SEED
+    return Need(
+        nodes=len(nodes),
+        memory=sum(node.memory + extra for _, node in nodes),
+        vcpus=sum(node.vcpus for _, node in nodes),
+        disk=likely,
+        disk_worst=worst,
+        subnets=len(labs),
+    )
+
+
+def judge(need: Need, have: Capacity, overcommit: bool) -> tuple[str, ...]:
+    """Refuse what does not fit, unless overcommitting is wanted.
+
+    Args:
+        need: what the labs take.
+        have: what the host has.
+        overcommit: whether to go on without enough memory, disk or processors; subnets cannot be overcommitted.
+
+    Returns:
+        Remarks for the user: what may become short later, or is short already and was accepted.
+
+    Raises:
+        CapacityError: something is short; the message has all numbers and names the switch.
+    """
+    limit = have.cpus * VCPUS_PER_CPU
+    memory = f"memory: {_mib(need.memory)} needed, {_mib(have.memory)} available"
+    disk = f"disk: {_bytes(need.disk)} needed, {_bytes(have.disk)} free in the pool"
+    vcpus = f"processors: {need.vcpus} virtual ones needed"
+    vcpus += f" beside {have.vcpus} of running domains" if have.vcpus else ""
+    vcpus += f", {limit} possible on {have.cpus} processors ({VCPUS_PER_CPU} on each)"
+    short = [
+        (need.memory > have.memory, memory),
+        (need.disk > have.disk, disk),
+        (need.vcpus + have.vcpus > limit, vcpus),
+    ]
+    lacking = [text for is_short, text in short if is_short]
+    no_subnet = have.subnets is not None and need.subnets > have.subnets
+    if no_subnet:
+        lacking.append(f"addresses: {need.subnets} management subnets needed, {have.subnets} free")
+    if no_subnet or (lacking and not overcommit):
+        raise _too_little(need, [text for _, text in short], lacking, no_subnet=no_subnet)
+    remarks = [f"overcommitted {text}" for text in lacking]
+    if need.disk <= have.disk < need.disk_worst:
+        remarks.append(
+            f"disk: if every disk is written full, {_bytes(need.disk_worst)} of {_bytes(have.disk)} are needed"
+        )
+    return tuple(remarks)
+
+
+def overhead(virt: str) -> int:
+    """Return what QEMU takes beside a guest's own memory, in MiB.
+
+    Args:
+        virt: kvm, or qemu for emulation.
+    """
+    return OVERHEAD + (TB_CACHE if virt == "qemu" else 0)
+
+
+def _too_little(need: Need, numbers: list[str], lacking: list[str], *, no_subnet: bool) -> CapacityError:
+    what = ", ".join(text.partition(":")[0] for text in lacking)
+    enough = [f"  enough {text}" for text in numbers if text not in lacking]
+    remedy = (
+        "Destroy a lab (labctl list), or set mgmt.pool in the host file to a larger range."
+        if no_subnet
+        else "Create fewer labs, stop or destroy others (labctl list), or go on all the same with --overcommit."
+    )
+    return CapacityError(
+        f"the host has not enough {what} for {need.nodes} nodes",
+        details="\n".join([*(f"too little {text}" for text in lacking), *enough]),
+        remedy=remedy,
+    )
+
+
+def _bytes(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1024:.1f} GiB" if size >= 1024 else f"{size} MiB"

@@ -1,0 +1,121 @@
+"""The one quoting place: whatever is put into a shell line, YAML or XML passes here and cannot break out.
+
+Each function returns `Quoted`, a string that its language may hold as it is. Templates are rendered with `demand` as
+their last step, which refuses every value that passed no quoting function.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from typing import Any
+
+from labctl.errors import InputError
+
+# XML 1.0, production 2 (Char): everything else cannot stand in a document, not even escaped.
+_NOT_XML = re.compile("[^\\t\\n\\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# Beyond quotes and backslashes: what YAML 1.1 readers take for a line break or refuse inside double quotes.
+_YAML_ESCAPED = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\n": "\\n",
+    "\t": "\\t",
+    "\u2028": "\\L",
+    "\u2029": "\\P",
+    "\ufeff": "\\uFEFF",
+}
+_YAML_SPECIAL = re.compile("[" + re.escape("".join(_YAML_ESCAPED)) + "]")
+
+
+class Quoted(str):
+    """Text that is safe where it is going."""
+
+    __slots__ = ()
+
+
+def demand(value: object) -> object:
+    """Return a template's value when it is quoted or a number; refuse any other.
+
+    Raises:
+        TypeError: the template lets a value through that no quoting function has seen.
+    """
+    if isinstance(value, Quoted) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise TypeError(f"a template prints {value!r} without a quoting filter")
+
+
+def shell(value: object) -> Quoted:
+    """Quote one word for a POSIX shell.
+
+    Raises:
+        InputError: the value holds control characters other than tab and newline.
+    """
+    return Quoted(shlex.quote(_clean(str(value))))
+
+
+def shell_line(words: Iterable[object]) -> Quoted:
+    """Quote words and join them to one command for a POSIX shell."""
+    return Quoted(" ".join(shell(word) for word in words))
+
+
+def word(value: object) -> Quoted:
+    """Return one word for a file whose words are separated by blanks, /etc/hosts for instance.
+
+    Raises:
+        InputError: the value is empty, or holds blanks, control characters or a comment sign.
+    """
+    text = _clean(str(value))
+    if not text or re.search(r"[\s#]", text):
+        raise InputError(f"{text!r} is not one word", remedy="Remove blanks and comment signs from the value.")
+    return Quoted(text)
+
+
+def xml(value: object) -> Quoted:
+    """Escape text for an XML element or attribute.
+
+    Raises:
+        InputError: the value holds characters that XML 1.0 cannot hold.
+    """
+    text = str(value)
+    if found := _NOT_XML.search(text):
+        raise _refusal(text, found)
+    for plain, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&apos;")):
+        text = text.replace(plain, escaped)
+    return Quoted(text)
+
+
+def yaml(value: Any) -> Quoted:
+    """Write a scalar, or a list of scalars, so that YAML 1.1 and 1.2 readers get the same back.
+
+    Text is always in double quotes, on one line; numbers, truth values and None are plain.
+
+    Raises:
+        InputError: a text holds control characters other than tab and newline.
+    """
+    if value is None:
+        return Quoted("null")
+    if isinstance(value, bool):
+        return Quoted("true" if value else "false")
+    if isinstance(value, int):
+        return Quoted(value)
+    if isinstance(value, (list, tuple)):
+        return Quoted("[" + ", ".join(yaml(item) for item in value) + "]")
+    text = _YAML_SPECIAL.sub(lambda found: _YAML_ESCAPED[found[0]], _clean(str(value)))
+    return Quoted(f'"{text}"')
+
+
+def _clean(text: str) -> str:
+    """Return the text unchanged when it has no control characters but tab and newline."""
+    if found := _CONTROL.search(text):
+        raise _refusal(text, found)
+    return text
+
+
+def _refusal(text: str, found: re.Match[str]) -> InputError:
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    return InputError(
+        f"{shown!r} holds the character U+{ord(found[0]):04X}, which is not allowed",
+        remedy="Remove control characters from the value.",
+    )

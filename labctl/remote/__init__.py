@@ -1,0 +1,1 @@
+"""Reaches nodes by SSH: the only user of paramiko."""

@@ -1,0 +1,158 @@
+"""Tables and documents of labs, plans and images. JSON field names are a contract: docs/reference/json.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from labctl.lab.overview import LabLine
+from labctl.lab.status import LabStatus
+from labctl.plan.model import LabPlan
+from labctl.report.table import size, table
+
+
+def lab_document(lab: LabStatus) -> dict[str, Any]:
+    """Return a lab's status as a document."""
+    return {
+        "team": lab.team,
+        "topology": lab.topology,
+        "stage": lab.stage,
+        "host": lab.host,
+        "virt": lab.virt,
+        "nodes": [
+            {
+                "name": node.name,
+                "domain": node.domain,
+                "state": node.state,
+                "ready": node.ready,
+                "addresses": {key: str(address) if address else None for key, address in node.addresses.items()},
+            }
+            for node in lab.nodes
+        ],
+    }
+
+
+def lab_table(lab: LabStatus) -> str:
+    """Return a lab's status as people read it."""
+    ready = sum(node.ready for node in lab.nodes)
+    keys = list(lab.nodes[0].addresses)
+    rows = [
+        [node.name, node.state, "yes" if node.ready else "no", *(node.addresses[key] or "-" for key in keys)]
+        for node in lab.nodes
+    ]
+    lines = [
+        f"{lab.team}: topology {lab.topology}, stage {lab.stage}, {ready} of {len(lab.nodes)} nodes ready"
+        f" (host {lab.host}, {'KVM' if lab.virt == 'kvm' else 'emulated'})",
+        "",
+        table(["NODE", "STATE", "READY", *(key.upper() for key in keys)], rows),
+    ]
+    if lab.missing:
+        lines += ["", f"Networks that do not run: {', '.join(lab.missing)}. labctl start {lab.team}"]
+    return "\n".join(lines)
+
+
+def overview_document(lab: LabLine) -> dict[str, Any]:
+    """Return one line of the list of labs as a document."""
+    return {
+        "team": lab.record.team,
+        "topology": lab.record.topology["name"],
+        "stage": lab.record.stage,
+        "host": lab.record.host,
+        "mgmt": str(lab.record.mgmt),
+        "nodes": lab.nodes,
+        "running": lab.states.count("running") if not lab.trouble else None,
+        "trouble": lab.trouble or None,
+    }
+
+
+def overview_table(labs: list[LabLine]) -> str:
+    """Return the list of labs as people read it."""
+    rows = [
+        [
+            lab.record.team,
+            lab.record.topology["name"],
+            lab.record.stage,
+            lab.trouble or ", ".join(f"{count} {state}" for state, count in Counter(lab.states).most_common()),
+            lab.record.mgmt,
+            lab.record.host,
+        ]
+        for lab in labs
+    ]
+    return table(["TEAM", "TOPOLOGY", "STAGE", "NODES", "MGMT", "HOST"], rows)
+
+
+def plan_document(lab: LabPlan, states: dict[str, str]) -> dict[str, Any]:
+    """Return a plan as a document.
+
+    Args:
+        states: domain or network name to what exists of it; nothing where it is missing.
+    """
+    return {
+        "team": lab.team,
+        "topology": lab.topology,
+        "stage": lab.stage,
+        "networks": [
+            {
+                "name": network.name,
+                "kind": "nat" if network.nat else "isolated",
+                "subnet": str(network.subnet) if network.subnet else None,
+                "action": states.get(network.name, "create"),
+            }
+            for network in lab.networks
+        ],
+        "nodes": [
+            {
+                "name": node.name,
+                "domain": node.domain,
+                "image": node.image,
+                "vcpus": node.vcpus,
+                "memory_mib": node.memory,
+                "disks": [
+                    {"device": disk.device, "volume": disk.volume, "bytes": disk.capacity} for disk in node.disks
+                ],
+                "nics": [
+                    {
+                        "name": nic.name,
+                        "network": nic.network,
+                        "mac": nic.mac,
+                        "address": str(nic.address) if nic.address else None,
+                    }
+                    for nic in node.nics
+                ],
+                "action": states.get(node.domain, "create"),
+            }
+            for node in lab.nodes
+        ],
+    }
+
+
+def plan_table(lab: LabPlan, states: dict[str, str]) -> str:
+    """Return a plan as people read it; see `plan_document`."""
+    networks = [
+        [network.name, "NAT, DHCP" if network.nat else "isolated", network.subnet or "-", _action(states, network.name)]
+        for network in lab.networks
+    ]
+    nodes = [
+        [
+            node.domain,
+            node.vcpus,
+            f"{node.memory} MiB",
+            " ".join(f"{disk.device} {size(disk.capacity)}" for disk in node.disks),
+            " ".join(f"{nic.name}={nic.address or '-'}" for nic in node.nics),
+            _action(states, node.domain),
+        ]
+        for node in lab.nodes
+    ]
+    return "\n".join(
+        [
+            f"{lab.team}: topology {lab.topology}, stage {lab.stage}",
+            "",
+            table(["NETWORK", "KIND", "SUBNET", "ACTION"], networks),
+            "",
+            table(["NODE", "CPUS", "MEMORY", "DISKS", "ADDRESSES", "ACTION"], nodes),
+        ]
+    )
+
+
+def _action(states: dict[str, str], name: str) -> str:
+    return states.get(name, "create")

@@ -1,0 +1,1 @@
+"""Topology, team and host files: what a user writes, read into frozen, validated models."""

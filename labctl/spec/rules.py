@@ -1,0 +1,185 @@
+"""What must hold between the parts of a topology: addresses in subnets, one card on the nat network, and so on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from labctl.spec.document import Location, Problem
+from labctl.spec.problems import closest
+
+if TYPE_CHECKING:
+    from labctl.spec.topology import Network, Nic, Topology
+
+
+def check(topology: Topology, *, dropped: Sequence[Location], given: Any) -> list[Problem]:
+    """Return everything that does not fit together.
+
+    Args:
+        topology: what is valid by itself.
+        dropped: what was left out of it because it was not; nothing is reported that may follow from that.
+        given: the whole content of the file.
+    """
+    written = given.get("networks") if isinstance(given, dict) else None
+    networks = set(written) if isinstance(written, dict) else set()
+    found = [
+        *_kinds(topology),
+        *_naming(topology),
+        *_subnets(topology),
+        *_cards(topology, networks),
+        *_addresses(topology),
+        *_node_names(topology),
+    ]
+    return [problem for problem in found if not _follows(problem.location, dropped, topology)]
+
+
+def without(content: Any, error: ValidationError, dropped: list[Location]) -> Any:
+    """Return a copy of the content without what the error names; None when nothing is left to look at.
+
+    Args:
+        content: what was validated; stays as it is.
+        error: what validation raised.
+        dropped: receives the places that were left out.
+    """
+    rest = copy.deepcopy(content)
+    for item in error.errors(include_url=False):
+        location: Location = tuple(part for part in item["loc"] if part != "[key]")
+        if location == ("name",) and isinstance(rest, dict):
+            rest["name"] = "unnamed"
+            continue
+        if item["type"] == "missing":
+            location = location[:-1]
+        # Leaving out an item of a list would shift its neighbours: leave out the whole node.
+        while location and isinstance(location[-1], int):
+            location = location[:2]
+        if not location or not isinstance(rest, dict):
+            return None
+        dropped.append(location)
+        _remove(rest, location)
+    return rest
+
+
+def _remove(content: Any, location: Location) -> None:
+    *around, last = location
+    for part in around:
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            return
+    if isinstance(content, dict):
+        content.pop(last, None)
+
+
+def _follows(location: Location, dropped: Sequence[Location], topology: Topology) -> bool:
+    """Tell whether a problem may be the consequence of another one that is reported already."""
+    if any(place[: len(location)] == location for place in dropped):
+        return True
+    match location:
+        case ("networks", network, _):
+            pass
+        case ("nodes", str(name), "nics", int(position), *_):
+            network = topology.nodes[name].nics[position].network
+        case _:
+            return False
+    return any(place[:2] == ("networks", network) for place in dropped)
+
+
+def _kinds(topology: Topology) -> Iterator[Problem]:
+    nat = [name for name, network in topology.networks.items() if network.kind == "nat"]
+    if not nat:
+        yield Problem(("networks",), 'no network has "kind: nat"; labctl reaches the nodes by exactly one')
+    for name in nat[1:]:
+        yield Problem(("networks", name, "kind"), f'{nat[0]} is "nat" already; make this one "isolated"')
+    for name in nat:
+        if topology.networks[name].subnet is not None:
+            text = "a nat network has no subnet here: each team leases its own; remove this line"
+            yield Problem(("networks", name, "subnet"), text)
+
+
+def _naming(topology: Topology) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for name, network in topology.networks.items():
+        place = ("networks", name, "names")
+        if network.names == "none":
+            continue
+        if network.kind == "nat":
+            yield Problem(place, 'its addresses differ from team to team; use "names" on an isolated network')
+        elif network.subnet is None:
+            yield Problem(place, '"names" needs a subnet on this network')
+        elif (other := first.setdefault(network.names, name)) != name:
+            yield Problem(place, f'"names: {network.names}" is on {other} already; a name can have one address only')
+
+
+def _subnets(topology: Topology) -> Iterator[Problem]:
+    subnets = [(name, network.subnet) for name, network in topology.networks.items() if network.subnet is not None]
+    for (first, one), (second, other) in combinations(subnets, 2):
+        if one.first <= other.last and other.first <= one.last:
+            yield Problem(("networks", second, "subnet"), f"{other} overlaps {first}'s subnet {one}")
+
+
+def _cards(topology: Topology, networks: set[str]) -> Iterator[Problem]:
+    for name, node in topology.nodes.items():
+        place: Location = ("nodes", name, "nics")
+        unknown = False
+        for position, nic in enumerate(node.nics):
+            if nic.network not in topology.networks and nic.network not in networks:
+                unknown = True
+                text = f'there is no network "{nic.network}"{closest(nic.network, topology.networks)}'
+                yield Problem((*place, position, "network"), text)
+        nat = [
+            position
+            for position, nic in enumerate(node.nics)
+            if (network := topology.networks.get(nic.network)) is not None and network.kind == "nat"
+        ]
+        kinds = {network.kind for network in topology.networks.values()}
+        if not nat and "nat" in kinds and not unknown and all(nic.network in topology.networks for nic in node.nics):
+            yield Problem(place, f'no card is on "{topology.mgmt}"; labctl reaches a node by its card there')
+        for position in nat[1:]:
+            text = f'a second card on "{node.nics[position].network}"; a node has exactly one on the nat network'
+            yield Problem((*place, position, "network"), text)
+
+
+def _addresses(topology: Topology) -> Iterator[Problem]:
+    owners: dict[tuple[str, Any], str] = {}
+    for name, node in topology.nodes.items():
+        for position, nic in enumerate(node.nics):
+            network = topology.networks.get(nic.network)
+            if network is None or nic.address is None:
+                continue
+            place: Location = ("nodes", name, "nics", position, "address")
+            if text := _misplaced(nic, network):
+                yield Problem(place, text)
+            elif (owner := owners.setdefault((nic.network, nic.address), name)) and owner != name:
+                yield Problem(place, f"{nic.address} is {owner}'s address on {nic.network} already")
+            elif sum(other.address == nic.address for other in node.nics[:position]):
+                yield Problem(place, f"{nic.address} is on another card of this node already")
+
+
+def _misplaced(nic: Nic, network: Network) -> str:
+    """Say why the address cannot be on this network; nothing when it can."""
+    if network.kind == "nat":
+        return f"{nic.network} gives addresses by DHCP, another for each team; remove the address"
+    subnet = network.subnet
+    if subnet is None or nic.address is None:
+        return f"{nic.network} has no subnet; give it one or remove the address"
+    first, last = subnet[1], subnet[-2]
+    if nic.address not in subnet:
+        return f"{nic.address} is not in {nic.network}'s subnet {subnet}; free to use are {first} to {last}"
+    if nic.address in (subnet.network, subnet.broadcast):
+        what = "network" if nic.address == subnet.network else "broadcast"
+        return f"{nic.address} is the {what} address of {subnet}; free to use are {first} to {last}"
+    return ""
+
+
+def _node_names(topology: Topology) -> Iterator[Problem]:
+    for name in topology.nodes:
+        if name == "localhost":
+            yield Problem(("nodes", name), "a node cannot be called localhost")
+        stem, _, device = name.rpartition("-")
+        if stem in topology.nodes and len(device) == 3 and device.startswith("vd"):
+            text = f"the name is kept for the disk {device} of {stem}; choose another"
+            yield Problem(("nodes", name), text)

@@ -1,0 +1,93 @@
+"""The URI of a host decides how its guests are dialled."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from netaddr import IPNetwork
+
+from labctl.errors import InputError
+from labctl.host.namespace import NetworkNamespace
+from labctl.remote import dial
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        ("qemu:///system", dial.Direct),
+        ("test:///default", dial.Direct),
+        ("qemu+unix:///system", dial.Direct),
+        ("qemu+ssh://root@kvm1/system", dial.Jump),
+        ("qemu+libssh2://kvm1:2222/system", dial.Jump),
+    ],
+)
+def test_the_uri_chooses(uri: str, kind: type) -> None:
+    assert type(dial.for_uri(uri)) is kind
+
+
+def test_a_namespace_that_is_known_is_dialled_in() -> None:
+    own = NetworkNamespace.of(os.getpid())
+    assert dial.for_uri("qemu+unix:///system?socket=/x", namespace=own) == dial.Namespace(own)
+
+
+def test_a_namespace_is_found_behind_the_socket(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "libvirt-sock"))
+        listening.listen()
+        dialer = dial.for_uri(f"qemu+unix:///system?socket={tmp_path}/libvirt-sock", how="namespace")
+    assert dialer == dial.Namespace(NetworkNamespace.of(os.getpid()))
+
+
+@pytest.mark.parametrize(
+    ("uri", "how"),
+    [
+        ("qemu+tls://kvm1/system", "auto"),
+        ("qemu:///system", "jump"),
+        ("qemu+unix:///system?socket=/nowhere", "namespace"),
+    ],
+)
+def test_what_cannot_be_dialled_is_refused_with_a_remedy(uri: str, how: str) -> None:
+    with pytest.raises(InputError) as caught:
+        dial.for_uri(uri, how=how)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("uri", "option"),
+    [
+        ("qemu+ssh://root@kvm1:2222/system", "ProxyJump=root@kvm1:2222"),
+        ("qemu+ssh://kvm1/system", "ProxyJump=kvm1"),
+        ("qemu+ssh://[fd00::1]/system", "ProxyJump=[fd00::1]"),
+    ],
+)
+def test_openssh_is_told_to_jump(uri: str, option: str) -> None:
+    dialer = dial.for_uri(uri)
+    assert dialer.ssh_options() == ["-o", option]
+    assert dialer.command(["ssh", "x"]) == ["ssh", "x"]
+
+
+def test_direct_adds_nothing() -> None:
+    assert dial.Direct().command(["ssh", "x"]) == ["ssh", "x"]
+    assert dial.Direct().ssh_options() == []
+
+
+def test_a_configuration_that_jumps_in_a_circle_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("Host a\n  ProxyJump b\nHost b\n  ProxyJump a\n")
+    with pytest.raises(dial.HostError, match="a → b → a"):
+        dial.Jump("a", config=config).connect("192.0.2.1", 22, timeout=1)
+
+
+def test_routes_are_networks_in_use_and_no_default_routes() -> None:
+    printed = """
+    [{"dst":"default","gateway":"192.0.2.1"},{"dst":"192.0.2.0/24","dev":"eth0"},{"type":"unreachable","dst":"10.8.0.0/16"},
+    {"type":"local","dst":"192.0.2.7","dev":"eth0"},{"type":"broadcast","dst":"192.0.2.255"},{"dst":"0.0.0.0/1"},
+    {"type":"local","dst":"127.0.0.0/8","dev":"lo"}]
+    [{"dst":"fd00:1::/64","dev":"eth0"},{"dst":"fe80::/64","dev":"eth0"},{"dst":"::1","dev":"lo"}]
+    """
+    printed = printed.replace(",\n    {", ",{")
+    expected = ["10.8.0.0/16", "192.0.2.0/24", "192.0.2.7/32", "fd00:1::/64"]
+    assert dial.parse_routes(printed) == [IPNetwork(network) for network in expected]
