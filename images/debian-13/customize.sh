@@ -9,7 +9,8 @@ passwd --quiet --lock root
 
 printf 'LANG=C.UTF-8\n' > /etc/default/locale
 printf '# The kernel command line mounts the root file system.\n' > /etc/fstab
-ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
+ln -sf ../run/labctl-resolv.conf /etc/resolv.conf
+printf 'DAEMON_OPTS=""\n' > /etc/default/chrony
 
 # SSH sessions without a systemd session of their own: starting its manager costs as much as the handshake.
 pam-auth-update --package --remove systemd
@@ -17,7 +18,7 @@ sed -i '/pam_motd.so\|pam_mail.so\|pam_selinux.so\|pam_keyinit.so/d' /etc/pam.d/
 
 # Units that a node does not need, that would wait for the internet, or that redo at each boot what holds already.
 systemctl --quiet set-default multi-user.target
-systemctl --quiet enable systemd-networkd.service ssh.service serial-getty@ttyS0.service
+systemctl --quiet enable systemd-networkd.service labctl-resolv.path ssh.service serial-getty@ttyS0.service
 systemctl --quiet disable getty@tty1.service
 systemctl --quiet mask \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer e2scrub_reap.service \
@@ -49,3 +50,7 @@ rm -f /etc/modules-load.d/modules.conf
 systemctl --quiet add-wants multi-user.target cloud-init.target
 systemctl --quiet add-wants sysinit.target cloud-init-local.service
 touch /etc/.updated /var/.updated
+
+kernel=$(basename /usr/lib/modules/*)
+mktirfs -o "/boot/initrd.img-$kernel" "$kernel"
+rm -f /initrd.img.old /vmlinuz.old

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from labctl.errors import DeadlineError, InputError, RefusedError
+from labctl.errors import DeadlineError, InputError, ProcessError, RefusedError
 from labctl.host import launch, processes
 from labctl.host.answer import answers
 from labctl.host.lock import locked
@@ -240,13 +240,17 @@ def _digest(folder: Path) -> str:
 
 def _link(folder: Path) -> None:
     link, target = _LINKS / _digest(folder), folder / "run"
-    if link.is_symlink() and link.readlink() == target:
-        return
     new = link.with_name(f".{link.name}.{os.getpid()}")
-    _LINKS.mkdir(mode=0o700, exist_ok=True)
-    new.unlink(missing_ok=True)
-    new.symlink_to(target)
-    new.replace(link)
+    for _ in range(100):
+        if link.is_symlink() and link.readlink() == target:
+            return
+        # Another private host's end removes the folder of links when its own was the last one.
+        with contextlib.suppress(FileNotFoundError):
+            _LINKS.mkdir(mode=0o700, exist_ok=True)
+            new.unlink(missing_ok=True)
+            new.symlink_to(target)
+            new.replace(link)
+    raise ProcessError(f"{link} cannot be made", remedy=f"See that {_LINKS.parent} is there and writable.")
 
 
 def _unlink(folder: Path) -> None:

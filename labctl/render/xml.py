@@ -29,6 +29,7 @@ class Machine:
             AppArmor profile that Debian's libvirt writes for a domain leaves out disks of type "volume".
         type: machine type; pc boots faster than q35 under emulation, its devices need no PCI bridges.
         cpu: a mode (host-passthrough, host-model, maximum) or a model's name.
+        lacks: features to take away from the processor.
         tb_cache: MiB of QEMU's translation cache under emulation; without a limit it takes a gigabyte a node.
         emulator: path of QEMU on the host; libvirt's choice when None.
         os_info: libosinfo's name of the guests' system, empty when unknown; virt-manager shows its icon.
@@ -38,6 +39,7 @@ class Machine:
     volumes: PurePosixPath
     type: str = "pc"
     cpu: str = "host-passthrough"
+    lacks: tuple[str, ...] = ()
     tb_cache: int = 96
     emulator: str | None = None
     os_info: str = "http://debian.org/debian/13"
@@ -90,9 +92,6 @@ def volume_xml(name: str, form: str, capacity: int) -> str:
         capacity: bytes that a guest sees.
     """
     return _render("volume.xml.j2", name=name, capacity=capacity, format=form, backing=None)
-
-
-image_volume_xml = volume_xml
 
 
 def _render(template: str, **values: Any) -> str:

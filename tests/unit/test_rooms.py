@@ -59,7 +59,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pydantic": {"spec"},
     "rich": {"cli"},
     "subprocess": {"process"},
-    "yaml": {"spec", "report", "cli"},
+    "yaml": {"cli", "images", "spec"},
 }
 
 

@@ -1,0 +1,169 @@
+"""Builds a bootable disk from a recipe on this machine: no virtual machine, no loop device.
+
+mmdebstrap makes the root file system, mke2fs copies it into a partition of a sparse raw disk, GRUB's boot sector and
+core image go into the gap before that partition, and qemu-img writes the qcow2. GRUB's core image carries its whole
+configuration: it loads /vmlinuz and /initrd.img, which Debian keeps pointing to the newest kernel.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import struct
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from labctl.errors import CapacityError, InputError, RefusedError
+from labctl.images.importing import digest
+from labctl.images.recipe import Recipe
+from labctl.process import run
+from labctl.quoting import shell
+
+ROOM = 4 * 1024**3
+"""Bytes of disk that a build needs while it runs."""
+
+_SECTOR = 512
+_FIRST = 2048  # sectors; the partition begins at 1 MiB, as every partitioner does it today
+_GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "linux")
+_LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
+_BUILD_SECONDS = 1800.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltImage:
+    """A finished disk; sizes in bytes."""
+
+    path: Path
+    sha256: str
+    size: int
+    virtual_size: int
+
+
+def build(
+    recipe: Recipe,
+    *,
+    target: Path,
+    scratch: Path,
+    mirror: str | None,
+    progress: Callable[[str], None],
+    log: Path,
+) -> BuiltImage:
+    """Build an image.
+
+    Args:
+        target: the qcow2 file to make; it appears when it is whole.
+        scratch: a folder with 4 GiB of room, cleared by the caller.
+        mirror: where packages come from; None takes the one that this machine's apt uses.
+        progress: receives each step's name.
+        log: receives what the programs say.
+
+    Raises:
+        RefusedError: we are not root.
+        InputError: no mirror is known.
+        CapacityError: the disk is too full.
+        ProcessError: a program is missing or failed.
+    """
+    if os.geteuid() != 0:
+        raise RefusedError("an image is built as root", remedy="Run the command with sudo.")
+    if shutil.disk_usage(scratch).free < ROOM:
+        raise CapacityError(f"a build needs {ROOM // 1024**3} GiB in {scratch}", remedy="Free some disk space.")
+    root, raw, beside = scratch / "root", scratch / "disk.raw", scratch / "disk.new"
+    sources = _sources(recipe, mirror)
+    progress("installing packages")
+    _bootstrap(recipe, root, sources, log)
+    progress("writing the disk")
+    _write_disk(recipe, root, raw, log)
+    progress("converting to qcow2")
+    run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, beside], timeout=_BUILD_SECONDS, log=log)
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+    beside.replace(target)
+    virtual_size = recipe.size * 1024**3
+    return BuiltImage(path=target, sha256=digest(target), size=target.stat().st_size, virtual_size=virtual_size)
+
+
+def mirrors(index_targets: str) -> dict[str, str]:
+    """Read `apt-get indextargets`, lines of SITE|ORIGIN|LABEL|SUITE, into label to site for Debian's own archives."""
+    found: dict[str, str] = {}
+    for line in index_targets.splitlines():
+        site, origin, label = line.split("|")[:3]
+        if origin == "Debian":
+            found.setdefault(label, site.rstrip("/"))
+    return found
+
+
+def _sources(recipe: Recipe, mirror: str | None) -> list[str]:
+    """Return the lines of a sources.list for the recipe's suite."""
+    form = "$(SITE)|$(ORIGIN)|$(LABEL)"
+    known = {} if mirror else mirrors(run(["apt-get", "indextargets", "--format", form], timeout=60).decode())
+    archive = mirror or known.get("Debian")
+    if archive is None:
+        raise InputError(
+            "this machine's apt knows no Debian archive",
+            remedy="Run apt-get update, or name one with --mirror URL.",
+        )
+    components = " ".join(recipe.components)
+    lines = [f"deb {archive} {suite} {components}" for suite in (recipe.suite, f"{recipe.suite}-updates")]
+    if security := known.get("Debian-Security"):
+        lines.append(f"deb {security} {recipe.suite}-security {components}")
+    if not all(re.fullmatch(r"[\x21-\x7e ]+", line) for line in lines):
+        raise InputError(f"{archive!r} is no mirror", remedy="Give a URL.")
+    return lines
+
+
+def _bootstrap(recipe: Recipe, root: Path, sources: list[str], log: Path) -> None:
+    """Make the root file system. Its mounts die with the mount namespace, however the build ends."""
+    overlay, customize = shell(str(recipe.folder / "overlay")), shell(str(recipe.folder / "customize.sh"))
+    options = [
+        "--mode=root",
+        "--format=directory",
+        "--variant=minbase",
+        "--architectures=amd64",
+        '--aptopt=Acquire::Languages "none"',
+        "--dpkgopt=force-unsafe-io",
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        f"--include={','.join(recipe.packages)}",
+        f'--customize-hook=cp -rT {overlay} "$1"',
+        f'--customize-hook=LC_ALL=C.UTF-8 chroot "$1" sh -s < {customize}',
+        f'--customize-hook=LC_ALL=C.UTF-8 chroot "$1" {_grub_command(recipe)}',
+    ]
+    command: list[str | Path] = ["unshare", "--mount", "--propagation=private", "mmdebstrap", *options, recipe.suite, root, *sources]
+    run(command, timeout=_BUILD_SECONDS, log=log)
+
+
+def _grub_command(recipe: Recipe) -> str:
+    """Return the shell line that makes /core.img in the root file system."""
+    configuration = (
+        "set root=(hd0,msdos1)\n"
+        f"linux /vmlinuz root=/dev/vda1 rw rootfstype=ext4 {recipe.kernel_cmdline}\n"
+        "initrd /initrd.img\nboot\n"
+    )
+    script = (
+        f"printf %s {shell(configuration)} > /grub.cfg && grub-mkimage -O i386-pc -o /core.img -c /grub.cfg "
+        f"-p /boot/grub {' '.join(_GRUB_MODULES)} && rm /grub.cfg"
+    )
+    return f"sh -c {shell(script)}"
+
+
+def _write_disk(recipe: Recipe, root: Path, raw: Path, log: Path) -> None:
+    """Write partition table, boot code and file system into a sparse file."""
+    core = root / "core.img"
+    code = core.read_bytes()
+    boot = (root / "usr/lib/grub/i386-pc/boot.img").read_bytes()[:440]
+    core.unlink()
+    sectors = recipe.size * 1024**3 // _SECTOR
+    with raw.open("wb") as disk:
+        disk.truncate(sectors * _SECTOR)
+        disk.write(boot)
+        disk.seek(446)
+        disk.write(struct.pack("<B3sB3sII", 0x80, b"\xfe\xff\xff", 0x83, b"\xfe\xff\xff", _FIRST, sectors - _FIRST))
+        disk.seek(510)
+        disk.write(b"\x55\xaa" + code)
+    extended = f"offset={_FIRST * _SECTOR},lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0"
+    make = ["mke2fs", "-q", "-t", "ext4", "-U", str(uuid.uuid4()), "-m", "1", "-i", "32768", "-E", extended]
+    kib = (sectors - _FIRST) * _SECTOR // 1024
+    run([*make, "-d", root, raw, f"{kib}k"], timeout=_BUILD_SECONDS, log=log)
