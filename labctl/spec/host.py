@@ -20,7 +20,7 @@ MGMT_PREFIX = 24
 """128 subnets of 244 nodes each in the default pool."""
 
 POOL_NAME = "labctl"
-POOL_PATH = Path("/var/lib/labctl/volumes")
+POOL_PATH = Path("/var/lib/libvirt/images/labctl")
 
 
 def _pool_path(path: Path) -> Path:

@@ -8,6 +8,7 @@ import pytest
 
 from labctl.host import private
 from labctl.host.private import PrivateHost
+from tests.integration.lab_host import LabHost
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,6 +28,17 @@ def private_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateHo
         yield private.up(name, root)
     finally:
         private.down(name, root, force=True, purge=True)
+
+
+@pytest.fixture(scope="session")
+def image_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
+    """An installation with a private host and the base image, which is built as users build it."""
+    host = LabHost(tmp_path_factory.mktemp("home"))
+    try:
+        host.labctl("image", "build", "debian-13")
+        yield host
+    finally:
+        host.remove()
 
 
 @pytest.fixture

@@ -97,6 +97,11 @@ def test_the_initramfs_has_the_drivers_of_disk_network_and_seed() -> None:
     assert {"virtio_blk", "virtio_net", "virtio_scsi", "sr_mod", "isofs"} <= set(modules[1].split(","))
 
 
+def test_the_rule_that_grows_the_root_knows_the_size_that_it_starts_with() -> None:
+    rule = (OVERLAY / "etc/udev/rules.d/90-labctl-grow.rules").read_text()
+    assert f'ATTR{{size}}!="{recipe.load("debian-13").size * 1024**3 // 512}"' in rule
+
+
 def test_apt_targets_give_debians_own_archives() -> None:
     listed = "\n".join(
         [

@@ -16,7 +16,7 @@ def test_an_empty_file_is_a_host_with_every_default():
     assert settings == host.Host()
     assert (settings.uri, settings.dial) == ("", "auto")
     assert (settings.mgmt.pool, settings.mgmt.prefix) == (IPNetwork("192.168.128.0/17"), 24)
-    assert (settings.pool.name, settings.pool.path) == ("labctl", Path("/var/lib/labctl/volumes"))
+    assert (settings.pool.name, settings.pool.path) == ("labctl", Path("/var/lib/libvirt/images/labctl"))
     assert not settings.overcommit
 
 
@@ -41,10 +41,10 @@ def test_a_file_says_what_differs(tmp_path: Path):
             "mgmt:\n  prefix: 16",
             "h.yaml:2: mgmt.prefix: a /16 does not fit into the pool 192.168.128.0/17; give 17 to 28",
         ),
-        ("pool:\n  path: labs", 'h.yaml:2: pool.path: "labs" is not an absolute path like /var/lib/labctl/volumes'),
+        ("pool:\n  path: labs", 'h.yaml:2: pool.path: "labs" is not an absolute path like /var/lib/libvirt/images/labctl'),
         (
             "pool:\n  path: /a/../b",
-            'h.yaml:2: pool.path: "/a/../b" is not an absolute path like /var/lib/labctl/volumes',
+            'h.yaml:2: pool.path: "/a/../b" is not an absolute path like /var/lib/libvirt/images/labctl',
         ),
         ("jobs: 1\njobs: 2", "h.yaml:2: jobs: the key is given twice, first on line 1"),
         ("- x", "h.yaml:1: a mapping (key: value) is expected here, not a list"),

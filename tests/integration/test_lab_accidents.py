@@ -1,0 +1,109 @@
+"""Killed commands and foreign objects: nothing is lost, nothing is left, nothing foreign is touched."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.lab_host import LabHost
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+KILLS = int(os.environ.get("LABCTL_TEST_KILLS", "4"))
+SEED = int(os.environ.get("LABCTL_TEST_SEED", "20130826"))
+
+
+@pytest.fixture
+def host(image_host: LabHost) -> Iterator[LabHost]:
+    """Return a host with the base image, and see that no lab stays on it."""
+    yield image_host
+    image_host.labctl("destroy", "green", check=False)
+
+
+def kill_at_random(host: LabHost, moment: float, *command: str) -> None:
+    """Start a command and kill it, and whatever it started, after so many seconds."""
+    process = host.popen(*command)
+    time.sleep(moment)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
+
+
+@pytest.mark.parametrize("moment", [random.Random(SEED + n).uniform(0.2, 1.6) for n in range(KILLS)])
+def test_create_killed_anywhere_completes_and_destroy_leaves_nothing(host: LabHost, moment: float) -> None:
+    before = host.inventory()
+    create = ("create", "green", "--topology", "mini", "--no-wait")
+    kill_at_random(host, moment, *create)
+    host.labctl(*create)
+    assert [node["state"] for node in host.document("status", "green")["nodes"]] == ["running"] * 2
+    kill_at_random(host, moment / 2, "destroy", "green")
+    host.labctl("destroy", "green", check=False)  # it may have ended in time, and then there is no lab
+    assert host.inventory() == before
+
+
+def test_reset_killed_anywhere_is_finished_by_the_same_command(host: LabHost) -> None:
+    before = host.inventory()
+    host.labctl("create", "green", "--topology", "mini", "--no-wait")
+    whole = host.inventory()
+    for n in range(KILLS):
+        kill_at_random(host, random.Random(SEED - n).uniform(0.2, 1.4), "reset", "node-1", "-t", "green", "--no-wait")
+        host.labctl("reset", "node-1", "-t", "green", "--no-wait")
+        now = host.inventory()
+        assert {key: now[key] for key in now if key != "links"} == {key: whole[key] for key in whole if key != "links"}
+        assert len(now["links"]) == len(whole["links"])  # tap devices are numbered anew
+    host.labctl("destroy", "green")
+    assert host.inventory() == before
+
+
+def test_foreign_objects_with_our_names_are_refused_and_stay(host: LabHost, tmp_path: Path) -> None:
+    domain = tmp_path / "domain.xml"
+    domain.write_text(
+        "<domain type='qemu'><name>green-node-1</name><memory unit='MiB'>64</memory>"
+        "<os><type machine='pc'>hvm</type></os></domain>"
+    )
+    network = tmp_path / "network.xml"
+    network.write_text("<network><name>green-internal</name><bridge name='foreign0'/></network>")
+    host.virsh("define", str(domain))
+    host.virsh("net-define", str(network))
+    host.virsh("vol-create-as", "labctl", "green-node-2.qcow2", "1M")
+    before = host.inventory()
+    described = host.virsh("dumpxml", "green-node-1"), host.virsh("net-dumpxml", "green-internal")
+    try:
+        done = host.labctl("create", "green", "--topology", "mini", check=False)
+        assert done.returncode == 3
+        for name in ("domain green-node-1", "network green-internal", "volume green-node-2.qcow2"):
+            assert name in done.stderr
+        assert host.inventory() == before
+        assert (host.virsh("dumpxml", "green-node-1"), host.virsh("net-dumpxml", "green-internal")) == described
+    finally:
+        host.virsh("undefine", "green-node-1")
+        host.virsh("net-undefine", "green-internal")
+        host.virsh("vol-delete", "--pool", "labctl", "green-node-2.qcow2")
+
+
+def test_too_large_a_lab_is_refused_with_the_numbers(host: LabHost, tmp_path: Path) -> None:
+    before = host.inventory()
+    large = tmp_path / "large.yaml"
+    large.write_text(host.labctl("init", "mini").stdout.replace("512 MiB", "900 GiB"))
+    done = host.labctl("create", "green", "--topology", str(large), check=False)
+    assert done.returncode == 3, done.stderr
+    assert "memory" in done.stderr
+    assert "--overcommit" in done.stderr
+    assert host.inventory() == before
+
+
+def test_two_runs_at_once_are_one_and_a_refusal(host: LabHost) -> None:
+    first = host.popen("create", "green", "--topology", "mini", "--no-wait")
+    codes = [
+        host.labctl("create", "green", "--topology", "mini", "--no-wait", check=False).returncode for _ in range(3)
+    ]
+    assert first.wait(timeout=60) in (0, 3)
+    assert 0 in [first.returncode, *codes]
+    assert set(codes) <= {0, 3}
+    host.labctl("destroy", "green")

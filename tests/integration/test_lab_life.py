@@ -1,0 +1,150 @@
+"""The life of labs on real libvirt with real guests, through the command line alone.
+
+Tests of this file run in order on the same two labs, for an emulated boot is expensive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.lab_host import LabHost, root_namespace
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+TEAMS = ("red", "blue")
+
+
+@pytest.fixture(scope="module")
+def untouched() -> dict[str, str]:
+    """Return this machine's own networks as they were before."""
+    return root_namespace()
+
+
+@pytest.fixture(scope="module")
+def host(image_host: LabHost, untouched: dict[str, str]) -> LabHost:
+    """Return a host with the base image."""
+    return image_host
+
+
+@pytest.fixture(scope="module")
+def before(host: LabHost) -> dict[str, Any]:
+    """Return the inventory before the first lab."""
+    return host.inventory()
+
+
+@pytest.fixture(scope="module")
+def labs(host: LabHost, before: dict[str, Any]) -> Iterator[LabHost]:
+    """Create two labs of the same topology, side by side."""
+    try:
+        host.labctl("create", "red,blue", "--topology", "mini")
+        yield host
+    finally:
+        for team in TEAMS:
+            host.labctl("destroy", team, check=False)
+
+
+def test_status_agrees_with_virsh(labs: LabHost) -> None:
+    status = labs.document("status", "red")
+    assert [node["name"] for node in status["nodes"]] == ["node-1", "node-2"]
+    assert all(node["ready"] and node["state"] == "running" for node in status["nodes"])
+    assert [node["addresses"]["internal"] for node in status["nodes"]] == ["10.0.0.3", "10.0.0.4"]
+    assert {node["domain"] for node in status["nodes"]} <= set(labs.virsh("list", "--name").split())
+    assert {"red-mgmt", "red-internal", "red-public"} <= set(labs.virsh("net-list", "--name").split())
+    assert "red-node-1.qcow2" in labs.virsh("vol-list", "labctl")
+
+
+def test_every_lab_has_a_subnet_of_its_own(labs: LabHost) -> None:
+    subnets = [lab["mgmt"] for lab in labs.document("list")]
+    assert len(set(subnets)) == 2
+
+
+def test_nodes_answer_by_private_and_public_name(labs: LabHost) -> None:
+    for name, address in (("node-2", "10.0.0.4"), ("node-2.example.org", "172.16.0.4")):
+        assert f"({address})" in labs.ssh("red", "node-1", f"ping -c1 -W5 {name}")
+
+
+def test_enter_reaches_the_lab_by_name(labs: LabHost) -> None:
+    assert "1 received" in labs.labctl("enter", "blue", "--", "ping", "-c1", "-W5", "node-1.example.org").stdout
+
+
+def test_the_same_inner_address_is_another_node_in_each_lab(labs: LabHost) -> None:
+    ids = {team: labs.ssh(team, "node-1", "ssh-keyscan -t ed25519 10.0.0.4 2>/dev/null") for team in TEAMS}
+    assert ids["red"] != ids["blue"]
+    assert all("ssh-ed25519" in key for key in ids.values())
+
+
+def test_a_lab_reaches_neither_another_nor_the_host_beyond_dhcp_and_dns(labs: LabHost) -> None:
+    """Scan with a positive control: the same probe finds what is allowed."""
+    own = {team: labs.document("status", team)["nodes"] for team in TEAMS}
+    neighbour, stranger = (own[team][1]["addresses"]["mgmt"] for team in ("red", "blue"))
+    gateway, other_gateway = (re.sub(r"\d+$", "1", address) for address in (neighbour, stranger))
+    probe = "timeout 5 bash -c 'exec 3<>/dev/tcp/{}/{}' 2>/dev/null && echo open || echo closed"
+
+    def scan(address: str, port: int) -> str:
+        return labs.ssh("red", "node-1", probe.format(address, port)).strip()
+
+    assert scan(neighbour, 22) == "open"  # the control: the probe works, and a lab is one network
+    assert scan(gateway, 53) == "open"
+    assert scan(stranger, 22) == "closed"
+    assert scan(gateway, 22) == "closed"
+    assert scan(other_gateway, 53) == "closed"
+    assert "1 received" not in labs.ssh("red", "node-1", f"ping -c1 -W3 {other_gateway}; true")
+
+
+def test_create_again_changes_nothing_and_says_so(labs: LabHost) -> None:
+    before = labs.inventory()
+    said = labs.labctl("create", "red", "--topology", "mini").stdout
+    assert "nothing to do" in said
+    assert labs.inventory() == before
+
+
+def test_create_of_a_changed_topology_says_what_differs(labs: LabHost, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(labs.labctl("init", "mini").stdout.replace("512 MiB", "768 MiB"))
+    done = labs.labctl("create", "red", "--topology", str(changed), check=False)
+    assert done.returncode == 3
+    assert "768 MiB" in done.stderr
+
+
+def test_the_root_namespace_is_as_it_was(labs: LabHost, untouched: dict[str, str]) -> None:
+    assert root_namespace() == untouched
+
+
+def test_reset_gives_a_fresh_node_with_the_same_identity_and_disturbs_no_other(labs: LabHost) -> None:
+    look = "cat /proc/sys/kernel/random/boot_id"
+    other = labs.ssh("red", "node-1", look)
+    machine = labs.ssh("red", "node-2", "touch /root/ruined; cat /etc/machine-id")
+    address = labs.document("status", "red")["nodes"][1]["addresses"]
+
+    labs.labctl("reset", "node-2", "-t", "red")
+
+    assert labs.ssh("red", "node-1", look) == other
+    assert labs.document("status", "red")["nodes"][1]["addresses"] == address
+    assert "ruined" not in labs.ssh("red", "node-2", "ls /root")
+    assert labs.ssh("red", "node-2", "cat /etc/machine-id") != machine
+
+
+def test_stop_and_start_bring_the_same_lab_back(labs: LabHost) -> None:
+    labs.ssh("blue", "node-1", "touch /root/kept; sync")
+    labs.labctl("stop", "blue")
+    assert [node["state"] for node in labs.document("status", "blue")["nodes"]] == ["shut off"] * 2
+    assert "labctl start blue" in labs.labctl("create", "blue").stdout
+    labs.labctl("start", "blue")
+    assert "kept" in labs.ssh("blue", "node-1", "ls /root")
+
+
+def test_an_image_in_use_cannot_be_removed(labs: LabHost) -> None:
+    done = labs.labctl("image", "remove", "debian-13", check=False)
+    assert done.returncode == 3
+    assert "red-node-1.qcow2" in done.stderr
+
+
+def test_destroy_leaves_nothing(labs: LabHost, before: dict[str, Any]) -> None:
+    for team in TEAMS:
+        labs.labctl("destroy", team)
+    assert labs.inventory() == before
