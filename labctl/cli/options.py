@@ -89,7 +89,8 @@ def team(command: F) -> F:
 
 def teams(*, required: bool) -> Callable[[F], F]:
     """Add the argument TEAM..., which takes ranges."""
-    return click.argument("teams", metavar="TEAM...", nargs=-1, required=required, shell_complete=complete_team)
+    metavar = "TEAM..." if required else "[TEAM]..."
+    return click.argument("teams", metavar=metavar, nargs=-1, required=required, shell_complete=complete_team)
 
 
 def complete_team(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

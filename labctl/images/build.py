@@ -131,7 +131,16 @@ def _bootstrap(recipe: Recipe, root: Path, sources: list[str], log: Path) -> Non
         f'--customize-hook=LC_ALL=C.UTF-8 chroot "$1" sh -s < {customize}',
         f'--customize-hook=LC_ALL=C.UTF-8 chroot "$1" {_grub_command(recipe)}',
     ]
-    command: list[str | Path] = ["unshare", "--mount", "--propagation=private", "mmdebstrap", *options, recipe.suite, root, *sources]
+    command: list[str | Path] = [
+        "unshare",
+        "--mount",
+        "--propagation=private",
+        "mmdebstrap",
+        *options,
+        recipe.suite,
+        root,
+        *sources,
+    ]
     run(command, timeout=_BUILD_SECONDS, log=log)
 
 

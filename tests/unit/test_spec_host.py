@@ -41,7 +41,10 @@ def test_a_file_says_what_differs(tmp_path: Path):
             "mgmt:\n  prefix: 16",
             "h.yaml:2: mgmt.prefix: a /16 does not fit into the pool 192.168.128.0/17; give 17 to 28",
         ),
-        ("pool:\n  path: labs", 'h.yaml:2: pool.path: "labs" is not an absolute path like /var/lib/libvirt/images/labctl'),
+        (
+            "pool:\n  path: labs",
+            'h.yaml:2: pool.path: "labs" is not an absolute path like /var/lib/libvirt/images/labctl',
+        ),
         (
             "pool:\n  path: /a/../b",
             'h.yaml:2: pool.path: "/a/../b" is not an absolute path like /var/lib/libvirt/images/labctl',
