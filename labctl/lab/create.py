@@ -136,7 +136,6 @@ class _Construction:
         if found is not None and self._stood(node):
             if not state.active:
                 self._off.append(node.name)
-            self._progress.node(self.plan.team, node.name, Phase.READY if state.active else Phase.OFF)
             return
         if found is None:
             nodes.make_node(self._site, self.ledger, self.plan, node, images=self._images, keys=keys)
