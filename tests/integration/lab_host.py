@@ -60,7 +60,7 @@ class LabHost:
         links = json.loads(self.inside("ip", "-json", "link"))
         home = str(self.home)
         return {
-            "domains": self.virsh("list", "--all", "--name").split(),
+            "domains": sorted(self.virsh("list", "--all", "--name").split()),
             "networks": sorted(self.virsh("net-list", "--all", "--name").split()),
             "volumes": sorted(line.split()[0] for line in self.virsh("vol-list", "labctl").splitlines()[2:] if line),
             "links": sorted(link["ifname"] for link in links),
