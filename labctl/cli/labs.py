@@ -273,7 +273,7 @@ def _dry_run(
     from labctl.lab import begin
     from labctl.report import views
 
-    labs = begin.decide(home, place, teams, spec, stage=stage, overcommit=overcommit, write=False)
+    labs = begin.decide(home, place, teams, spec, stage=stage, overcommit=overcommit, write=False, say=click.echo)
     for lab in labs:
         click.echo(views.plan_table(lab.plan, _states(place, lab.plan)))
         click.echo()

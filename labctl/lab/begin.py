@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from netaddr import IPNetwork
@@ -57,6 +57,7 @@ def decide(
     stage: str,
     overcommit: bool,
     write: bool,
+    say: Callable[[str], None],
 ) -> list[Begun]:
     """Plan a lab for each team and refuse what cannot or must not be, before anything is made.
 
@@ -64,6 +65,7 @@ def decide(
         topology: None stands for the topology that each lab has already.
         overcommit: go on where the host has too little memory, processors or disk.
         write: record the labs that are new; a dry run does not.
+        say: receives remarks on what may become short.
 
     Raises:
         InputError: no topology for a new lab, or no such image.
@@ -74,7 +76,8 @@ def decide(
         records = _identities(home, site, teams, topology, stage)
         begun = [_begin(site, record) for record in records]
         refuse_foreign(site, begun)
-        _check_capacity(site, begun, overcommit=overcommit)
+        for remark in _check_capacity(site, begun, overcommit=overcommit):
+            say(remark)
         if write:
             for lab in begun:
                 if home.lab(lab.plan.team).load() != lab.record:
@@ -198,7 +201,7 @@ def _begin(site: Site, record: LabRecord) -> Begun:
 
 
 def _check_capacity(site: Site, labs: Sequence[Begun], *, overcommit: bool) -> tuple[str, ...]:
-    """Compare what the nodes that do not run yet will need with what the host has left."""
+    """Compare what the nodes that do not run yet will need with what the host has left; return remarks."""
     missing = [
         replace(lab.plan, nodes=tuple(node for node in lab.plan.nodes if not _runs(site, node.domain))) for lab in labs
     ]

@@ -61,7 +61,9 @@ def create(
         LabctlError: see `begin.decide`; or a node could not be made or did not get ready.
     """
     with begin.locked(home, teams):
-        labs = begin.decide(home, site, teams, topology, stage=stage, overcommit=overcommit, write=True)
+        labs = begin.decide(
+            home, site, teams, topology, stage=stage, overcommit=overcommit, write=True, say=progress.say
+        )
         sites = [_Construction(home, site, lab, progress) for lab in labs]
         remedy = f"labctl create {' '.join(teams)} goes on where this ended; labctl destroy takes it all away."
         run = partial(together, cancelled=cancelled, brief="not everything could be made", remedy=remedy)
