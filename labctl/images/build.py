@@ -86,11 +86,15 @@ def build(
 
 
 def mirrors(index_targets: str) -> dict[str, str]:
-    """Read `apt-get indextargets`, lines of SITE|ORIGIN|LABEL|SUITE, into label to site for Debian's own archives."""
+    """Read `apt-get indextargets`, lines of SITE|ORIGIN|LABEL, into label to site for Debian's own archives.
+
+    Before the first apt-get update, apt knows neither origin nor label; then a site's last word must do.
+    """
     found: dict[str, str] = {}
     for line in index_targets.splitlines():
         site, origin, label = line.split("|")[:3]
-        if origin == "Debian":
+        guess = {"debian": "Debian", "debian-security": "Debian-Security"}.get(site.rstrip("/").rpartition("/")[2])
+        if label := (label if origin == "Debian" else "" if origin else guess or ""):
             found.setdefault(label, site.rstrip("/"))
     return found
 
@@ -115,7 +119,7 @@ def _sources(recipe: Recipe, mirror: str | None) -> list[str]:
 
 
 def _bootstrap(recipe: Recipe, root: Path, sources: list[str], log: Path) -> None:
-    """Make the root file system. Its mounts die with the mount namespace, however the build ends."""
+    """Make the root file system. Its mounts and processes die with their namespaces, however the build ends."""
     overlay, customize = shell(str(recipe.folder / "overlay")), shell(str(recipe.folder / "customize.sh"))
     options = [
         "--mode=root",
@@ -132,9 +136,7 @@ def _bootstrap(recipe: Recipe, root: Path, sources: list[str], log: Path) -> Non
         f'--customize-hook=LC_ALL=C.UTF-8 chroot "$1" {_grub_command(recipe)}',
     ]
     command: list[str | Path] = [
-        "unshare",
-        "--mount",
-        "--propagation=private",
+        *("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc"),
         "mmdebstrap",
         *options,
         recipe.suite,
