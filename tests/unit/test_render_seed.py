@@ -39,7 +39,6 @@ def test_root_logs_in_by_the_labs_key_with_a_host_key_that_is_known(gridka: LabP
     assert user["ssh_keys"] == {"ed25519_private": keys.host_private, "ed25519_public": keys.host_public}
     assert user["ssh_deletekeys"] is True
     assert user["disable_root"] is False
-    assert user["ssh_pwauth"] is False
     assert "chpasswd" not in user
 
 
