@@ -1,0 +1,33 @@
+"""The wheel carries the data folders, and labctl finds them there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import sys
+from labctl import data
+from labctl.images import recipe
+from labctl.render import seed, xml
+from labctl.spec import topology
+assert str(data.folder("images")).startswith(sys.argv[1]), data.folder("images")
+assert "debian-13" in recipe.names() and (recipe.load("debian-13").folder / "overlay").is_dir()
+assert "gridka" in topology.shipped() and topology.load("gridka").nodes
+assert "<pool" in xml.pool_xml("p", "/p")
+assert (data.folder("cloud-init") / "user-data.j2").is_file()
+"""
+
+
+def test_an_installed_wheel_finds_its_data(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("labctl_openstack-*.whl")
+    target = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(target)], env={"PYTHONPATH": str(target)}, cwd=tmp_path, check=True
+    )
