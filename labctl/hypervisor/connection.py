@@ -252,9 +252,7 @@ class Hypervisor:
             domain = self._lookup(uuid)
             with translated(f"undefine domain {domain.name()}"):
                 domain.undefineFlags(
-                    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-                    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-                    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+                    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
                 )
 
     def power_off(self, uuid: UUID) -> None:

@@ -49,7 +49,7 @@ class Bench:
     Attributes:
         image: path of the base image, as the host's libvirt sees it.
         disk: the same file, as this machine sees it.
-        nodes: name, memory (MiB) and vcpus of gridka's nodes.
+        nodes: name, memory (MiB), vcpus and networks of gridka's nodes.
     """
 
     host: LabHost
@@ -67,7 +67,10 @@ class Bench:
         folder = Path(host.document("host", "status")[0]["folder"])
         disk = folder / "lib" / Path(image.path).relative_to("/var/lib/libvirt")
         spec = topology.load("gridka").nodes
-        nodes = tuple({"name": name, "memory": node.memory, "vcpus": node.vcpus} for name, node in spec.items())
+        nodes = tuple(
+            {"name": name, "memory": node.memory, "vcpus": node.vcpus, "nics": [nic.network for nic in node.nics]}
+            for name, node in spec.items()
+        )
         return cls(host, host.uri, host.pid, image.path, disk, nodes)
 
     def labctl(self) -> float:
@@ -99,7 +102,7 @@ class Bench:
         """Time virt-lightning until it says that all its machines answer by SSH."""
         began = time.monotonic()
         with self._virt_lightning() as process:
-            assert process.wait(timeout=1800) == 0
+            assert process.wait(timeout=600) == 0
             return time.monotonic() - began
 
     def labctl_ready(self) -> float:
@@ -112,13 +115,7 @@ class Bench:
 
     def kcli(self) -> float:
         """Time kcli's provider."""
-        network = self.host.home / "kcli.xml"
-        network.write_text(
-            "<network><name>bench-kcli</name><forward mode='nat'/><bridge name='labkcli'/><ip address='192.168.100.1' "
-            "prefix='24'><dhcp><range start='192.168.100.2' end='192.168.100.99'/></dhcp></ip></network>"
-        )
-        self.host.virsh("net-define", str(network))
-        self.host.virsh("net-start", "bench-kcli")
+        self._peers_networks()
         nodes = json.dumps([node | {"name": f"kcli-{node['name']}"} for node in self.nodes])
         script = Path(__file__).with_name("kcli_plan.py")
         argv = [PEERS / "bin/python", script, INSIDE, POOL, self.disk.name, nodes]
@@ -126,8 +123,7 @@ class Bench:
         done = subprocess.run(self._inside(argv), env=self._env(), capture_output=True, text=True, timeout=DEADLINE)
         took = time.monotonic() - began
         self._clear("kcli-")
-        self.host.virsh("net-destroy", "bench-kcli")
-        self.host.virsh("net-undefine", "bench-kcli")
+        self._clear("peer-")
         assert done.returncode == 0, done.stdout + done.stderr
         return took
 
@@ -194,9 +190,11 @@ class Bench:
         machines = [
             {"name": f"vl-{node['name']}", "distro": "debian-13", "username": "root"}
             | {"memory": node["memory"], "vcpus": node["vcpus"], "disks": [{"size": 10}]}
+            | {"networks": [{}, *({"network": f"peer-{key}"} for key in node["nics"][1:])]}
             for node in self.nodes
         ]
         (home / "virt-lightning.yaml").write_text(json.dumps(machines))
+        self._peers_networks()
         (VL_POOL / "upstream").mkdir(parents=True)
         VL_POOL.chmod(0o755)
         shutil.copy(self.disk, VL_POOL / "upstream" / "debian-13.qcow2")
@@ -209,11 +207,24 @@ class Bench:
             process.kill()
             process.wait()
             self._clear("vl-", pool="virt-lightning")
+            self._clear("peer-")
             for kind in ("pool", "net"):
                 for verb in ("destroy", "undefine"):
                     self._try(f"{kind}-{verb}", "virt-lightning")
             shutil.rmtree(VL_POOL.parent)
             shutil.rmtree(home)
+
+    def _peers_networks(self) -> None:
+        """Make the networks of gridka for a neighbour, before its time begins."""
+        for number, key in enumerate(("mgmt", "internal", "public", "private"), start=100):
+            document = self.host.home / "network.xml"
+            document.write_text(  # virt-lightning wants an address on each
+                f"<network><name>peer-{key}</name><bridge name='lab{key}'/>"
+                f"<ip address='192.168.{number}.1' netmask='255.255.255.0'>"
+                f"<dhcp><range start='192.168.{number}.2' end='192.168.{number}.99'/></dhcp></ip></network>"
+            )
+            self.host.virsh("net-define", str(document))
+            self.host.virsh("net-start", f"peer-{key}")
 
     def _until_running(self, process: subprocess.Popen[bytes]) -> float:
         """Wait until eight domains run; return the seconds."""

@@ -27,7 +27,7 @@ for node in nodes:
         image=image,
         pool=pool,
         disks=[{"size": 10, "thin": True, "interface": "virtio"}],
-        nets=["bench-kcli"],
+        nets=[f"peer-{key}" for key in node["nics"]],
         memory=node["memory"],
         numcpus=node["vcpus"],
         cloudinit=True,
