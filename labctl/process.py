@@ -17,6 +17,38 @@ def find(program: str) -> Path | None:
     return Path(found) if found else None
 
 
+def execute(
+    argv: Sequence[str | Path], *, timeout: float, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+) -> tuple[int, bytes, bytes]:
+    """Run a program to its end, however it ends; return its exit code, output and complaints.
+
+    Args:
+        argv, timeout, stdin, env: see `run`.
+
+    Raises:
+        ProcessError: the program is missing or took too long; details hold the last lines it printed.
+    """
+    program = find(str(argv[0]))
+    if program is None:
+        raise ProcessError(f"{argv[0]} is not installed", remedy="labctl doctor names the package it comes in.")
+    try:
+        done = subprocess.run(  # noqa: S603 - argv only, never a shell
+            [str(program), *map(str, argv[1:])],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            timeout=timeout,
+            env=env,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        said = ((exc.stdout or b"") + (exc.stderr or b"")).decode(errors="replace")
+        raise ProcessError(
+            f"it did not end within {timeout:.0f} s", details="\n".join(said.splitlines()[-12:])
+        ) from exc
+    return done.returncode, done.stdout, done.stderr
+
+
 def run(
     argv: Sequence[str | Path],
     *,

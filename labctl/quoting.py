@@ -1,4 +1,4 @@
-"""The one quoting place: whatever is put into a shell line, YAML or XML passes here and cannot break out.
+"""The one quoting place: whatever is put into a shell line, YAML, XML, INI or SQL passes here and cannot break out.
 
 Each function returns `Quoted`, a string that its language may hold as it is. Templates are rendered with `demand` as
 their last step, which refuses every value that passed no quoting function.
@@ -46,6 +46,18 @@ def demand(value: object) -> object:
     raise TypeError(f"a template prints {value!r} without a quoting filter")
 
 
+def ini(value: object) -> Quoted:
+    """Return a value for an INI file as oslo.config and MariaDB read it: one line, no quotes.
+
+    Raises:
+        InputError: the value has more than one line, or blanks at an end, which the readers would cut off.
+    """
+    text = _clean(str(value))
+    if "\n" in text or text != text.strip():
+        raise InputError(f"{text!r} cannot stand in an INI file", remedy="Remove line breaks and blanks at the ends.")
+    return Quoted(text)
+
+
 def shell(value: object) -> Quoted:
     """Quote one word for a POSIX shell.
 
@@ -58,6 +70,21 @@ def shell(value: object) -> Quoted:
 def shell_line(words: Iterable[object]) -> Quoted:
     """Quote words and join them to one command for a POSIX shell."""
     return Quoted(" ".join(shell(word) for word in words))
+
+
+def sql(value: object) -> Quoted:
+    """Write a string literal of MariaDB.
+
+    Raises:
+        InputError: the value holds control characters other than tab and newline.
+    """
+    escaped = _clean(str(value)).replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n")
+    return Quoted(f"'{escaped}'")
+
+
+def sql_name(value: object) -> Quoted:
+    """Write the name of a database, table or user as MariaDB's quoted identifier."""
+    return Quoted("`" + _clean(str(value)).replace("`", "``") + "`")
 
 
 def word(value: object) -> Quoted:

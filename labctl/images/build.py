@@ -3,6 +3,9 @@
 mmdebstrap makes the root file system, mke2fs copies it into a partition of a sparse raw disk, GRUB's boot sector and
 core image go into the gap before that partition, and qemu-img writes the qcow2. GRUB's core image carries its whole
 configuration: it loads /vmlinuz and /initrd.img, which Debian keeps pointing to the newest kernel.
+
+A recipe that extends another is built in one go: first the base with its customization, then the packages of each
+layer above, whose archives may be kept for an install medium (medium.py).
 """
 
 from __future__ import annotations
@@ -18,18 +21,35 @@ from pathlib import Path
 
 from labctl.errors import CapacityError, InputError, RefusedError
 from labctl.images.importing import digest
-from labctl.images.recipe import Recipe
+from labctl.images.recipe import Layer, Recipe
 from labctl.process import run
-from labctl.quoting import shell
+from labctl.quoting import shell, shell_line
 
 ROOM = 4 * 1024**3
-"""Bytes of disk that a build needs while it runs."""
+"""Bytes of disk that the build of a base needs while it runs; one with a layer above it needs four times as many."""
 
 _SECTOR = 512
 _FIRST = 2048  # sectors; the partition begins at 1 MiB, as every partitioner does it today
 _GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "linux")
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 _BUILD_SECONDS = 1800.0
+_OFFLINE = "deb [trusted=yes] file:/media/labctl ./"  # the install medium, where a node has one
+_SOURCE = "/etc/apt/sources.list.d/labctl.list"
+# The base has its customization by then: its resolv.conf points to a file that only a running node has.
+_LAYER = """set -eu
+inside() {{ LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$@"; }}
+units() {{ find "$1/etc/systemd/system" -type l ! -lname /dev/null | sort; }}
+cp /etc/resolv.conf "$1/run/labctl-resolv.conf"
+printf '#!/bin/sh\nexit 101\n' > "$1/usr/sbin/policy-rc.d"
+chmod 755 "$1/usr/sbin/policy-rc.d"
+units "$1" > "$1/run/units"
+inside "$1" apt-get --yes --no-install-recommends --download-only install {packages}
+{keep}
+inside "$1" apt-get --yes --no-install-recommends install {packages}
+inside "$1" apt-get clean
+units "$1" | comm -13 "$1/run/units" - | xargs -r rm
+rm -f "$1/usr/sbin/policy-rc.d" "$1/run/labctl-resolv.conf" "$1/run/units"
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +70,14 @@ def build(
     mirror: str | None,
     progress: Callable[[str], None],
     log: Path,
+    archives: Path | None = None,
 ) -> BuiltImage:
     """Build an image.
 
     Args:
         target: the qcow2 file to make; it appears when it is whole.
-        scratch: a folder with 4 GiB of room, cleared by the caller.
+        scratch: a folder with room for it, cleared by the caller.
+        archives: a folder that receives the package files of the layers above the base.
         mirror: where packages come from; None takes the one that this machine's apt uses.
         progress: receives each step's name.
         log: receives what the programs say.
@@ -68,20 +90,28 @@ def build(
     """
     if os.geteuid() != 0:
         raise RefusedError("an image is built as root", remedy="Run the command with sudo.")
-    if shutil.disk_usage(scratch).free < ROOM:
-        raise CapacityError(f"a build needs {ROOM // 1024**3} GiB in {scratch}", remedy="Free some disk space.")
-    root, raw, beside = scratch / "root", scratch / "disk.raw", scratch / "disk.new"
-    sources = _sources(recipe, mirror)
+    room = ROOM * len(recipe.layers) ** 2
+    if shutil.disk_usage(scratch).free < room:
+        raise CapacityError(f"a build needs {room // 1024**3} GiB in {scratch}", remedy="Free some disk space.")
+    root, raw = scratch / "root", scratch / "disk.raw"
+    sources = archive_sources(recipe, mirror)
     progress("installing packages")
-    _bootstrap(recipe, root, sources, log)
+    _bootstrap(recipe, root, sources, archives, log)
     progress("writing the disk")
-    _write_disk(recipe, root, raw, log)
+    write_disk(recipe, root, raw, log)
     progress("converting to qcow2")
+    shutil.rmtree(root)
+    return finish(raw, target, log=log)
+
+
+def finish(raw: Path, target: Path, *, log: Path) -> BuiltImage:
+    """Turn a raw disk into a qcow2 file that appears when it is whole; the raw one is removed."""
+    beside, virtual_size = target.with_suffix(".new"), raw.stat().st_size
     run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, beside], timeout=_BUILD_SECONDS, log=log)
+    raw.unlink()
     with beside.open("rb") as file:
         os.fsync(file.fileno())
     beside.replace(target)
-    virtual_size = recipe.size * 1024**3
     return BuiltImage(path=target, sha256=digest(target), size=target.stat().st_size, virtual_size=virtual_size)
 
 
@@ -99,7 +129,7 @@ def mirrors(index_targets: str) -> dict[str, str]:
     return found
 
 
-def _sources(recipe: Recipe, mirror: str | None) -> list[str]:
+def archive_sources(recipe: Recipe, mirror: str | None) -> list[str]:
     """Return the lines of a sources.list for the recipe's suite."""
     form = "$(SITE)|$(ORIGIN)|$(LABEL)"
     known = {} if mirror else mirrors(run(["apt-get", "indextargets", "--format", form], timeout=60).decode())
@@ -118,9 +148,9 @@ def _sources(recipe: Recipe, mirror: str | None) -> list[str]:
     return lines
 
 
-def _bootstrap(recipe: Recipe, root: Path, sources: list[str], log: Path) -> None:
+def _bootstrap(recipe: Recipe, root: Path, sources: list[str], archives: Path | None, log: Path) -> None:
     """Make the root file system. Its mounts and processes die with their namespaces, however the build ends."""
-    overlay, customize = shell(str(recipe.folder / "overlay")), shell(str(recipe.folder / "customize.sh"))
+    base, *above = recipe.layers
     options = [
         "--mode=root",
         "--format=directory",
@@ -130,10 +160,11 @@ def _bootstrap(recipe: Recipe, root: Path, sources: list[str], log: Path) -> Non
         "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-        f"--include={','.join(recipe.packages)}",
-        f'--customize-hook=cp -rT {overlay} "$1"',
-        f'--customize-hook=LC_ALL=C.UTF-8 chroot "$1" sh -s < {customize}',
-        f'--customize-hook=LC_ALL=C.UTF-8 chroot "$1" {_grub_command(recipe)}',
+        f"--include={','.join(base.packages)}",
+        *_hooks(base),
+        *(hook for layer in above for hook in (_install(layer, archives), *_hooks(layer))),
+        f'--customize-hook=LC_ALL=C.UTF-8 chroot "$1" {grub_command(recipe)}',
+        f'--customize-hook=rm "$1/etc/apt/sources.list"; echo {shell(_OFFLINE)} > "$1{_SOURCE}"',
     ]
     command: list[str | Path] = [
         *("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc"),
@@ -146,7 +177,20 @@ def _bootstrap(recipe: Recipe, root: Path, sources: list[str], log: Path) -> Non
     run(command, timeout=_BUILD_SECONDS, log=log)
 
 
-def _grub_command(recipe: Recipe) -> str:
+def _hooks(layer: Layer) -> list[str]:
+    """Return mmdebstrap's options that lay the overlay over the root file system and run the script in it."""
+    script = f'LC_ALL=C.UTF-8 chroot "$1" sh -s < {shell(str(layer.folder / "customize.sh"))}'
+    copy = [f'cp -rT {shell(str(layer.overlay))} "$1"'] if layer.overlay else []
+    return [f"--customize-hook={line}" for line in (*copy, script)]
+
+
+def _install(layer: Layer, archives: Path | None) -> str:
+    """Return mmdebstrap's option that installs a layer's packages; no service starts, and none will at boot."""
+    keep = f'cp "$1"/var/cache/apt/archives/*.deb {shell(str(archives))}' if archives else ":"
+    return f"--customize-hook={_LAYER.format(packages=shell_line(layer.packages), keep=keep)}"
+
+
+def grub_command(recipe: Recipe) -> str:
     """Return the shell line that makes /core.img in the root file system."""
     configuration = (
         "set root=(hd0,msdos1)\n"
@@ -160,7 +204,7 @@ def _grub_command(recipe: Recipe) -> str:
     return f"sh -c {shell(script)}"
 
 
-def _write_disk(recipe: Recipe, root: Path, raw: Path, log: Path) -> None:
+def write_disk(recipe: Recipe, root: Path, raw: Path, log: Path) -> None:
     """Write partition table, boot code and file system into a sparse file."""
     core = root / "core.img"
     code = core.read_bytes()

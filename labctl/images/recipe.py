@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import yaml
 
@@ -13,34 +13,61 @@ from labctl.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
+class Layer:
+    """What one recipe adds to the one that it extends.
+
+    Attributes:
+        folder: where the recipe lies: `overlay/` is copied over the root file system, `customize.sh` runs in it.
+        packages: names, in the recipe's order.
+    """
+
+    folder: Path
+    packages: tuple[str, ...]
+
+    @property
+    def overlay(self) -> Path | None:
+        """The files to copy over the root file system, where the recipe has any."""
+        return found if (found := self.folder / "overlay").is_dir() else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What goes into an image.
 
     Attributes:
-        folder: where the recipe lies: `overlay/` is copied over the root file system, `customize.sh` runs in it.
+        layers: the recipe and those that it extends, the base first.
         suite, components: of the Debian archive.
         os_info: libosinfo's ID of the system.
         size: of the virtual disk, GiB.
-        packages: names, in the recipe's order.
         kernel_cmdline: the kernel's arguments besides those about the root file system.
+        medium: recipes of the disks that the image's install medium carries besides packages; None: no medium is
+            made. The medium holds the packages that the layers above the base add.
     """
 
     name: str
     title: str
-    folder: Path
+    layers: tuple[Layer, ...]
     suite: str
     components: tuple[str, ...]
     os_info: str
     size: int
-    packages: tuple[str, ...]
     kernel_cmdline: str
+    medium: tuple[str, ...] | None = None
 
     @classmethod
     def from_file(cls, file: Path) -> Self:
         """Read `recipe.yaml`; packages stand there in groups, whose names are for people."""
-        values = yaml.safe_load(file.read_text())
-        packages = tuple(name for group in values.pop("packages").values() for name in group)
-        return cls(**(values | {"packages": packages, "components": tuple(values["components"])}), folder=file.parent)
+        values: dict[str, Any] = yaml.safe_load(file.read_text())
+        packages = tuple(name for group in values.pop("packages", {}).values() for name in group)
+        layers = [Layer(folder=file.parent, packages=packages)]
+        if base := values.pop("extends", None):
+            below = cls.from_file(file.parent.parent / base / file.name)
+            inherited = ("suite", "components", "os_info", "size", "kernel_cmdline")
+            values = {name: getattr(below, name) for name in inherited} | values
+            layers = [*below.layers, *layers]
+        for name in ("components", "medium"):
+            values[name] = tuple(values[name]) if values.get(name) is not None else None
+        return cls(**values, layers=tuple(layers))
 
 
 def names() -> list[str]:

@@ -56,6 +56,7 @@ def plan(topology: Topology, identity: Identity, *, stage: str = "bare") -> LabP
         nodes=nodes,
         hosts=tuple(_hosts(topology)),
         password=topology.password,
+        openstack=topology.openstack,
     )
 
 
@@ -114,6 +115,7 @@ def _node(
         seed=f"{domain}-seed.iso",
         title=f"{identity.team} · {name} ({topology.name})",
         description=f"Node {name} of the {topology.name} lab of {identity.team}. {spec.description}".rstrip(),
+        roles=spec.roles,
     )
 
 

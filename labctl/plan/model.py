@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from netaddr import IPAddress, IPNetwork
+
+if TYPE_CHECKING:
+    from labctl.spec.topology import OpenStack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +118,7 @@ class NodePlan:
         memory: MiB.
         disks: the system disk first.
         seed: volume name of its seed ISO.
+        roles: what it does in the cloud.
     """
 
     name: str
@@ -130,6 +135,7 @@ class NodePlan:
     seed: str
     title: str
     description: str
+    roles: tuple[str, ...] = ()
 
     @property
     def mgmt(self) -> IPAddress | None:
@@ -153,6 +159,7 @@ class LabPlan:
         digest: hash of the topology, hexadecimal; a lab of another digest was made from another topology.
         hosts: the names that every node of the lab knows.
         password: root's password in every node; None where only keys log in.
+        openstack: the cloud of the lab; None where it has none.
     """
 
     identity: Identity
@@ -164,6 +171,7 @@ class LabPlan:
     nodes: tuple[NodePlan, ...]
     hosts: tuple[HostEntry, ...]
     password: str | None = None
+    openstack: OpenStack | None = None
 
     @property
     def team(self) -> str:

@@ -41,13 +41,17 @@ def documents(node: NodePlan, lab: LabPlan, *, keys: SeedKeys) -> dict[str, str]
         lab: the lab that it belongs to.
         keys: the keys that go into it.
     """
-    hosts = _render("hosts.j2", node=node, lab=lab, fallback=not _named(node, lab))
-    values = {"node": node, "lab": lab, "keys": keys, "hosts": hosts}
+    values = {"node": node, "lab": lab, "keys": keys, "hosts": hosts(node, lab)}
     return {
         "user-data": _render("user-data.j2", **values),
         "meta-data": _render("meta-data.j2", **values),
         "network-config": _render("network-config.j2", **values),
     }
+
+
+def hosts(node: NodePlan, lab: LabPlan) -> str:
+    """Write /etc/hosts of a node."""
+    return _render("hosts.j2", node=node, lab=lab, fallback=not _named(node, lab))
 
 
 def iso(documents: Mapping[str, str]) -> bytes:

@@ -33,6 +33,7 @@ def check(topology: Topology, *, dropped: Sequence[Location], given: Any) -> lis
         *_cards(topology, networks),
         *_addresses(topology),
         *_node_names(topology),
+        *_cloud(topology),
     ]
     return [problem for problem in found if not _follows(problem.location, dropped, topology)]
 
@@ -183,3 +184,31 @@ def _node_names(topology: Topology) -> Iterator[Problem]:
         if stem in topology.nodes and len(device) == 3 and device.startswith("vd"):
             text = f"the name is kept for the disk {device} of {stem}; choose another"
             yield Problem(("nodes", name), text)
+
+
+def _cloud(topology: Topology) -> Iterator[Problem]:
+    """Check the cloud's networks, and that there is a cloud where nodes have roles."""
+    cloud = topology.openstack
+    if cloud is None:
+        for name, node in topology.nodes.items():
+            if node.roles:
+                yield Problem(("nodes", name, "roles"), 'roles need the section "openstack", which says how')
+        return
+    for key in ("internal", "public", "private"):
+        place: Location = ("openstack", key)
+        wanted = getattr(cloud, key)
+        network = topology.networks.get(wanted)
+        if wanted is not None and network is None:
+            yield Problem(place, f'there is no network "{wanted}"{closest(wanted, topology.networks)}')
+        elif network is not None and key == "private" and (network.subnet is not None or network.kind == "nat"):
+            yield Problem(place, f"{wanted} is in use by the nodes; take an isolated network without a subnet")
+        elif network is not None and key != "private" and network.subnet is None:
+            yield Problem(place, f"{wanted} has no subnet, and the services need addresses on it")
+    public = topology.networks.get(cloud.public)
+    if public is not None and public.subnet is not None:
+        if cloud.floating not in public.subnet:
+            yield Problem(("openstack", "floating"), f"{cloud.floating} is not in {cloud.public}'s subnet {public.subnet}")
+        for name, node in topology.nodes.items():
+            for nic in node.nics:
+                if nic.address is not None and nic.network == cloud.public and nic.address in cloud.floating:
+                    yield Problem(("openstack", "floating"), f"{nic.address} is {name}'s address; take a part without")

@@ -27,6 +27,9 @@ from labctl.spec.values import (
     NetworkName,
     NodeName,
     Password,
+    RegionName,
+    RoleName,
+    SecretName,
     Subnet,
     TopologyName,
 )
@@ -95,6 +98,9 @@ class Node(_Part):
     nics: tuple[Nic, ...] = Field(min_length=1, max_length=8)
     """Network cards, eth0 first; exactly one on the nat network."""
 
+    roles: tuple[RoleName, ...] = Field(default=(), max_length=32)
+    """What the node does in the OpenStack cloud, for instance [mariadb, rabbitmq]; see docs/reference/roles.md."""
+
 
 class Defaults(_Part):
     """What every node has unless it says otherwise."""
@@ -131,6 +137,44 @@ class Network(_Part):
     """How /etc/hosts of every node names the addresses of this network: short (db-node), full (db-node.example.org)."""
 
 
+class OpenStack(_Part):
+    """The cloud that `labctl install` brings up; which node does what, the nodes' `roles` say."""
+
+    image: ImageName = "openstack"
+    """The image of the nodes of a lab at stage installed: all packages are in it."""
+
+    medium: ImageName | None = "openstack-medium"
+    """The image that every node finds at /media/labctl: packages to install without the internet, and a small image
+    for instances. null leaves it out."""
+
+    region: RegionName = "RegionOne"
+    """The region of all endpoints."""
+
+    internal: NetworkName
+    """The network between the services: internal endpoints are its addresses."""
+
+    public: NetworkName
+    """The network of the public endpoints and of floating addresses."""
+
+    private: NetworkName | None = None
+    """A network without a subnet between gateway and compute nodes for the tenants' networks, which are VLANs there.
+    Without one they are VXLAN tunnels through `internal`."""
+
+    floating: Subnet
+    """The part of the public network's subnet that floating addresses are taken from."""
+
+    tenant: Subnet = IPNetwork("10.99.0.0/22")
+    """The subnet of the first tenant network, net1."""
+
+    nested: Literal["auto", "qemu", "kvm"] = "auto"
+    """How instances run inside the compute nodes: kvm, or qemu, which is slow and always works. auto takes kvm where
+    the node's processor offers it."""
+
+    passwords: dict[SecretName, Password] = Field(default_factory=dict)
+    """Passwords to use instead of generated ones, for instance {admin: secret}; "*" stands for all the others.
+    Everybody who can read this file knows them."""
+
+
 class Topology(_Part):
     """The networks and nodes of a lab."""
 
@@ -148,6 +192,9 @@ class Topology(_Part):
 
     defaults: Defaults = Defaults()
     """What every node has unless it says otherwise."""
+
+    openstack: OpenStack | None = None
+    """The cloud of the lab; without one it has the stage bare alone."""
 
     networks: dict[NetworkName, Network] = Field(min_length=1, max_length=16)
     """The networks by name; exactly one of kind nat."""
@@ -306,6 +353,8 @@ def _keys_at(location: Location) -> Iterable[str]:
             model: type[BaseModel] = Topology
         case ("defaults",):
             model = Defaults
+        case ("openstack",):
+            model = OpenStack
         case ("networks", _):
             model = Network
         case ("nodes", _):

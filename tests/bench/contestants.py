@@ -191,6 +191,8 @@ class Bench:
             {"name": f"vl-{node['name']}", "distro": "debian-13", "username": "root"}
             | {"memory": node["memory"], "vcpus": node["vcpus"], "disks": [{"size": 10}]}
             | {"networks": [{}, *({"network": f"peer-{key}"} for key in node["nics"][1:])]}
+            # Its defaults are an IDE CD, for which Debian's cloud kernel has no driver, and OpenStack's metadata.
+            | {"meta_data_media_type": "disk", "metadata_format": {"provider": "nocloud"}}
             for node in self.nodes
         ]
         (home / "virt-lightning.yaml").write_text(json.dumps(machines))

@@ -1,0 +1,435 @@
+"""The installer's vocabulary: what can be done to a machine, as frozen data.
+
+An action looks first and changes only what differs; `apply` tells whether it changed anything. Each owns its quoting.
+What is done once and cannot be looked at cheaply (`once`) is remembered by whoever applies it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field
+from itertools import pairwise
+from typing import Any, ClassVar, Protocol
+
+from labctl import quoting
+from labctl.errors import DeadlineError, LabctlError
+
+
+class Answer(Protocol):
+    """How a command ended."""
+
+    @property
+    def exit_code(self) -> int: ...  # noqa: D102
+    @property
+    def stdout(self) -> str: ...  # noqa: D102
+    @property
+    def stderr(self) -> str: ...  # noqa: D102
+
+
+class Machine(Protocol):
+    """Where actions happen: what they use of a transport."""
+
+    name: str
+
+    def run(  # noqa: D102
+        self,
+        command: str,
+        *,
+        timeout: float,
+        stdin: bytes | None = None,
+        check: bool = True,
+        on_output: Callable[[str], None] | None = None,
+    ) -> Answer: ...
+
+    def put(self, content: bytes, path: str, *, mode: int = 0o644, owner: str | None = None) -> None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doing:
+    """How actions are applied.
+
+    Attributes:
+        machine: where.
+        say: receives the output of commands, line by line.
+        slow: how many times longer than on bare metal things may take; 1 there.
+        changed: whether an earlier action of the same step changed anything.
+    """
+
+    machine: Machine
+    say: Callable[[str], None]
+    slow: float = 1.0
+    changed: bool = False
+
+    def run(self, command: str, *, timeout: float, stdin: str | None = None, check: bool = True) -> Answer:
+        """Run a shell line; the timeout is that of bare metal."""
+        return self.machine.run(
+            command,
+            timeout=timeout * self.slow,
+            stdin=None if stdin is None else stdin.encode(),
+            check=check,
+            on_output=self.say,
+        )
+
+    def holds(self, condition: str) -> bool:
+        """Tell whether a shell line ends well; nothing of it is logged."""
+        return self.machine.run(condition, timeout=60 * self.slow, check=False).exit_code == 0
+
+
+class Action:
+    """Something that can be done to a machine."""
+
+    once: ClassVar[bool] = False
+
+    def apply(self, doing: Doing) -> bool:
+        """Do it where it is not done.
+
+        Returns:
+            Whether anything was changed.
+
+        Raises:
+            RemoteError: a command failed, or the machine was lost.
+            DeadlineError: it took too long.
+        """
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """Say in a line what it does, for people; may hold secrets."""
+        raise NotImplementedError
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that it says, hexadecimal."""
+        content = f"{type(self).__name__}{astuple(self)!r}"  # type: ignore[call-overload]
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Action):
+    """Runs a shell line, once.
+
+    Attributes:
+        command: for the shell. It is logged: secrets belong in `stdin`.
+        unless: a shell line that ends well when there is nothing to do.
+        seconds: that it may take on bare metal.
+    """
+
+    once = True
+    command: str
+    unless: str = ""
+    stdin: str = ""
+    seconds: float = 120.0
+
+    def apply(self, doing: Doing) -> bool:
+        """Run it unless its effect is there."""
+        if self.unless and doing.holds(self.unless):
+            return False
+        doing.say(f"$ {self.command}")
+        doing.run(self.command, timeout=self.seconds, stdin=self.stdin)
+        return True
+
+    def describe(self) -> str:
+        """Say the command."""
+        return f"run {self.command}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Python(Action):
+    """Runs a Python program on the machine, once: one start of an interpreter costs seconds under emulation.
+
+    Attributes:
+        title: what it does, for people.
+        source: text of a module whose `main(data)` is called; it prints a line for each change that it makes.
+        data: anything that JSON can hold; it may hold secrets.
+        seconds: that it may take on bare metal.
+    """
+
+    once = True
+    title: str
+    source: str = field(repr=False)
+    data: Any
+    seconds: float = 120.0
+
+    def apply(self, doing: Doing) -> bool:
+        """Run it; there was a change when it says so."""
+        doing.say(self.title)
+        program = f"{self.source}\nimport json\nmain(json.loads({json.dumps(self.data)!r}))\n"
+        return bool(doing.run("python3 -", timeout=self.seconds, stdin=program).stdout.strip())
+
+    def describe(self) -> str:
+        """Say what it does, and its input."""
+        text = "".join(f"\n    {line}" for line in json.dumps(self.data.get("wanted", {}), indent=1).splitlines())
+        return f"{self.title}{text}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packages(Action):
+    """Installs packages that are missing; their services do not start by themselves."""
+
+    names: tuple[str, ...]
+
+    def apply(self, doing: Doing) -> bool:
+        """Install what is missing."""
+        words = quoting.shell_line(self.names)
+        found = doing.machine.run(f"{_INSTALLED} {words}", timeout=60 * doing.slow, check=False)
+        if "missing" not in found.stdout:
+            return False
+        doing.say(f"$ apt-get install {words}")
+        doing.run(f"{_INSTALL} {words}", timeout=900)
+        return True
+
+    def describe(self) -> str:
+        """Say the names."""
+        return f"install {' '.join(self.names)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutFile(Action):
+    """Writes a whole file."""
+
+    path: str
+    content: str
+    owner: str = "root:root"
+    mode: int = 0o644
+
+    def apply(self, doing: Doing) -> bool:
+        """Write it where it differs."""
+        before = _look(doing, self.path)
+        if before == _File(f"{self.mode:o}", self.owner, self.content):
+            return False
+        doing.say(f"writing {self.path}")
+        doing.machine.put(self.content.encode(), self.path, mode=self.mode, owner=self.owner)
+        return True
+
+    def describe(self) -> str:
+        """Say where, and the content."""
+        text = "".join(f"\n    {line}" for line in self.content.splitlines())
+        return f"write {self.path} ({self.owner}, {self.mode:o}){text}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ini(Action):
+    """Sets values in an INI file; what else stands in it stays, comments too.
+
+    Attributes:
+        values: section to option to value; a value of None removes the option.
+        owner, mode: of the file where it does not exist yet.
+    """
+
+    path: str
+    values: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    owner: str = "root:root"
+    mode: int = 0o644
+
+    def apply(self, doing: Doing) -> bool:
+        """Set what differs."""
+        before = _look(doing, self.path) or _File(f"{self.mode:o}", self.owner, "")
+        after = set_values(before.content, self.values)
+        if after == before.content:
+            return False
+        doing.say(f"editing {self.path}")
+        doing.machine.put(after.encode(), self.path, mode=int(before.mode, 8), owner=before.owner)
+        return True
+
+    def describe(self) -> str:
+        """Say the sections and their values."""
+        lines = [f"set in {self.path}"]
+        for section, options in self.values.items():
+            lines.append(f"    [{section}]")
+            lines += [f"    {name} = {value}" for name, value in options.items() if value is not None]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit(Action):
+    """Brings systemd units into a state.
+
+    Attributes:
+        names: units, started in this order.
+        on: enabled and running, or disabled and stopped.
+        seconds: that one start may take on bare metal.
+    """
+
+    names: tuple[str, ...]
+    on: bool = True
+    seconds: float = 60.0
+
+    def apply(self, doing: Doing) -> bool:
+        """Enable and start, or stop and disable; what runs is restarted when its configuration changed."""
+        words = quoting.shell_line(self.names)
+        states = doing.machine.run(
+            f"systemctl is-enabled {words}; systemctl is-active {words}", timeout=60 * doing.slow, check=False
+        ).stdout.split()
+        enabled, active = states[: len(self.names)], states[len(self.names) :]
+        if not self.on:
+            if not {"enabled", "active", "activating"} & set(states):
+                return False
+            doing.say(f"$ systemctl disable --now {words}")
+            doing.run(f"systemctl disable --quiet --now {words}", timeout=self.seconds)
+            return True
+        did = False
+        if any(state not in ("enabled", "static", "alias", "indirect") for state in enabled):
+            doing.say(f"$ systemctl enable {words}")
+            doing.run(f"systemctl enable --quiet {words}", timeout=60)
+            did = True
+        for name, state in zip(self.names, active, strict=False):
+            if state == "active" and not doing.changed:
+                continue
+            verb = "restart" if doing.changed else "start"
+            doing.say(f"$ systemctl {verb} {name}")
+            # Type=notify units of the packages may take longer than systemd's own limit under emulation.
+            doing.run(
+                f"systemctl {verb} {quoting.shell(name)} || "
+                f"{{ systemctl status --no-pager --lines=20 {quoting.shell(name)}; exit 1; }}",
+                timeout=self.seconds,
+            )
+            did = True
+        return did
+
+    def describe(self) -> str:
+        """Say the units and their state."""
+        return f"{'enable and start' if self.on else 'stop and disable'} {' '.join(self.names)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait(Action):
+    """Waits until a shell line ends well: a probe that proves what the step did.
+
+    Attributes:
+        until: the condition.
+        what: what it proves, for people.
+        seconds: that it may take on bare metal.
+    """
+
+    until: str
+    what: str
+    seconds: float = 60.0
+    pause: ClassVar[float] = 0.5
+
+    def apply(self, doing: Doing) -> bool:
+        """Ask until it holds."""
+        deadline = time.monotonic() + self.seconds * doing.slow
+        said = f"waiting: {self.what}"
+        while True:
+            answer = doing.machine.run(self.until, timeout=max(30.0, 15 * doing.slow), check=False)
+            if answer.exit_code == 0:
+                return False
+            if said:
+                doing.say(said)
+                said = ""
+            if time.monotonic() > deadline:
+                last = (answer.stderr or answer.stdout).strip()
+                raise DeadlineError(f"{doing.machine.name}: not yet: {self.what}", details=f"$ {self.until}\n{last}")
+            time.sleep(self.pause)
+
+    def describe(self) -> str:
+        """Say what is waited for."""
+        return f"wait until {self.what}: {self.until}"
+
+
+def set_values(text: str, values: Mapping[str, Mapping[str, object]]) -> str:
+    """Set options in the text of an INI file and return the new text.
+
+    An option that is there is replaced where it stands; a new one goes right below its commented-out self, or to the
+    end of its section's active options, or into a new section at the end of the file.
+
+    Args:
+        text: as oslo.config reads it: `name = value`, lines that begin with a blank continue a value.
+        values: section to option to value; None removes the option.
+
+    Raises:
+        InputError: a value cannot stand in an INI file.
+    """
+    lines = text.splitlines()
+    for section, options in values.items():
+        for option, value in options.items():
+            _set(lines, section, option, value)
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def masked(text: str, secrets: Mapping[str, str]) -> str:
+    """Replace every secret in a text by its name."""
+    for name, secret in sorted(secrets.items(), key=lambda item: -len(item[1])):
+        if len(secret) >= _SECRET_LENGTH:
+            text = text.replace(secret, f"<{name}>")
+    return text
+
+
+_SECRET_LENGTH = 6  # shorter ones would blot out innocent words
+_INSTALLED = (
+    "check() { for name; do dpkg-query -W -f '${db:Status-Status}\\n' \"$name\" 2>/dev/null | "
+    "grep -qx installed || echo missing; done; }; check"
+)
+# What a package's scripts would start is started by its role, when it is configured.
+_INSTALL = (
+    "set -e; install() { DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet --no-install-recommends "
+    '-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io install "$@"; }; '
+    "trap 'rm -f /usr/sbin/policy-rc.d' EXIT; printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; "
+    "chmod 755 /usr/sbin/policy-rc.d; install"
+)
+
+
+@dataclass(frozen=True)
+class _File:
+    mode: str
+    owner: str
+    content: str
+
+
+def _look(doing: Doing, path: str) -> _File | None:
+    """Read a file with its mode and owner in one go; None when there is none."""
+    word = quoting.shell(path)
+    answer = doing.machine.run(
+        f"test -e {word} || exit 3; stat -c '%a %U:%G' {word} && cat {word}", timeout=60 * doing.slow, check=False
+    )
+    if answer.exit_code == 3:
+        return None
+    if answer.exit_code:
+        raise LabctlError(f"{doing.machine.name}: {path} cannot be read", details=answer.stderr)
+    head, _, content = answer.stdout.partition("\n")
+    mode, _, owner = head.partition(" ")
+    return _File(mode, owner, content)
+
+
+def _set(lines: list[str], section: str, option: str, value: Any) -> None:
+    """Set one option in the lines of an INI file."""
+    begin, end = _bounds(lines, section)
+    written = None if value is None else f"{quoting.ini(option)} = {quoting.ini(_plain(value))}".rstrip()
+    if begin is None:
+        if written is not None:
+            lines += [*([""] if lines and lines[-1] else []), f"[{quoting.ini(section)}]", written]
+        return
+    name = re.compile(rf"{re.escape(option)}\s*[=:]")
+    found = [number for number in range(begin, end) if name.match(lines[number])]
+    for number in reversed(found):
+        stop = number + 1
+        while stop < end and lines[stop][:1] in (" ", "\t") and lines[stop].strip():
+            stop += 1
+        del lines[number:stop]
+    if written is not None:
+        lines.insert(found[0] if found else _place(lines, begin, end, option), written)
+
+
+def _bounds(lines: list[str], section: str) -> tuple[int | None, int]:
+    """Return the numbers of the first line of a section's body and of the line behind it."""
+    heads = [number for number, line in enumerate(lines) if re.match(r"\[[^]]+\]", line)]
+    for head, after in pairwise([*heads, len(lines)]):
+        if lines[head].startswith(f"[{section}]"):
+            return head + 1, after
+    return None, len(lines)
+
+
+def _place(lines: list[str], begin: int, end: int, option: str) -> int:
+    """Return where a new option goes: below its commented-out self, else at the top of the section."""
+    comment = re.compile(rf"#\s*{re.escape(option)}\s*[=:]")
+    return next((number + 1 for number in range(begin, end) if comment.match(lines[number])), begin)
+
+
+def _plain(value: object) -> object:
+    """Write truth values as oslo.config does, lists with commas."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,278 @@
+"""Executes roles: steps in the order of their needs, side by side where they may, each with its log."""
+
+from __future__ import annotations
+
+import graphlib
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from labctl.actions import Doing, Machine, masked
+from labctl.errors import InputError, LabctlError
+from labctl.lab.work import Cancelled
+from labctl.roles.cloud import Cloud
+from labctl.roles.role import ROLES, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a role does for one node.
+
+    Attributes:
+        needs: names of the tasks that come before it.
+    """
+
+    name: str
+    role: str
+    node: str
+    steps: tuple[Step, ...]
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What an installation did: steps that were looked at, and titles of those that changed anything."""
+
+    steps: int
+    changed: tuple[str, ...]
+
+
+class Journal:
+    """Remembers which actions that are done once were done; a file of lines, each flushed to disk.
+
+    Args:
+        path: the file; missing is empty.
+        generations: how often each node was made anew: an action on a node, or one whose role stands on other nodes'
+            roles, is to be done again when any of them was.
+    """
+
+    def __init__(self, path: Path, generations: Mapping[str, int]) -> None:
+        self._path = path
+        self._generations = generations
+        self._lock = threading.Lock()
+        self._done: dict[str, dict[str, int]] = {}
+        if path.exists():
+            for line in path.read_text().splitlines():
+                entry = _entry(line)
+                if entry is not None:
+                    self._done[entry[0]] = entry[1]
+
+    def holds(self, key: str) -> bool:
+        """Whether it was done, and no node that it concerned was made anew since."""
+        with self._lock:
+            then = self._done.get(key)
+        return then is not None and all(self._generations.get(node, 0) == number for node, number in then.items())
+
+    def note(self, key: str, nodes: Iterable[str]) -> None:
+        """Write down that it was done."""
+        generations = {node: self._generations.get(node, 0) for node in nodes}
+        with self._lock:
+            self._done[key] = generations
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as file:
+                file.write(json.dumps([key, generations]) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installer:
+    """Executes tasks.
+
+    Attributes:
+        machine: returns the machine of a node.
+        logs: folder for a log per step.
+        slow: how many times longer than on bare metal things may take.
+        live: whether machines have their own kernels; else steps that need one are left out.
+        report: receives role, node, what happens.
+        remedy: what to do when a step failed.
+    """
+
+    cloud: Cloud
+    machine: Callable[[str], Machine]
+    journal: Journal
+    logs: Path
+    slow: float
+    live: bool
+    jobs: int
+    report: Callable[[str, str, str], None]
+    cancelled: threading.Event
+    remedy: str = ""
+    _nodes: dict[str, threading.Lock] = field(default_factory=dict)
+
+    def run(self, tasks: Sequence[Task]) -> Outcome:
+        """Execute tasks; what others need comes first. After a failure nothing new is begun.
+
+        Raises:
+            LabctlError: a step failed; the message names step, node, last lines and log.
+            Cancelled: the event was set.
+        """
+        self._nodes.update({node.name: threading.Lock() for node in self.cloud.lab.nodes})
+        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        by_name = {task.name: task for task in tasks}
+        order = graphlib.TopologicalSorter(
+            {task.name: [need for need in task.needs if need in by_name] for task in tasks}
+        )
+        order.prepare()
+        changed: list[str] = []
+        running: dict[Future[list[str]], str] = {}
+        with ThreadPoolExecutor(max_workers=max(1, self.jobs), thread_name_prefix="install") as executor:
+            try:
+                while order.is_active():
+                    for name in order.get_ready():
+                        running[executor.submit(self._task, by_name[name])] = name
+                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        changed += future.result()
+                        order.done(running.pop(future))
+            except BaseException:
+                self.cancelled.set()
+                executor.shutdown(wait=True, cancel_futures=True)
+                raise
+        return Outcome(steps=sum(len(task.steps) for task in tasks), changed=tuple(changed))
+
+    def _task(self, task: Task) -> list[str]:
+        changed = []
+        closure = needed_nodes(self.cloud, task.role) | {task.node}
+        for number, step in enumerate(task.steps, start=1):
+            if step.live and not self.live:
+                continue
+            if self.cancelled.is_set():
+                raise Cancelled(f"{task.name} was given up")
+            self.report(task.role, step.node, step.title)
+            with self._nodes[step.node]:
+                if self._step(step, self.logs / log_name(task, number, step), closure | {step.node}):
+                    changed.append(f"{step.node}: {step.title}")
+        return changed
+
+    def _step(self, step: Step, log: Path, nodes: set[str]) -> bool:
+        secrets = self.cloud.secrets
+        began = time.monotonic()
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
+
+            def say(line: str) -> None:
+                file.write(f"{time.monotonic() - began:7.1f} {masked(line, secrets)}\n")
+                file.flush()
+
+            say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {step.title}")
+            doing = Doing(machine=self.machine(step.node), say=say, slow=self.slow)
+            try:
+                for action in step.actions:
+                    key = f"{step.node}:{action.digest}"
+                    if action.once and self.journal.holds(key):
+                        continue
+                    did = action.apply(doing)
+                    doing = replace(doing, changed=doing.changed or did)
+                    if action.once:
+                        self.journal.note(key, nodes)
+            except LabctlError as exc:
+                say(f"failed: {exc}")
+                if self.cancelled.is_set():
+                    raise Cancelled(f"{step.node}: {step.title}: given up") from exc
+                raise type(exc)(
+                    f"{step.node}: {step.title}: failed",
+                    details=masked(f"{exc.brief}\n{exc.details}", secrets) + f"\nThe whole log: {log}",
+                    remedy=self.remedy,
+                ) from exc
+            say("changed" if doing.changed else "nothing to change")
+            return doing.changed
+
+
+def plan_tasks(cloud: Cloud, *, until: str | None = None, only: str | None = None) -> list[Task]:
+    """Return what is to be done for a cloud, in an order that respects the needs.
+
+    Args:
+        until: the last role; those that it needs come too, and those everywhere.
+        only: this role alone.
+
+    Raises:
+        InputError: there is no such role in the cloud.
+    """
+    present = {role: cloud.nodes(role) for role in {name for node in cloud.lab.nodes for name in node.roles}}
+    present |= {role.name: [node.name for node in cloud.lab.nodes] for role in ROLES if role.everywhere}
+    for name in present:
+        ROLES[name]  # raises for an unknown one
+    for wanted in filter(None, (until, only)):
+        if wanted not in present:
+            ordered = ", ".join(order_of(present))
+            raise InputError(f"no node of this lab has the role {wanted}", details=f"Its roles are: {ordered}")
+    chosen = order_of(present)
+    if only:
+        chosen = [only]
+    elif until:
+        kept = needed(until, present) | {until}
+        chosen = [name for name in chosen if name in kept or (ROLES[name].everywhere and not ROLES[name].needs)]
+    names = {role: [f"{role}@{node}" for node in nodes] for role, nodes in present.items()}
+    return [
+        Task(
+            name=f"{role}@{node}",
+            role=role,
+            node=node,
+            steps=tuple(ROLES[role].steps(cloud, node)),
+            needs=tuple(task for need in ROLES[role].needs for task in names.get(need, ())),
+        )
+        for role in chosen
+        for node in present[role]
+    ]
+
+
+def order_of(roles: Iterable[str]) -> list[str]:
+    """Return roles so that each comes after those that it needs; ties by the tutorial's order, else by name."""
+    wanted = set(roles)
+    graph = {name: sorted(set(ROLES[name].needs) & wanted, key=_rank) for name in sorted(wanted, key=_rank)}
+    return list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def needed(role: str, present: Iterable[str]) -> set[str]:
+    """Return the roles that a role needs, those that they need too, as far as the cloud has them."""
+    known, found, queue = set(present), set(), [role]
+    while queue:
+        for need in ROLES[queue.pop()].needs:
+            if need in known and need not in found:
+                found.add(need)
+                queue.append(need)
+    return found
+
+
+def needed_nodes(cloud: Cloud, role: str) -> set[str]:
+    """Return the nodes that a role stands on: those of the roles that it needs."""
+    present = {name for node in cloud.lab.nodes for name in node.roles}
+    return {node for name in needed(role, present) for node in cloud.nodes(name)}
+
+
+def log_name(task: Task, number: int, step: Step) -> str:
+    """Return the name of a step's log: role, number, node."""
+    return f"{task.role}-{task.node}-{number}-{re.sub('[^a-z0-9]+', '-', step.title.lower()).strip('-')[:40]}.log"
+
+
+_CHAPTERS = (
+    "chrony",
+    "mariadb",
+    "rabbitmq",
+    "memcached",
+    "keystone",
+    "glance",
+    "cinder",
+    "placement",
+    "nova",
+    "neutron",
+)
+
+
+def _rank(role: str) -> tuple[int, str]:
+    return (_CHAPTERS.index(role) if role in _CHAPTERS else len(_CHAPTERS), role)
+
+
+def _entry(line: str) -> tuple[str, dict[str, int]] | None:
+    """Read a line of the journal; None for one that a crash cut off."""
+    try:
+        key, generations = json.loads(line)
+    except ValueError:
+        return None
+    return key, generations

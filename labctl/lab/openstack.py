@@ -1,0 +1,69 @@
+"""A lab's cloud: its secrets, and what its roles are told about it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import string
+from collections.abc import Mapping
+
+from labctl.errors import InputError
+from labctl.plan.model import LabPlan
+from labctl.remote import keys
+from labctl.roles.cloud import Cloud
+
+NAMES = (
+    *("admin", "demo", "rabbitmq", "metadata", "heat-domain"),
+    *("keystone-db", "glance-db", "placement-db", "nova-db", "neutron-db", "cinder-db", "heat-db"),
+    *("glance", "placement", "nova", "neutron", "cinder", "heat"),
+)
+"""Secrets of a cloud; a service's own password bears its name, that of its database user ends in -db."""
+
+_LETTERS = string.ascii_letters + string.digits
+
+
+def complete(known: Mapping[str, str], lab: LabPlan) -> dict[str, str]:
+    """Return a cloud's secrets: those known, those that the topology pins, and new ones for the rest.
+
+    Raises:
+        InputError: the topology pins the password of something that there is not.
+    """
+    pinned = dict(lab.openstack.passwords) if lab.openstack else {}
+    if unknown := set(pinned) - {"*", *NAMES}:
+        raise InputError(
+            f"the topology sets passwords that nothing has: {', '.join(sorted(unknown))}",
+            details=f"There are: {', '.join(NAMES)}; * stands for all the others.",
+        )
+    every = pinned.pop("*", None)
+    found = {name: known.get(name) or pinned.get(name) or every or _password() for name in NAMES}
+    if "key" in known:
+        return found | {"key": known["key"], "key-public": known["key-public"]}
+    pair = keys.generate("lab")
+    return found | {"key": pair.private, "key-public": pair.public}
+
+
+def cloud_of(lab: LabPlan, known: Mapping[str, str], *, slow: bool, nested: Mapping[str, str]) -> Cloud:
+    """Return what roles are told.
+
+    Raises:
+        InputError: the topology has no cloud.
+    """
+    if lab.openstack is None:
+        raise InputError(
+            f"topology {lab.topology} has no cloud", remedy='Give it a section "openstack" and its nodes roles.'
+        )
+    return Cloud(lab=lab, spec=lab.openstack, secrets=known, slow=slow, nested=nested)
+
+
+def dump(known: Mapping[str, str]) -> str:
+    """Write secrets for a file of the state folder."""
+    return json.dumps(dict(known), indent=2)
+
+
+def parse(text: str | None) -> dict[str, str]:
+    """Read what `dump` wrote."""
+    return dict(json.loads(text or "{}"))
+
+
+def _password() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(20))

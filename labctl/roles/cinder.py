@@ -1,0 +1,93 @@
+"""The volume service: LVM on the node's second disk, handed out by iSCSI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labctl.actions import Ini, Packages, Run, Unit, Wait
+from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
+from labctl.roles.role import Step, role
+
+DISK = "/dev/vdb"
+GROUP = "cinder-volumes"
+
+
+@role("cinder", "Volume service", needs=("keystone", "rabbitmq", "glance"))
+def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
+    """Set up Cinder's API, scheduler and volume service."""
+    yield Step(title="Cinder's database", node=cloud.node("mariadb"), actions=(cloud.database("cinder"),))
+    yield Step(
+        title="Cinder's user and endpoints",
+        node=cloud.node("keystone"),
+        actions=(cloud.endpoint("cinder", "block-storage", "OpenStack Block Storage", 8776, "/v3"),),
+    )
+    address = cloud.address(node)
+    values = merge(
+        cloud.messaging(),
+        cloud.authtoken("cinder", node),
+        {
+            "DEFAULT": {
+                "my_ip": address,
+                "enabled_backends": "lvm",
+                "default_volume_type": "lvm",
+                "glance_api_servers": f"http://{cloud.internal('glance')}:9292",
+                "osapi_volume_workers": 1,
+                "report_interval": cloud.seconds(10, 60),
+                "service_down_time": cloud.seconds(60, 600),
+                "use_multipath_for_image_xfer": False,
+            },
+            "database": {"connection": cloud.database_url("cinder")},
+            "service_user": cloud.credentials("cinder") | {"send_service_user_token": True},
+            "oslo_concurrency": {"lock_path": "/var/lock/cinder"},
+            "lvm": {
+                "volume_driver": "cinder.volume.drivers.lvm.LVMVolumeDriver",
+                "volume_group": GROUP,
+                "volume_backend_name": "lvm",
+                "target_protocol": "iscsi",
+                "target_helper": "tgtadm",
+                "target_ip_address": address,
+                "iscsi_protocol": None,
+                "iscsi_helper": None,
+                "lvm_type": "default",
+                "volume_clear": "none",
+            },
+        },
+    )
+    yield Step(
+        title="Cinder's configuration and tables",
+        node=node,
+        actions=(
+            Packages(
+                names=("cinder-api", "cinder-scheduler", "cinder-volume", "lvm2", "tgt", "python3-pymysql", "curl")
+            ),
+            Ini(path="/etc/cinder/cinder.conf", values=values),
+            uwsgi("cinder-api", "cinder"),
+            Run(command=as_user("cinder", "cinder-manage db sync"), seconds=300),
+        ),
+    )
+    yield Step(
+        title="Cinder's API answers",
+        node=node,
+        actions=(
+            Unit(names=("cinder-api",)),
+            Wait(until=f"curl -sf -o /dev/null http://{address}:8776/", what="Cinder answers", seconds=90),
+        ),
+    )
+    yield Step(
+        title=f"the volume group {GROUP} on {DISK}; Cinder's scheduler and volume service run",
+        node=node,
+        live=True,
+        actions=(
+            Run(command=f"pvcreate -q {DISK} && vgcreate -q {GROUP} {DISK}", unless=f"vgs {GROUP} >/dev/null 2>&1"),
+            Unit(names=("tgt", "cinder-scheduler", "cinder-volume"), seconds=90),
+        ),
+    )
+    yield Step(
+        title="the volume type lvm",
+        node=cloud.node("keystone"),
+        actions=(
+            cloud.ensure(
+                volume_types=[{"name": "lvm", "extra_specs": {"volume_backend_name": "lvm"}}],
+            ),
+        ),
+    )

@@ -1,0 +1,198 @@
+"""The cloud as roles see it: who does what, at which address, with which secrets; and settings that services share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+from urllib.parse import quote
+
+from netaddr import IPAddress
+
+from labctl.actions import Action, Ini, Python, Run
+from labctl.errors import InputError
+from labctl.plan.model import LabPlan, NodePlan
+from labctl.quoting import sql, sql_name
+from labctl.spec.topology import OpenStack
+
+Values = dict[str, dict[str, object]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloud:
+    """One lab's cloud.
+
+    Attributes:
+        lab: its plan.
+        spec: its settings.
+        secrets: passwords and keys by name.
+        slow: whether nodes are emulated; services then get longer times.
+        nested: virt_type of each compute node, kvm or qemu.
+    """
+
+    lab: LabPlan
+    spec: OpenStack
+    secrets: Mapping[str, str] = field(repr=False)
+    slow: bool
+    nested: Mapping[str, str]
+
+    def nodes(self, role: str) -> list[str]:
+        """Return the nodes that have a role, in the topology's order."""
+        return [node.name for node in self.lab.nodes if role in node.roles]
+
+    def node(self, role: str) -> str:
+        """Return the first node that has a role.
+
+        Raises:
+            InputError: none has.
+        """
+        if found := self.nodes(role):
+            return found[0]
+        raise InputError(
+            f"no node of topology {self.lab.topology} has the role {role}", remedy="Add it to a node's roles."
+        )
+
+    def near(self, role: str, node: str) -> str:
+        """Return the node itself where it has the role, else the first one that has."""
+        return node if node in self.nodes(role) else self.node(role)
+
+    def plan(self, node: str) -> NodePlan:
+        """Return a node's plan."""
+        return self.lab.node(node)
+
+    def address(self, node: str) -> str:
+        """Return a node's address between the services."""
+        return str(self._address(node, self.spec.internal))
+
+    def internal(self, role: str) -> str:
+        """Return the address of a role between the services."""
+        return self.address(self.node(role))
+
+    def public(self, role: str) -> str:
+        """Return the public name of a role's node; its internal address where it is not on the public network."""
+        node = self.node(role)
+        address = self._address(node, self.spec.public)
+        names = [name for entry in self.lab.hosts if entry.address == address for name in entry.names]
+        return names[0] if names else str(address or self.address(node))
+
+    def card(self, node: str, network: str) -> str | None:
+        """Return the name of a node's network card on a network, None when it has none."""
+        return next((nic.name for nic in self.plan(node).nics if nic.network == network), None)
+
+    def secret(self, name: str) -> str:
+        """Return a secret."""
+        return self.secrets[name]
+
+    def auth_url(self) -> str:
+        """Return Keystone's address between the services."""
+        return f"http://{self.internal('keystone')}:5000/v3"
+
+    def database_url(self, database: str) -> str:
+        """Return the URL of a database for SQLAlchemy; its user bears the service's name."""
+        user = database.split("_")[0]
+        return f"mysql+pymysql://{user}:{quote(self.secret(f'{user}-db'))}@{self.internal('mariadb')}/{database}"
+
+    def transport_url(self) -> str:
+        """Return the URL of the message queue."""
+        return f"rabbit://openstack:{quote(self.secret('rabbitmq'))}@{self.internal('rabbitmq')}:5672/"
+
+    def seconds(self, usual: int, slow: int) -> int:
+        """Choose a service's interval or time limit: the usual one, or that of emulated nodes."""
+        return slow if self.slow else usual
+
+    def database(self, *names: str) -> Action:
+        """Make databases that belong to the user whose name they begin with; done on the database's node."""
+        user = names[0].split("_")[0]
+        account = f"{sql(user)}@'%'"
+        lines = [f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY {sql(self.secret(f'{user}-db'))};"]
+        for name in names:
+            lines.append(f"CREATE DATABASE IF NOT EXISTS {sql_name(name)} CHARACTER SET utf8mb3;")
+            lines.append(f"GRANT ALL PRIVILEGES ON {sql_name(name)}.* TO {account};")
+        return Run(command="mariadb", stdin="\n".join(lines))
+
+    def credentials(self, user: str) -> dict[str, object]:
+        """Return the options with which a service logs in to Keystone."""
+        return {
+            "auth_type": "password",
+            "auth_url": self.auth_url(),
+            "username": user,
+            "password": self.secret(user),
+            "project_name": "service",
+            "user_domain_name": "Default",
+            "project_domain_name": "Default",
+            "region_name": self.spec.region,
+        }
+
+    def authtoken(self, user: str, node: str) -> Values:
+        """Return the section with which a service checks its callers' tokens."""
+        return {
+            "keystone_authtoken": self.credentials(user)
+            | {
+                "www_authenticate_uri": f"http://{self.public('keystone')}:5000",
+                "memcached_servers": f"{self.address(self.near('memcached', node))}:11211",
+                "service_token_roles": "service",
+                "service_token_roles_required": True,
+            }
+        }
+
+    def messaging(self) -> Values:
+        """Return the settings of the message queue."""
+        heartbeat: Values = {"oslo_messaging_rabbit": {"heartbeat_timeout_threshold": self.seconds(60, 300)}}
+        return {
+            "DEFAULT": {
+                "transport_url": self.transport_url(),
+                "rpc_response_timeout": self.seconds(60, 300),
+            }
+        } | heartbeat
+
+    def endpoint(self, service: str, kind: str, title: str, port: int, path: str = "") -> Action:
+        """Make a service's user and its entry in the catalog; done where Keystone is."""
+        public, internal = (f"http://{host}:{port}{path}" for host in (self.public(service), self.internal(service)))
+        return self.ensure(
+            users=[{"name": service, "password": self.secret(service), "roles": {"service": ["admin", "service"]}}],
+            services=[
+                {
+                    "name": service,
+                    "type": kind,
+                    "description": title,
+                    "endpoints": {"public": public, "internal": internal, "admin": internal},
+                }
+            ],
+        )
+
+    def ensure(self, **wanted: Any) -> Action:
+        """Make what is wanted in the cloud, as its admin; what is there stays."""
+        login = {
+            "auth_url": self.auth_url(),
+            "username": "admin",
+            "password": self.secret("admin"),
+            "project_name": "admin",
+            "user_domain_name": "Default",
+            "project_domain_name": "Default",
+        }
+        data = {"login": login, "region": self.spec.region, "wanted": wanted}
+        source = resources.files("labctl.roles.inside").joinpath("ensure.py").read_text()
+        return Python(title=f"make {', '.join(wanted)}", source=source, data=data, seconds=120)
+
+    def _address(self, node: str, network: str) -> IPAddress | None:
+        return next((nic.address for nic in self.plan(node).nics if nic.network == network), None)
+
+
+def merge(*parts: Values) -> Values:
+    """Join the settings of several sections; a later one wins."""
+    joined: Values = {}
+    for part in parts:
+        for section, options in part.items():
+            joined[section] = joined.get(section, {}) | options
+    return joined
+
+
+def uwsgi(name: str, project: str | None = None) -> Action:
+    """Keep an API to one process: a lab has few callers and little memory."""
+    return Ini(path=f"/etc/{project or name}/{name}-uwsgi.ini", values={"uwsgi": {"processes": 1, "threads": 8}})
+
+
+def as_user(user: str, command: str) -> str:
+    """Return the shell line that runs a command as a service's user."""
+    return f"runuser -u {user} -- {command}"

@@ -1,0 +1,61 @@
+"""A node that runs instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labctl.actions import Ini, Packages, PutFile, Unit, Wait
+from labctl.roles import neutron, nova
+from labctl.roles.cloud import Cloud, merge
+from labctl.roles.role import Step, role
+
+
+@role("compute", "Compute node", needs=("nova", "neutron", "cinder"))
+def compute(cloud: Cloud, node: str) -> Iterator[Step]:
+    """Set up Nova's agent with libvirt, Neutron's with Open vSwitch, and the iSCSI initiator for volumes."""
+    virt = cloud.nested[node]
+    machine = {"virt_type": virt, "cpu_mode": "host-passthrough" if virt == "kvm" else "none"}
+    yield Step(
+        title="the compute node's configuration",
+        node=node,
+        actions=(
+            Packages(
+                names=("nova-compute", "nova-compute-qemu", "qemu-system-x86", "libvirt-daemon-system", "open-iscsi")
+            ),
+            Ini(
+                path="/etc/nova/nova.conf",
+                values=merge(
+                    nova.common(cloud, node),
+                    {
+                        "vnc": {
+                            "enabled": True,
+                            "server_listen": "0.0.0.0",  # noqa: S104 - the console proxy is on another node
+                            "server_proxyclient_address": "$my_ip",
+                            "novncproxy_base_url": f"http://{cloud.public('nova')}:6080/vnc_lite.html",
+                        }
+                    },
+                ),
+            ),
+            Ini(
+                path="/etc/nova/nova-compute.conf",
+                values={"libvirt": machine | {"num_pcie_ports": 0, "hw_machine_type": "x86_64=pc"}},
+            ),
+            # The package's own name is the same on all nodes that were made from one image.
+            PutFile(
+                path="/etc/iscsi/initiatorname.iscsi",
+                content=f"InitiatorName=iqn.1993-08.org.debian:01:{node}\n",
+                mode=0o600,
+            ),
+        ),
+    )
+    yield Step(
+        title="Open vSwitch, libvirt and the agents run",
+        node=node,
+        live=True,
+        actions=(
+            *neutron.agent(cloud, node),
+            Unit(names=("virtlogd.socket", "libvirtd.socket", "iscsid.socket")),
+            Wait(until="virsh -c qemu:///system version >/dev/null", what="libvirt answers", seconds=60),
+            Unit(names=("nova-compute",), seconds=120),
+        ),
+    )

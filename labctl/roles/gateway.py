@@ -1,0 +1,54 @@
+"""The node between the tenants' networks and the public one: Open vSwitch, routers, DHCP, metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labctl.actions import Ini, Packages, Unit, Wait
+from labctl.roles import neutron
+from labctl.roles.cloud import Cloud
+from labctl.roles.role import Step, role
+
+
+@role("gateway", "Network gateway", needs=("neutron", "nova"))
+def gateway(cloud: Cloud, node: str) -> Iterator[Step]:
+    """Set up Neutron's agents that serve all instances."""
+    yield Step(
+        title="the network agents' configuration",
+        node=node,
+        actions=(
+            Packages(names=("neutron-l3-agent", "neutron-dhcp-agent", "neutron-metadata-agent", "haproxy")),
+            Ini(path="/etc/neutron/l3_agent.ini", values={"DEFAULT": {"agent_mode": "legacy"}}),
+            Ini(
+                path="/etc/neutron/dhcp_agent.ini",
+                values={
+                    "DEFAULT": {
+                        "enable_isolated_metadata": True,
+                        "num_sync_threads": 1,
+                        "dnsmasq_local_resolv": False,
+                    }
+                },
+            ),
+            Ini(
+                path="/etc/neutron/metadata_agent.ini",
+                values={
+                    "DEFAULT": {
+                        "nova_metadata_host": cloud.internal("nova"),
+                        "metadata_proxy_shared_secret": cloud.secret("metadata"),
+                        "metadata_workers": 0,
+                    }
+                },
+            ),
+        ),
+    )
+    units = ("neutron-l3-agent", "neutron-dhcp-agent", "neutron-metadata-agent")
+    yield Step(
+        title="Open vSwitch and the network agents run",
+        node=node,
+        live=True,
+        actions=(
+            *neutron.agent(cloud, node),
+            Unit(names=units, seconds=90),
+            Wait(until="ovs-vsctl br-exists br-int", what="the integration bridge is there", seconds=60),
+        ),
+    )

@@ -1,0 +1,52 @@
+"""The image service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labctl.actions import Ini, Packages, Run, Unit, Wait
+from labctl.roles import login
+from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
+from labctl.roles.role import Step, role
+
+
+@role("glance", "Image service", needs=("keystone",))
+def glance(cloud: Cloud, node: str) -> Iterator[Step]:
+    """Set up Glance with images in a folder of its node."""
+    yield Step(title="Glance's database", node=cloud.node("mariadb"), actions=(cloud.database("glance"),))
+    yield Step(
+        title="Glance's user and endpoints",
+        node=cloud.node("keystone"),
+        actions=(cloud.endpoint("glance", "image", "OpenStack Image", 9292),),
+    )
+    yield Step(
+        title="Glance's configuration and tables",
+        node=node,
+        actions=(
+            Packages(names=("glance-api", "python3-pymysql", "python3-openstackclient", "curl")),
+            Ini(
+                path="/etc/glance/glance-api.conf",
+                values=merge(
+                    cloud.authtoken("glance", node),
+                    {
+                        "DEFAULT": {"enabled_backends": "local:file", "workers": 1},
+                        "glance_store": {"default_backend": "local"},
+                        "local": {"filesystem_store_datadir": "/var/lib/glance/images"},
+                        "database": {"connection": cloud.database_url("glance")},
+                        "paste_deploy": {"flavor": "keystone"},
+                    },
+                ),
+            ),
+            uwsgi("glance-api", "glance"),
+            Run(command=as_user("glance", "glance-manage db_sync"), seconds=300),
+        ),
+    )
+    yield Step(
+        title="Glance answers",
+        node=node,
+        actions=(
+            Unit(names=("glance-api",)),
+            Wait(until=f"curl -sf -o /dev/null http://{cloud.address(node)}:9292/", what="Glance answers", seconds=90),
+            *login.files(cloud),
+        ),
+    )

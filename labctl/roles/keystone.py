@@ -1,0 +1,63 @@
+"""The identity service: who may do what, and where the other services are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labctl.actions import Ini, Packages, Run, Unit, Wait
+from labctl.roles import login
+from labctl.roles.cloud import Cloud, as_user, uwsgi
+from labctl.roles.role import Step, role
+
+
+@role("keystone", "Identity service", needs=("mariadb", "memcached"))
+def keystone(cloud: Cloud, node: str) -> Iterator[Step]:
+    """Set up Keystone with Fernet tokens, the user admin, and the users' project demo."""
+    yield Step(title="Keystone's database", node=cloud.node("mariadb"), actions=(cloud.database("keystone"),))
+    address, public = cloud.address(node), cloud.public("keystone")
+    manage = "keystone-manage {0} --keystone-user keystone --keystone-group keystone"
+    yield Step(
+        title="Keystone's configuration, tables and keys",
+        node=node,
+        actions=(
+            Packages(names=("keystone", "python3-pymysql", "python3-openstackclient", "curl")),
+            Ini(
+                path="/etc/keystone/keystone.conf",
+                values={
+                    "database": {"connection": cloud.database_url("keystone")},
+                    "token": {"provider": "fernet", "expiration": 86400},
+                    "cache": {
+                        "enabled": True,
+                        "backend": "dogpile.cache.memcached",
+                        "memcache_servers": f"{cloud.address(cloud.near('memcached', node))}:11211",
+                    },
+                    # bcrypt's usual effort takes seconds for each login under emulation.
+                    "identity": {"password_hash_rounds": 4},
+                },
+            ),
+            uwsgi("keystone"),
+            Run(command=as_user("keystone", "keystone-manage db_sync"), seconds=300),
+            Run(command=manage.format("fernet_setup"), unless="test -e /etc/keystone/fernet-keys/0"),
+            Run(command=manage.format("credential_setup"), unless="test -e /etc/keystone/credential-keys/0"),
+            Run(
+                command="read -r OS_BOOTSTRAP_PASSWORD && export OS_BOOTSTRAP_PASSWORD && keystone-manage bootstrap "
+                f"--bootstrap-region-id {cloud.spec.region} --bootstrap-public-url http://{public}:5000/v3/ "
+                f"--bootstrap-internal-url http://{address}:5000/v3/ --bootstrap-admin-url http://{address}:5000/v3/",
+                stdin=cloud.secret("admin") + "\n",
+            ),
+        ),
+    )
+    yield Step(
+        title="Keystone answers; projects and users",
+        node=node,
+        actions=(
+            Unit(names=("keystone",)),
+            Wait(until=f"curl -sf -o /dev/null http://{address}:5000/v3", what="Keystone answers", seconds=90),
+            cloud.ensure(
+                projects=[{"name": "service"}, {"name": "demo", "description": "The team's own project"}],
+                roles=[{"name": "service"}],
+                users=[{"name": "demo", "password": cloud.secret("demo"), "roles": {"demo": ["member"]}}],
+            ),
+            *login.files(cloud),
+        ),
+    )

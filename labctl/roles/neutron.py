@@ -1,0 +1,148 @@
+"""The network service's control plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labctl.actions import Action, Ini, Packages, PutFile, Run, Unit, Wait
+from labctl.roles.cloud import Cloud, Values, as_user, merge, uwsgi
+from labctl.roles.role import Step, role
+
+VLANS = "100:199"
+"""Numbers for the tenants' networks on the private network."""
+
+
+def common(cloud: Cloud, node: str) -> Values:
+    """Return the settings of neutron.conf that control plane and agents share."""
+    return merge(
+        cloud.messaging(),
+        {
+            "DEFAULT": {"core_plugin": "ml2", "service_plugins": "router", "dhcp_agents_per_network": 1}
+            | {"agent_down_time": cloud.seconds(75, 600)},
+            "agent": {
+                "report_interval": cloud.seconds(30, 60),
+                "root_helper_daemon": "sudo neutron-rootwrap-daemon /etc/neutron/rootwrap.conf",
+            },
+            "oslo_concurrency": {"lock_path": "/var/lock/neutron"},
+        },
+    )
+
+
+def agent(cloud: Cloud, node: str) -> tuple[Action, ...]:
+    """Set up Open vSwitch and its agent on a node: br100 carries the tenants' networks, br-ex the public one."""
+    bridges = {}
+    if private := cloud.spec.private and cloud.card(node, cloud.spec.private):
+        bridges["br100"] = private
+    external = cloud.card(node, cloud.spec.public) if node in cloud.nodes("gateway") else None
+    if external:
+        bridges["br-ex"] = external
+    physical = {"br100": "private", "br-ex": "external"}
+    ports = [f"--may-exist add-br {bridge} -- --may-exist add-port {bridge} {card}" for bridge, card in bridges.items()]
+    return (
+        Packages(names=("neutron-openvswitch-agent", "openvswitch-switch")),
+        Ini(path="/etc/neutron/neutron.conf", values=common(cloud, node)),
+        Ini(
+            path="/etc/neutron/plugins/ml2/openvswitch_agent.ini",
+            values={
+                "ovs": {
+                    "bridge_mappings": ",".join(f"{physical[bridge]}:{bridge}" for bridge in bridges),
+                    "local_ip": None if cloud.spec.private else cloud.address(node),
+                },
+                "agent": {"tunnel_types": "" if cloud.spec.private else "vxlan", "l2_population": False},
+                "securitygroup": {"firewall_driver": "openvswitch", "enable_ipset": False},
+            },
+        ),
+        *_external(cloud, node, external),
+        Unit(names=("openvswitch-switch",)),
+        Run(
+            command="ovs-vsctl " + " -- ".join(ports) if ports else "true",
+            unless=" && ".join(f"ovs-vsctl br-exists {bridge}" for bridge in bridges) or "true",
+        ),
+        *((Run(command="networkctl reload", unless="ip -br addr show br-ex | grep -q /"),) if external else ()),
+        Unit(names=("neutron-openvswitch-agent",), seconds=90),
+    )
+
+
+def _external(cloud: Cloud, node: str, card: str | None) -> tuple[Action, ...]:
+    """Move the node's public address from its card to the bridge that the card becomes a port of."""
+    if card is None:
+        return ()
+    nic = next(nic for nic in cloud.plan(node).nics if nic.name == card)
+    addresses = "" if nic.address is None else f"Address={nic.address}/{nic.prefix}\n"
+    quiet = "LinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+    return (
+        PutFile(path=f"/etc/systemd/network/05-{card}.network", content=f"[Match]\nName={card}\n\n[Network]\n{quiet}"),
+        PutFile(
+            path="/etc/systemd/network/05-br-ex.network",
+            content=f"[Match]\nName=br-ex\n\n[Network]\n{quiet}{addresses}ConfigureWithoutCarrier=yes\n",
+        ),
+    )
+
+
+@role("neutron", "Network service, control plane", needs=("keystone", "rabbitmq"))
+def neutron(cloud: Cloud, node: str) -> Iterator[Step]:
+    """Set up Neutron's API and RPC server with ML2 and Open vSwitch."""
+    yield Step(title="Neutron's database", node=cloud.node("mariadb"), actions=(cloud.database("neutron"),))
+    yield Step(
+        title="Neutron's user and endpoints",
+        node=cloud.node("keystone"),
+        actions=(cloud.endpoint("neutron", "network", "OpenStack Networking", 9696),),
+    )
+    kind = "vlan" if cloud.spec.private else "vxlan"
+    notify = {"nova": cloud.credentials("nova")} if cloud.nodes("nova") else {}
+    yield Step(
+        title="Neutron's configuration and tables",
+        node=node,
+        actions=(
+            Packages(names=("neutron-api", "neutron-rpc-server", "python3-pymysql", "curl")),
+            Ini(
+                path="/etc/neutron/neutron.conf",
+                values=merge(
+                    common(cloud, node),
+                    cloud.authtoken("neutron", node),
+                    {
+                        "DEFAULT": {
+                            "api_workers": 1,
+                            "rpc_workers": 1,
+                            "rpc_state_report_workers": 0,
+                            "notify_nova_on_port_status_changes": bool(notify),
+                            "notify_nova_on_port_data_changes": bool(notify),
+                        },
+                        "database": {"connection": cloud.database_url("neutron")},
+                    },
+                    notify,
+                ),
+            ),
+            Ini(
+                path="/etc/neutron/plugins/ml2/ml2_conf.ini",
+                values={
+                    "ml2": {
+                        "type_drivers": "flat,vlan,vxlan",
+                        "tenant_network_types": kind,
+                        "mechanism_drivers": "openvswitch",
+                        "extension_drivers": "port_security",
+                    },
+                    "ml2_type_flat": {"flat_networks": "external"},
+                    "ml2_type_vlan": {"network_vlan_ranges": f"private:{VLANS}" if kind == "vlan" else None},
+                },
+            ),
+            uwsgi("neutron-api", "neutron"),
+            Run(
+                command=as_user(
+                    "neutron",
+                    "neutron-db-manage --config-file /etc/neutron/neutron.conf "
+                    "--config-file /etc/neutron/plugins/ml2/ml2_conf.ini upgrade heads",
+                ),
+                seconds=600,
+            ),
+        ),
+    )
+    address = cloud.address(node)
+    yield Step(
+        title="Neutron answers",
+        node=node,
+        actions=(
+            Unit(names=("neutron-api", "neutron-rpc-server"), seconds=90),
+            Wait(until=f"curl -sf -o /dev/null http://{address}:9696/", what="Neutron answers", seconds=120),
+        ),
+    )

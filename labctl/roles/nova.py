@@ -1,0 +1,121 @@
+"""The compute service's control plane: API, metadata, conductor, scheduler, console proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labctl.actions import Ini, Packages, Run, Unit, Wait
+from labctl.roles.cloud import Cloud, Values, as_user, merge, uwsgi
+from labctl.roles.role import Step, role
+
+
+def common(cloud: Cloud, node: str) -> Values:
+    """Return the settings of nova.conf that control plane and compute nodes share."""
+    return merge(
+        cloud.messaging(),
+        cloud.authtoken("nova", node),
+        {
+            "DEFAULT": {
+                "my_ip": cloud.address(node),
+                "state_path": "/var/lib/nova",
+                "report_interval": cloud.seconds(10, 60),
+                "service_down_time": cloud.seconds(60, 600),
+                "vif_plugging_timeout": cloud.seconds(300, 900),
+                "block_device_allocate_retries": cloud.seconds(60, 300),
+                "reserved_host_memory_mb": 0,
+                "initial_ram_allocation_ratio": 4,
+                "initial_cpu_allocation_ratio": 16,
+            },
+            "oslo_concurrency": {"lock_path": "/var/lock/nova"},
+            "service_user": cloud.credentials("nova") | {"send_service_user_token": True},
+            "placement": cloud.credentials("placement"),
+            "glance": {"api_servers": f"http://{cloud.internal('glance')}:9292"},
+            "neutron": cloud.credentials("neutron")
+            | {
+                "service_metadata_proxy": True,
+                "metadata_proxy_shared_secret": cloud.secret("metadata"),
+                "service_name": None,
+            },
+            "cinder": {"os_region_name": cloud.spec.region} | _volumes(cloud),
+        },
+    )
+
+
+def _volumes(cloud: Cloud) -> dict[str, object]:
+    return {"catalog_info": "block-storage:cinder:internalURL"} if cloud.nodes("cinder") else {}
+
+
+@role("nova", "Compute service, control plane", needs=("keystone", "placement", "glance", "rabbitmq"))
+def nova(cloud: Cloud, node: str) -> Iterator[Step]:
+    """Set up Nova's control plane with one cell."""
+    yield Step(
+        title="Nova's databases",
+        node=cloud.node("mariadb"),
+        actions=(cloud.database("nova_api", "nova", "nova_cell0"),),
+    )
+    yield Step(
+        title="Nova's user and endpoints",
+        node=cloud.node("keystone"),
+        actions=(cloud.endpoint("nova", "compute", "OpenStack Compute", 8774, "/v2.1"),),
+    )
+    address = cloud.address(node)
+    values = merge(
+        common(cloud, node),
+        {
+            "database": {"connection": cloud.database_url("nova")},
+            "api_database": {"connection": cloud.database_url("nova_api")},
+            "scheduler": {
+                "workers": 1,
+                # New compute nodes join by themselves.
+                "discover_hosts_in_cells_interval": cloud.seconds(20, 60),
+            },
+            "conductor": {"workers": 1},
+            "vnc": {
+                "enabled": True,
+                "server_listen": "0.0.0.0",  # noqa: S104 - the console proxy answers on the public network
+                "server_proxyclient_address": "$my_ip",
+                "novncproxy_host": "0.0.0.0",  # noqa: S104
+            },
+        },
+    )
+
+    def manage(command: str, seconds: float = 300) -> Run:
+        return Run(command=as_user("nova", f"nova-manage {command}"), seconds=seconds)
+
+    yield Step(
+        title="Nova's configuration and tables",
+        node=node,
+        actions=(
+            Packages(
+                names=("nova-api", "nova-conductor", "nova-scheduler", "nova-consoleproxy", "python3-pymysql", "curl")
+            ),
+            Ini(path="/etc/nova/nova.conf", values=values),
+            uwsgi("nova-api", "nova"),
+            uwsgi("nova-api-metadata", "nova"),
+            manage("api_db sync"),
+            manage(f"cell_v2 map_cell0 --database_connection {cloud.database_url('nova_cell0')}"),
+            manage("db sync", 600),
+            Run(
+                command=as_user("nova", "nova-manage cell_v2 create_cell --name cell1"),
+                unless=as_user("nova", "nova-manage cell_v2 list_cells") + " | grep -q cell1",
+            ),
+        ),
+    )
+    yield Step(
+        title="Nova's APIs answer",
+        node=node,
+        actions=(
+            Unit(names=("nova-api", "nova-api-metadata")),
+            Wait(until=f"curl -sf -o /dev/null http://{address}:8774/", what="Nova's API answers", seconds=90),
+            Wait(until=f"curl -sf -o /dev/null http://{address}:8775/", what="Nova's metadata API answers", seconds=90),
+        ),
+    )
+    yield Step(
+        title="Nova's conductor, scheduler and console proxy run",
+        node=node,
+        live=True,
+        actions=(
+            Unit(names=("nova-conductor", "nova-scheduler", "nova-novncproxy"), seconds=90),
+            Wait(until=f"curl -sf -o /dev/null http://{address}:6080/", what="the console proxy answers", seconds=60),
+        ),
+    )

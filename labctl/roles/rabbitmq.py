@@ -1,0 +1,29 @@
+"""The message queue between the parts of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labctl.actions import Packages, Run, Unit, Wait
+from labctl.roles.cloud import Cloud
+from labctl.roles.role import Step, role
+
+
+@role("rabbitmq", "Message queue")
+def rabbitmq(cloud: Cloud, node: str) -> Iterator[Step]:
+    """Give the services one user on the queue."""
+    yield Step(
+        title="RabbitMQ knows the user openstack",
+        node=node,
+        actions=(
+            Packages(names=("rabbitmq-server",)),
+            Unit(names=("rabbitmq-server",), seconds=180),
+            Wait(until="bash -c 'exec 3<>/dev/tcp/127.0.0.1/5672'", what="RabbitMQ listens", seconds=120),
+            Run(
+                command='read -r word && rabbitmqctl -q add_user openstack "$word" </dev/null && '
+                "rabbitmqctl -q set_permissions openstack '.*' '.*' '.*' </dev/null",
+                stdin=cloud.secret("rabbitmq") + "\n",
+                unless="rabbitmqctl -q list_users --no-table-headers | grep -q ^openstack",
+            ),
+        ),
+    )
