@@ -5,7 +5,8 @@ is the old one or the new one. Layout below the home folder:
 
     owner               this installation's ID
     team                the default team of `labctl use`
-    labs/TEAM/          lab.json, id_ed25519, id_ed25519.pub, host-keys.json, known_hosts, ssh_config
+    labs/TEAM/          lab.json, id_ed25519, id_ed25519.pub, host-keys.json, known_hosts, ssh_config; of its cloud:
+                        openstack.json (secrets), install.jsonl (what the installer did once), logs/
     locks/              one file per lock; the kernel drops a lock when its holder ends, however it ends
 """
 
@@ -42,6 +43,8 @@ class LabRecord:
         generations: how often each node was made anew.
         ready: node to the generation that was seen ready.
         volumes: names of volumes that are ours, or that we were about to make when we wrote this.
+        golden: ID of the golden set that the lab stands on; empty when it stands on base images.
+        installed: whether its cloud was brought up to the end.
     """
 
     team: str
@@ -57,6 +60,8 @@ class LabRecord:
     generations: dict[str, int] = field(default_factory=dict)
     ready: dict[str, int] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
+    golden: str = ""
+    installed: bool = False
 
     def to_json(self) -> str:
         """Return the record as a JSON document."""

@@ -59,8 +59,9 @@ def build(name: str, mirror: str | None, if_missing: bool, host: str | None) -> 
         if if_missing and name in place.images.images():
             options.say(f"Image {name} is there.")
             return
-        image = images.build(home, place, name, mirror=mirror, say=_sayer(quiet=options.quiet()))
-    click.echo(f"Image {name} is ready: {image.volume}")
+        made = images.build(home, place, name, mirror=mirror, say=_sayer(quiet=options.quiet()))
+    for image in made:
+        click.echo(f"Image {image.manifest.name} is ready: {image.volume}")
 
 
 @image_command.command("import")

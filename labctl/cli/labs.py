@@ -29,7 +29,11 @@ _TOPOLOGY = click.option(
     help="A shipped topology or a file of yours. Default: gridka; for a lab that was begun, the one it has.",
 )
 _STAGE = click.option(
-    "--stage", type=click.Choice(["bare"]), default="bare", show_default=True, help="What the nodes hold."
+    "--stage",
+    type=click.Choice(["bare", "installed"]),
+    default="bare",
+    show_default=True,
+    help="What the nodes hold: nothing yet, or the running cloud.",
 )
 _VIRT = click.option(
     "--virt", type=click.Choice(["kvm", "qemu"]), help="KVM or emulation. Default: KVM where it works."

@@ -23,6 +23,8 @@ _STYLES = {
     Phase.BOOTING: "yellow",
     Phase.SEEDED: "blue",
     Phase.READY: "green",
+    Phase.INSTALLING: "magenta",
+    Phase.INSTALLED: "green",
     Phase.STOPPING: "yellow",
     Phase.OFF: "dim",
     Phase.REMOVED: "dim",

@@ -15,6 +15,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "create": ("labs", "Create labs, or complete them."),
         "plan": ("labs", "Show what create would do."),
         "list": ("views", "List the labs."),
+        "install": ("cloud", "Bring up a lab's cloud, or go on with it."),
         "status": ("views", "Show a lab: its nodes, states and addresses."),
         "start": ("labs", "Power nodes on and wait until they are ready."),
         "stop": ("labs", "Power nodes off."),
@@ -25,12 +26,15 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "ssh": ("reach", "Log in to a node, or run a command there."),
         "console": ("reach", "Open a node's serial console."),
         "enter": ("reach", "Open a shell that stands in the lab's networks."),
+        "openrc": ("cloud", "Print the variables with which a shell logs in to a lab's cloud."),
+        "logs": ("cloud", "List the logs of the installer's steps, the newest last, or print one."),
         "use": ("reach", "Choose the team that commands mean when none is named."),
     },
     "Topologies and images": {
         "topology": ("topologies", "List, show and check topologies."),
         "init": ("topologies", "Print a topology to edit."),
         "image": ("images", "List, build, import and remove base images."),
+        "golden": ("golden", "List, bake and remove golden sets: labs' disks that new labs stand on."),
     },
     "This machine": {
         "doctor": ("machine", "Say whether labs can run here, and what is missing."),

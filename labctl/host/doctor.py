@@ -95,9 +95,11 @@ def _packages(machine: MachineFacts) -> Finding:
 def _image_packages(machine: MachineFacts) -> Finding:
     lacking = [package for package in machine.missing if package.kind is Kind.IMAGE]
     if not lacking:
-        return _ok("image-packages", "Packages for building images", "All are installed.")
-    what = "Images cannot be built here, only imported. Missing: " + ", ".join(package.name for package in lacking)
-    return _warn("image-packages", "Packages for building images", what, _install(package.name for package in lacking))
+        return _ok("image-packages", "Packages for making images", "All are installed.")
+    what = "Images and golden sets cannot be made here, only imported. Missing: " + ", ".join(
+        package.name for package in lacking
+    )
+    return _warn("image-packages", "Packages for making images", what, _install(package.name for package in lacking))
 
 
 def _kvm(machine: MachineFacts) -> Finding:

@@ -191,6 +191,14 @@ class Hypervisor:
                 parts.append(chunk)
             return b"".join(parts)
 
+    def fetch(self, pool: str, name: str, target: BinaryIO) -> None:
+        """Write a whole volume, as it lies in the pool, into a file."""
+        with translated(f"download volume {name}"), self._stream() as stream:
+            volume = self._connection.storagePoolLookupByName(pool).storageVolLookupByName(name)
+            volume.download(stream, 0, 0)
+            while chunk := stream.recv(_CHUNK):
+                target.write(chunk)
+
     def remove_volume(self, pool: str, name: str) -> None:
         """Delete a volume; nothing happens when it is gone."""
         with contextlib.suppress(NotFoundError), translated(f"delete volume {name}"):

@@ -46,7 +46,7 @@ class Tree:
         files: files that bring nothing.
         links: symbolic links, name to target.
         folders: empty folders.
-        modes: permissions of what the overlay brings.
+        modes: permissions where they are not those of the file that is copied.
         initrd_modules, system_modules: kernel modules' names, in the order of loading.
     """
 
@@ -141,6 +141,13 @@ def libraries(listing: str) -> list[str]:
     return re.findall(r"(?:^|=>)\s*(/\S+) \(0x", listing, re.MULTILINE)
 
 
+def module(unpacked: Path, name: str) -> bytes:
+    """Return a kernel module, decompressed."""
+    for file in (unpacked / "usr/lib/modules").rglob(f"{name}.ko*"):
+        return lzma.decompress(file.read_bytes()) if file.suffix == ".xz" else file.read_bytes()
+    raise InputError(f"the kernel of the recipe has no module {name}", remedy="Correct tree.yaml.")
+
+
 def _padded(content: bytes) -> bytes:
     return content + bytes(-len(content) % 4)
 
@@ -180,14 +187,14 @@ def _assemble(tree: Tree, unpacked: Path, root: Path, overlay: Path | None) -> N
             link.symlink_to("/usr/bin/busybox")
     for name in tree.system_modules:
         (root / f"usr/lib/modules/{name}.ko").parent.mkdir(exist_ok=True)
-        (root / f"usr/lib/modules/{name}.ko").write_bytes(_module(unpacked, name))
+        (root / f"usr/lib/modules/{name}.ko").write_bytes(module(unpacked, name))
     if overlay:
         shutil.copytree(overlay, root, dirs_exist_ok=True)
     for path, mode in tree.modes.items():
         _inside(root, path).chmod(mode)
     (kernel,) = unpacked.glob("boot/vmlinuz-*")
     (root / "vmlinuz").write_bytes(fixed(kernel.read_bytes()))
-    modules = {name: _module(unpacked, name) for name in tree.initrd_modules}
+    modules = {name: module(unpacked, name) for name in tree.initrd_modules}
     (root / "initrd.img").write_bytes(initrd((unpacked / _INIT).read_bytes(), modules))
 
 
@@ -212,13 +219,6 @@ def _copy(unpacked: Path, root: Path, path: str) -> None:
 def _inside(root: Path, path: str) -> Path:
     """Return where an absolute path of the instance lies on this machine."""
     return root / path.lstrip("/")
-
-
-def _module(unpacked: Path, name: str) -> bytes:
-    """Return a kernel module, decompressed."""
-    for file in (unpacked / "usr/lib/modules").rglob(f"{name}.ko*"):
-        return lzma.decompress(file.read_bytes()) if file.suffix == ".xz" else file.read_bytes()
-    raise InputError(f"the kernel of the recipe has no module {name}", remedy="Correct tree.yaml.")
 
 
 def _write_disk(recipe: Recipe, unpacked: Path, root: Path, raw: Path, log: Path) -> None:

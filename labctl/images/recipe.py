@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
 
@@ -42,6 +42,7 @@ class Recipe:
         kernel_cmdline: the kernel's arguments besides those about the root file system.
         medium: recipes of the disks that the image's install medium carries besides packages; None: no medium is
             made. The medium holds the packages that the layers above the base add.
+        kind: whether it is for nodes, or for instances of a cloud (see instance.py).
     """
 
     name: str
@@ -53,6 +54,7 @@ class Recipe:
     size: int
     kernel_cmdline: str
     medium: tuple[str, ...] | None = None
+    kind: Literal["node", "instance"] = "node"
 
     @classmethod
     def from_file(cls, file: Path) -> Self:

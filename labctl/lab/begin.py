@@ -11,12 +11,12 @@ from netaddr import IPNetwork
 
 from labctl.errors import ForeignObjectError, InputError, RefusedError
 from labctl.images import recipe
-from labctl.images.store import Image
+from labctl.images.store import Image, Manifest
 from labctl.lab import nodes
 from labctl.lab.nodes import Ledger
 from labctl.lab.site import Site
 from labctl.plan import addresses, capacity, diff
-from labctl.plan.lab import plan
+from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity, LabPlan
 from labctl.spec.topology import Topology, restore
 from labctl.state import Home, LabFolder, LabRecord
@@ -116,7 +116,7 @@ def plan_of(record: LabRecord) -> LabPlan:
     identity = Identity(
         team=record.team, lab=record.lab, owner=record.owner, mgmt=record.mgmt, generations=record.generations
     )
-    return plan(restore(record.topology), identity, stage=record.stage)
+    return plan(restore(record.topology), identity, stage=record.stage, golden=record.golden)
 
 
 def refuse_foreign(site: Site, labs: Iterable[Begun]) -> None:
@@ -161,7 +161,27 @@ def _new(home: Home, site: Site, team: str, topology: Topology, stage: str, take
         digest=topology.digest,
         stage=stage,
         virt=site.virt,
+        golden=_golden(site, topology, stage),
     )
+
+
+def _golden(site: Site, topology: Topology, stage: str) -> str:
+    """Return the ID of the newest golden set of this topology and stage; empty where there is none.
+
+    Raises:
+        InputError: the topology has no cloud, and one is wanted.
+    """
+    if stage == INSTALLED and topology.openstack is None:
+        raise InputError(
+            f"topology {topology.name} has no cloud to install",
+            remedy='Give it a section "openstack" and its nodes roles, or leave --stage out.',
+        )
+    matching = [
+        golden
+        for golden in site.golden.every(site.volumes)
+        if (golden.digest, golden.stage) == (topology.digest, stage)
+    ]
+    return matching[-1].id if matching else ""
 
 
 def _check_same(record: LabRecord, site: Site, topology: Topology | None) -> None:
@@ -181,11 +201,15 @@ def _check_same(record: LabRecord, site: Site, topology: Topology | None) -> Non
 
 def _begin(site: Site, record: LabRecord) -> Begun:
     planned = plan_of(record)
-    wanted = {node.image for node in planned.nodes}
+    if record.golden:
+        images = _golden_images(site, record, planned)
+        wanted = set()
+    else:
+        images = {}
+        wanted = {node.image for node in planned.nodes}
     every = site.images.every(site.volumes)
     by_volume = {image.volume: image for image in every}
     newest = {image.manifest.name: image for image in every}
-    images = {}
     for name in sorted(wanted):
         # A lab stays on the image that it was made from, for its other nodes stand on it.
         image = by_volume.get(record.images.get(name, "")) or newest.get(name)
@@ -196,8 +220,39 @@ def _begin(site: Site, record: LabRecord) -> Begun:
                 remedy=f"labctl image build {name}" if name in recipe.names() else f"labctl image import {name} FILE",
             )
         images[name] = image
+    if planned.openstack and (medium := planned.openstack.medium):
+        held = by_volume.get(record.images.get(medium, "")) or newest.get(medium)
+        images |= {medium: held} if held else {}
     volumes = {name: image.volume for name, image in images.items()}
     return Begun(plan=planned, record=replace(record, images=record.images | volumes), images=images)
+
+
+def _golden_images(site: Site, record: LabRecord, planned: LabPlan) -> dict[str, Image]:
+    """Return the disks of a lab's golden set as the images that its nodes stand on.
+
+    Raises:
+        InputError: the set is gone.
+    """
+    found = next((golden for golden in site.golden.every(site.volumes) if golden.id == record.golden), None)
+    if found is None:
+        raise InputError(
+            f"the golden set that the lab of {record.team} stands on is gone",
+            remedy=f"labctl destroy {record.team}, then create it again.",
+        )
+    images = {}
+    for node in planned.nodes:
+        disk = found.disks[node.name]
+        manifest = Manifest(
+            name=node.image,
+            sha256=disk.sha256,
+            size=disk.size,
+            virtual_size=disk.virtual_size,
+            os_info=found.os_info,
+            created=found.created,
+            source=f"golden set {found.name}",
+        )
+        images[node.image] = Image(manifest=manifest, volume=disk.volume, path=site.volumes[disk.volume].path)
+    return images
 
 
 def _check_capacity(site: Site, labs: Sequence[Begun], *, overcommit: bool) -> tuple[str, ...]:

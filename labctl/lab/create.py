@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from labctl.hypervisor import State
-from labctl.lab import begin, nodes, ready, secrets
+from labctl.lab import begin, install, nodes, ready, secrets
 from labctl.lab.begin import Begun
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.lab.work import together
+from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.render.seed import SeedKeys
 from labctl.spec.topology import Topology
@@ -72,6 +73,7 @@ def create(
         if wait:
             waits = [piece for lab in sites for piece in lab.waits(cancelled)]
             run(waits, jobs=len(waits))
+            run((piece for lab in sites for piece in lab.installs(jobs, cancelled)), jobs=len(sites))
         return [lab.created() for lab in sites]
 
 
@@ -82,6 +84,7 @@ class _Construction:
         folder = home.lab(lab.plan.team)
         self.plan: LabPlan = lab.plan
         self.ledger = Ledger(folder, lab.record)
+        self._home = home
         self._site = site
         self._images = lab.images
         self._progress = progress
@@ -115,6 +118,13 @@ class _Construction:
             for node in self.plan.nodes
             if not self._stood(node)
         ]
+
+    def installs(self, jobs: int, cancelled: threading.Event) -> list[Callable[[], None]]:
+        """Return the work that brings the cloud up, where that is the lab's stage and anything may be missing."""
+        record = self.ledger.record
+        if record.stage != INSTALLED or (record.installed and not self._made):
+            return []
+        return [partial(self._install, jobs, cancelled)]
 
     def created(self) -> Created:
         """Return what was done."""
@@ -150,6 +160,10 @@ class _Construction:
             self._started.append(node.name)
         if state is not State.RUNNING:
             self._paused.append(node)
+
+    def _install(self, jobs: int, cancelled: threading.Event) -> None:
+        lab = Begun(plan=self.plan, record=self.ledger.record, images=self._images)
+        install.proceed(self._home, self._site.again(), lab, jobs=jobs, progress=self._progress, cancelled=cancelled)
 
     def _stood(self, node: NodePlan) -> bool:
         """Whether this generation of the node was seen ready once; what became of it since is its users' affair."""

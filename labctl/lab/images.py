@@ -8,42 +8,76 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labctl.errors import InputError
 from labctl.images import build as builder
-from labctl.images import importing, recipe
+from labctl.images import importing, instance, medium, recipe
+from labctl.images.build import BuiltImage
 from labctl.images.store import Image, Manifest, check_name
 from labctl.lab.site import Site
 from labctl.state import Home
 
 
-def build(home: Home, site: Site, name: str, *, mirror: str | None, say: Callable[[str], None]) -> Image:
-    """Build the image of a recipe and publish it.
+def build(home: Home, site: Site, name: str, *, mirror: str | None, say: Callable[[str], None]) -> list[Image]:
+    """Build the image of a recipe, and its install medium where it has one, and publish them.
 
     Raises:
         InputError: there is no such recipe.
         ProcessError: a step failed; the whole output stays in the state folder's logs.
     """
-    if name not in recipe.names():
-        raise InputError(f"there is no recipe {name}", details=f"Recipes: {', '.join(recipe.names())}")
     chosen = recipe.load(name)
     log = home.root / "logs" / f"image-{name}.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    with home.lock(f"image-{name}"), _scratch(home, name) as scratch:
-        built = builder.build(
-            chosen, target=scratch / "disk.qcow2", scratch=scratch, mirror=mirror, progress=say, log=log
-        )
-        say("uploading")
+
+    def published(disk: BuiltImage, called: str, title: str) -> Image:
+        say(f"uploading {called}")
         manifest = Manifest(
-            name=name,
-            sha256=built.sha256,
-            size=built.size,
-            virtual_size=built.virtual_size,
+            name=called,
+            sha256=disk.sha256,
+            size=disk.size,
+            virtual_size=disk.virtual_size,
             os_info=chosen.os_info,
-            created=_now(),
-            source=f"recipe {name}",
+            created=now(),
+            source=title,
         )
-        return site.images.publish(built.path, manifest)
+        return site.images.publish(disk.path, manifest)
+
+    with home.lock(f"image-{name}"), scratch(home, name) as folder:
+        work, archives = folder / "work", folder / "archives"
+        for made in (work, archives):
+            made.mkdir()
+        disks = {}
+        for other in chosen.medium or ():
+            say(f"building {other}")
+            disks[f"{other}.qcow2"] = _builder(other)(
+                recipe.load(other),
+                target=folder / f"{other}.qcow2",
+                scratch=_empty(work),
+                mirror=mirror,
+                progress=say,
+                log=log,
+            ).path
+        extra = {} if chosen.medium is None else {"archives": archives}
+        built = _builder(name)(
+            chosen, target=folder / "disk.qcow2", scratch=_empty(work), mirror=mirror, progress=say, log=log, **extra
+        )
+        images = []
+        if chosen.medium is not None:
+            say("making the install medium")
+            target = folder / "medium.qcow2"
+            packed = medium.build(archives, disks, target=target, scratch=_empty(work), log=log)
+            images.append(published(packed, f"{name}-medium", f"install medium of recipe {name}"))
+        return [published(built, name, f"recipe {name}"), *images]
+
+
+def _builder(name: str) -> Callable[..., BuiltImage]:
+    """Return what builds a recipe: instances are put together in another way than nodes."""
+    return instance.build if recipe.load(name).kind == "instance" else builder.build
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder)
+    folder.mkdir()
+    return folder
 
 
 def import_(home: Home, site: Site, name: str, source: str, *, sha256: str | None, say: Callable[[str], None]) -> Image:
@@ -53,8 +87,8 @@ def import_(home: Home, site: Site, name: str, source: str, *, sha256: str | Non
         InputError: the file is missing, hostile, not bootable, or not the one that `sha256` names.
     """
     check_name(name)
-    with home.lock(f"image-{name}"), _scratch(home, name) as scratch:
-        disk = importing.import_(source, sha256=sha256, scratch=scratch, progress=say)
+    with home.lock(f"image-{name}"), scratch(home, name) as folder:
+        disk = importing.import_(source, sha256=sha256, scratch=folder, progress=say)
         say("uploading")
         manifest = Manifest(
             name=name,
@@ -62,7 +96,7 @@ def import_(home: Home, site: Site, name: str, source: str, *, sha256: str | Non
             size=disk.size,
             virtual_size=disk.virtual_size,
             os_info="",
-            created=_now(),
+            created=now(),
             source=source,
         )
         return site.images.publish(disk.path, manifest)
@@ -81,7 +115,7 @@ def remove(home: Home, site: Site, name: str) -> None:
 
 
 @contextmanager
-def _scratch(home: Home, name: str) -> Iterator[Path]:
+def scratch(home: Home, name: str) -> Iterator[Path]:
     """Yield an empty folder on the state folder's file system; what a killed run left there is removed first."""
     folder = home.root / "scratch" / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -92,5 +126,6 @@ def _scratch(home: Home, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time, RFC 3339 in UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

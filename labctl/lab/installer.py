@@ -69,6 +69,11 @@ class Journal:
             then = self._done.get(key)
         return then is not None and all(self._generations.get(node, 0) == number for node, number in then.items())
 
+    def keys(self) -> tuple[str, ...]:
+        """Return all that was done."""
+        with self._lock:
+            return tuple(self._done)
+
     def note(self, key: str, nodes: Iterable[str]) -> None:
         """Write down that it was done."""
         generations = {node: self._generations.get(node, 0) for node in nodes}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import threading
 from dataclasses import replace
+from pathlib import PurePosixPath
 from uuid import UUID
 
 from labctl.errors import AlreadyExistsError, ForeignObjectError, LabctlError
@@ -96,9 +97,15 @@ def make_node(
     content = seed.iso(seed.documents(node, lab, keys=keys))
     _make_volume(site, ledger, node.seed, xml.volume_xml(node.seed, "raw", len(content)))
     site.hypervisor.upload(site.settings.pool.name, node.seed, io.BytesIO(content), len(content))
-    os_info = images[node.image].manifest.os_info
+    medium = images.get(lab.openstack.medium or "") if lab.openstack else None
+    machine = replace(
+        site.machine,
+        os_info=images[node.image].manifest.os_info,
+        cpu=_cpu(site, lab, node),
+        medium=PurePosixPath(medium.path) if medium else None,
+    )
     try:
-        site.hypervisor.define_domain(xml.domain_xml(node, lab, machine=replace(site.machine, os_info=os_info)))
+        site.hypervisor.define_domain(xml.domain_xml(node, lab, machine=machine))
     except AlreadyExistsError as exc:
         raise ForeignObjectError(f"domain {node.domain} was made by somebody else meanwhile") from exc
 
@@ -141,6 +148,12 @@ def foreign(site: Site, lab: LabPlan, record: LabRecord) -> list[str]:
     ours = set(record.volumes)
     taken += [f"volume {name} in pool {site.settings.pool.name}" for name in sorted(names & set(site.volumes) - ours)]
     return taken
+
+
+def _cpu(site: Site, lab: LabPlan, node: NodePlan) -> str:
+    """Return the processor of a node: an emulated compute node has one that offers SVM to its instances."""
+    nested = lab.openstack is not None and lab.openstack.nested != "qemu" and "compute" in node.roles
+    return "maximum" if nested and site.virt == "qemu" else site.machine.cpu
 
 
 def _make_volume(site: Site, ledger: Ledger, name: str, document: str) -> None:

@@ -14,6 +14,8 @@ class Phase(enum.StrEnum):
     BOOTING = "booting"
     SEEDED = "seeded"
     READY = "ready"
+    INSTALLING = "installing"
+    INSTALLED = "installed"
     STOPPING = "stopping"
     OFF = "off"
     REMOVED = "removed"

@@ -13,6 +13,7 @@ from typing import Literal
 from labctl.errors import HypervisorError, InputError
 from labctl.host import facts, private
 from labctl.hypervisor import DomainFacts, HostFacts, Hypervisor, NetworkFacts, PoolFacts, VolumeFacts
+from labctl.images.golden import GoldenStore
 from labctl.images.store import ImageStore
 from labctl.remote import dial
 from labctl.remote.dial import Dialer
@@ -70,6 +71,11 @@ class Site:
     def images(self) -> ImageStore:
         """The base images of the pool."""
         return ImageStore(self.hypervisor, self.pool.name)
+
+    @functools.cached_property
+    def golden(self) -> GoldenStore:
+        """The golden sets of the pool."""
+        return GoldenStore(self.hypervisor, self.pool.name)
 
     @functools.cached_property
     def machine(self) -> Machine:

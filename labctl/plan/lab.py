@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from labctl.spec.topology import Network, Node, Topology
 
+INSTALLED = "installed"
+"""The stage of a lab whose cloud runs; the other one is bare."""
+
 GATEWAY = 1
 """The host's place in a management subnet."""
 
@@ -32,20 +35,22 @@ FIRST_NODE = 10
 """The first node's place in a management subnet; the others follow in the topology's order."""
 
 
-def plan(topology: Topology, identity: Identity, *, stage: str = "bare") -> LabPlan:
+def plan(topology: Topology, identity: Identity, *, stage: str = "bare", golden: str = "") -> LabPlan:
     """Compute everything that makes this team's lab, the same for the same arguments.
 
     Args:
         topology: what to build.
         identity: the lab's own UUID, team, owner and management subnet.
         stage: what the nodes hold, bare or installed.
+        golden: ID of the golden set whose disks the nodes' disks stand on; empty for base images.
 
     Raises:
         CapacityError: the management subnet has fewer addresses than the topology has nodes.
     """
     mgmt = _mgmt_addresses(topology, identity.mgmt)
     macs = _macs(topology)
-    nodes = tuple(_node(topology, name, identity, mgmt[name], macs) for name in topology.nodes)
+    images = {name: _image(topology, name, stage, golden) for name in topology.nodes}
+    nodes = tuple(_node(topology, name, identity, mgmt[name], macs, images[name]) for name in topology.nodes)
     return LabPlan(
         identity=identity,
         topology=topology.name,
@@ -95,7 +100,7 @@ def _describe(spec: Network, topology: Topology, identity: Identity, key: str) -
 
 
 def _node(
-    topology: Topology, name: str, identity: Identity, mgmt: IPAddress, macs: dict[tuple[str, int], str]
+    topology: Topology, name: str, identity: Identity, mgmt: IPAddress, macs: dict[tuple[str, int], str], image: str
 ) -> NodePlan:
     spec = topology.nodes[name]
     generation = identity.generations.get(name, 0)
@@ -107,16 +112,24 @@ def _node(
         generation=generation,
         machine_id=_random_like(f"{identity.lab}/{name}/{generation}/machine-id").hex,
         instance_id=str(_random_like(f"{identity.lab}/{name}/{generation}/instance-id")),
-        image=spec.image,
+        image=image,
         vcpus=spec.vcpus,
         memory=spec.memory,
         nics=tuple(_nics(topology, name, mgmt, macs)),
-        disks=tuple(_disks(spec, domain)),
+        disks=tuple(_disks(spec, domain, image)),
         seed=f"{domain}-seed.iso",
         title=f"{identity.team} · {name} ({topology.name})",
         description=f"Node {name} of the {topology.name} lab of {identity.team}. {spec.description}".rstrip(),
         roles=spec.roles,
     )
+
+
+def _image(topology: Topology, name: str, stage: str, golden: str) -> str:
+    """Return what a node's system disk stands on: an image, or SET/NODE for a disk of a golden set."""
+    if golden:
+        return f"{golden}/{name}"
+    cloud = topology.openstack
+    return cloud.image if stage == INSTALLED and cloud is not None else topology.nodes[name].image
 
 
 def _nics(topology: Topology, name: str, mgmt: IPAddress, macs: dict[tuple[str, int], str]) -> Iterator[NicPlan]:
@@ -133,8 +146,8 @@ def _nics(topology: Topology, name: str, mgmt: IPAddress, macs: dict[tuple[str, 
         )
 
 
-def _disks(spec: Node, domain: str) -> Iterator[DiskPlan]:
-    yield DiskPlan(volume=f"{domain}.qcow2", device="vda", capacity=spec.disk, image=spec.image)
+def _disks(spec: Node, domain: str, image: str) -> Iterator[DiskPlan]:
+    yield DiskPlan(volume=f"{domain}.qcow2", device="vda", capacity=spec.disk, image=image)
     for position, disk in enumerate(spec.disks, start=1):
         device = f"vd{chr(ord('a') + position)}"
         yield DiskPlan(volume=f"{domain}-{device}.qcow2", device=device, capacity=disk.size, image=None)

@@ -32,6 +32,7 @@ class Machine:
         lacks: features to take away from the processor.
         tb_cache: MiB of QEMU's translation cache under emulation; without a limit it takes a gigabyte a node.
         emulator: path of QEMU on the host; libvirt's choice when None.
+        medium: path of the install medium on the host; None for none.
         os_info: libosinfo's name of the guests' system, empty when unknown; virt-manager shows its icon.
     """
 
@@ -42,6 +43,7 @@ class Machine:
     lacks: tuple[str, ...] = ()
     tb_cache: int = 96
     emulator: str | None = None
+    medium: PurePosixPath | None = None
     os_info: str = "http://debian.org/debian/13"
 
 

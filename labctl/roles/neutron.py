@@ -12,7 +12,7 @@ VLANS = "100:199"
 """Numbers for the tenants' networks on the private network."""
 
 
-def common(cloud: Cloud, node: str) -> Values:
+def common(cloud: Cloud) -> Values:
     """Return the settings of neutron.conf that control plane and agents share."""
     return merge(
         cloud.messaging(),
@@ -40,7 +40,7 @@ def agent(cloud: Cloud, node: str) -> tuple[Action, ...]:
     ports = [f"--may-exist add-br {bridge} -- --may-exist add-port {bridge} {card}" for bridge, card in bridges.items()]
     return (
         Packages(names=("neutron-openvswitch-agent", "openvswitch-switch")),
-        Ini(path="/etc/neutron/neutron.conf", values=common(cloud, node)),
+        Ini(path="/etc/neutron/neutron.conf", values=common(cloud)),
         Ini(
             path="/etc/neutron/plugins/ml2/openvswitch_agent.ini",
             values={
@@ -98,7 +98,7 @@ def neutron(cloud: Cloud, node: str) -> Iterator[Step]:
             Ini(
                 path="/etc/neutron/neutron.conf",
                 values=merge(
-                    common(cloud, node),
+                    common(cloud),
                     cloud.authtoken("neutron", node),
                     {
                         "DEFAULT": {

@@ -13,7 +13,7 @@ from labctl.spec.document import Location, Problem
 from labctl.spec.problems import closest
 
 if TYPE_CHECKING:
-    from labctl.spec.topology import Network, Nic, Topology
+    from labctl.spec.topology import Network, Nic, OpenStack, Topology
 
 
 def check(topology: Topology, *, dropped: Sequence[Location], given: Any) -> list[Problem]:
@@ -194,21 +194,33 @@ def _cloud(topology: Topology) -> Iterator[Problem]:
             if node.roles:
                 yield Problem(("nodes", name, "roles"), 'roles need the section "openstack", which says how')
         return
-    for key in ("internal", "public", "private"):
-        place: Location = ("openstack", key)
-        wanted = getattr(cloud, key)
-        network = topology.networks.get(wanted)
-        if wanted is not None and network is None:
-            yield Problem(place, f'there is no network "{wanted}"{closest(wanted, topology.networks)}')
-        elif network is not None and key == "private" and (network.subnet is not None or network.kind == "nat"):
-            yield Problem(place, f"{wanted} is in use by the nodes; take an isolated network without a subnet")
-        elif network is not None and key != "private" and network.subnet is None:
-            yield Problem(place, f"{wanted} has no subnet, and the services need addresses on it")
+    for key, wanted in (("internal", cloud.internal), ("public", cloud.public), ("private", cloud.private)):
+        if wanted is not None and (text := _unfit(topology, key, wanted)):
+            yield Problem(("openstack", key), text)
+    yield from _floating(topology, cloud)
+
+
+def _unfit(topology: Topology, key: str, wanted: str) -> str:
+    """Say why a network cannot be the cloud's internal, public or private one; nothing when it can."""
+    network = topology.networks.get(wanted)
+    if network is None:
+        return f'there is no network "{wanted}"{closest(wanted, topology.networks)}'
+    if key == "private" and (network.subnet is not None or network.kind == "nat"):
+        return f"{wanted} is in use by the nodes; take an isolated network without a subnet"
+    if key != "private" and network.subnet is None:
+        return f"{wanted} has no subnet, and the services need addresses on it"
+    return ""
+
+
+def _floating(topology: Topology, cloud: OpenStack) -> Iterator[Problem]:
+    """Check that floating addresses are on the public network, and nobody else's."""
+    place: Location = ("openstack", "floating")
     public = topology.networks.get(cloud.public)
-    if public is not None and public.subnet is not None:
-        if cloud.floating not in public.subnet:
-            yield Problem(("openstack", "floating"), f"{cloud.floating} is not in {cloud.public}'s subnet {public.subnet}")
-        for name, node in topology.nodes.items():
-            for nic in node.nics:
-                if nic.address is not None and nic.network == cloud.public and nic.address in cloud.floating:
-                    yield Problem(("openstack", "floating"), f"{nic.address} is {name}'s address; take a part without")
+    if public is None or public.subnet is None:
+        return
+    if cloud.floating not in public.subnet:
+        yield Problem(place, f"{cloud.floating} is not in {cloud.public}'s subnet {public.subnet}")
+    for name, node in topology.nodes.items():
+        for nic in node.nics:
+            if nic.address is not None and nic.network == cloud.public and nic.address in cloud.floating:
+                yield Problem(place, f"{nic.address} is {name}'s address; take a part without nodes")

@@ -163,7 +163,7 @@ class OpenStack(_Part):
     floating: Subnet
     """The part of the public network's subnet that floating addresses are taken from."""
 
-    tenant: Subnet = IPNetwork("10.99.0.0/22")
+    tenant: Subnet
     """The subnet of the first tenant network, net1."""
 
     nested: Literal["auto", "qemu", "kvm"] = "auto"

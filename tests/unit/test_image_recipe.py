@@ -60,8 +60,17 @@ def test_the_base_boots_under_emulation_with_both_consoles_and_old_interface_nam
 
 
 def test_no_package_is_listed_twice() -> None:
-    packages = recipe.load("debian-13").packages
-    assert len(set(packages)) == len(packages)
+    for name in recipe.names():
+        packages = [package for layer in recipe.load(name).layers for package in layer.packages]
+        assert len(set(packages)) == len(packages), name
+
+
+def test_a_recipe_that_extends_another_stands_on_its_layers_and_inherits_its_settings() -> None:
+    base, above = recipe.load("debian-13"), recipe.load("openstack")
+    assert above.layers[0] == base.layers[0]
+    assert above.layers[1].folder.name == "openstack"
+    assert (above.suite, above.size, above.kernel_cmdline) == (base.suite, base.size, base.kernel_cmdline)
+    assert above.medium == ("instance",)
 
 
 def test_no_file_of_a_recipe_names_a_mirror() -> None:

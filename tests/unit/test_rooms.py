@@ -31,7 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "state": {"errors", "plan"},
     "images": {"errors", "data", "hypervisor", "process", "quoting", "render"},
     "remote": {"errors", "host", "process", "quoting"},
-    "roles": {"actions", "errors", "plan", "registry"},
+    "roles": {"actions", "errors", "plan", "quoting", "registry", "spec"},
     "sabotage": {"actions", "errors", "plan", "registry"},
     "checks": {"actions", "errors", "plan", "registry"},
     "lab": _PURE | _DOING | {"actions", "checks", "data", "hypervisor", "process", "render", "roles", "sabotage"},
@@ -45,7 +45,20 @@ ROOMS: dict[str, set[str]] = {
         "quoting",
         "spec",
     },  # for the types of what it shows
-    "cli": {"data", "errors", "host", "images", "lab", "plan", "quoting", "report", "spec", "state"},
+    "cli": {
+        "actions",
+        "data",
+        "errors",
+        "host",
+        "images",
+        "lab",
+        "plan",
+        "quoting",
+        "report",
+        "roles",
+        "spec",
+        "state",
+    },
 }
 
 # Third-party library, or a module of the standard one that is as sharp: the rooms that may import it.

@@ -14,7 +14,7 @@ from labctl.images import recipe
 from labctl.render import seed, xml
 from labctl.spec import topology
 assert str(data.folder("images")).startswith(sys.argv[1]), data.folder("images")
-assert "debian-13" in recipe.names() and (recipe.load("debian-13").folder / "overlay").is_dir()
+assert "debian-13" in recipe.names() and recipe.load("debian-13").layers[0].overlay.is_dir()
 assert "gridka" in topology.shipped() and topology.load("gridka").nodes
 assert "<pool" in xml.pool_xml("p", "/p")
 assert (data.folder("cloud-init") / "user-data.j2").is_file()

@@ -1,4 +1,8 @@
-"""Makes things in the cloud that are missing, and prints a line for each; runs in a node, with openstacksdk."""
+"""Makes things in the cloud that are missing, and prints a line for each; runs in a node, with openstacksdk.
+
+Each kind has a function that gets the connection, one thing and all data, and tells whether it made anything.
+"""
+# ruff: noqa: ARG001 - all kinds' functions are called alike
 
 from __future__ import annotations
 

@@ -1,0 +1,125 @@
+"""Commands about a lab's cloud: install, logs, openrc."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import CompletionItem
+
+from labctl.cli import options
+from labctl.errors import InputError
+from labctl.state import Home
+
+
+def _complete_role(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from labctl.roles.role import ROLES
+
+    return [CompletionItem(role.name, help=role.title) for role in ROLES if role.name.startswith(incomplete)]
+
+
+@click.command("install")
+@click.argument("name", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
+@click.option("--until", metavar="ROLE", shell_complete=_complete_role, help="Stop after this chapter.")
+@click.option("--only", metavar="ROLE", shell_complete=_complete_role, help="This role alone.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, step by step, but do nothing.")
+@options.jobs
+@options.common
+def install_command(name: str | None, until: str | None, only: str | None, dry_run: bool, jobs: int | None) -> None:
+    """Bring up a lab's cloud, or go on with it.
+
+    Roles come in the order of their needs. Whatever is in place stays: a second run changes nothing and says so, and
+    one that was interrupted goes on where it ended.
+
+    \b
+    labctl install team01                   everything
+    labctl install team01 --until glance    what the tutorial has after its chapter about Glance
+    """
+    from labctl.cli import progress
+    from labctl.cli.labs import cancellable, site_of
+    from labctl.lab import install
+
+    if until and only:
+        raise InputError("--until and --only do not go together")
+    home = Home()
+    team = options.one_team(home, name)
+    if dry_run:
+        _dry_run(home, team, until=until, only=only)
+        return
+    with site_of(home, team) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+        outcome = install.install(
+            home,
+            place,
+            team,
+            until=until,
+            only=only,
+            jobs=jobs or place.settings.jobs,
+            progress=shown,
+            cancelled=cancelled,
+        )
+    if outcome.changed:
+        options.say(f"{team}: {len(outcome.changed)} of {outcome.steps} steps changed something.")
+    else:
+        options.say(f"{team}: {outcome.steps} steps looked at, nothing to change.")
+
+
+@click.command("logs")
+@click.argument("step", required=False)
+@click.option("--role", metavar="ROLE", shell_complete=_complete_role, help="Steps of this role alone.")
+@options.team
+@options.common
+def logs_command(step: str | None, role: str | None, team: str | None) -> None:
+    """List the logs of the installer's steps, the newest last, or print one.
+
+    STEP is a log's name or a part of it that only one log has.
+    """
+    home = Home()
+    name = options.one_team(home, team)
+    folder = home.lab(name).path / "logs"
+    logs = sorted(folder.glob("*.log"), key=lambda log: log.stat().st_mtime)
+    chosen = [log for log in logs if (not role or log.name.startswith(f"{role}-")) and (not step or step in log.name)]
+    if not chosen:
+        raise InputError(f"{name} has no such log" if logs else f"{name} has no logs of the installer yet")
+    if step and len(chosen) > 1 and not (exact := [log for log in chosen if log.name == step]):
+        raise InputError(f"{step} is in the names of {len(chosen)} logs", details="\n".join(log.name for log in chosen))
+    if step:
+        click.echo((exact[0] if len(chosen) > 1 else chosen[0]).read_text(), nl=False)
+        return
+    for log in chosen:
+        click.echo(f"{log.name}: {log.read_text().splitlines()[-1].strip()}")
+
+
+@click.command("openrc")
+@click.argument("name", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
+@click.option("--user", default="demo", show_default=True, help="demo or admin.")
+@click.option("--clouds", is_flag=True, help="Print clouds.yaml, with both users, instead.")
+@options.common
+def openrc_command(name: str | None, user: str, clouds: bool) -> None:
+    """Print the variables with which a shell logs in to a lab's cloud.
+
+    It holds a password. The addresses in it are the lab's own: use it on a node, or in labctl enter.
+
+    \b
+    labctl openrc team01 > openrc; labctl enter team01 -- sh -c '. ./openrc; openstack server list'
+    """
+    from labctl.lab import install
+    from labctl.roles import login
+
+    home = Home()
+    team = options.one_team(home, name)
+    cloud = install.cloud_on_record(home, team)
+    if user not in login.USERS:
+        raise InputError(f"the cloud has no user {user}", details=f"There are: {', '.join(login.USERS)}")
+    click.echo(login.clouds_yaml(cloud) if clouds else login.openrc(cloud, user), nl=False)
+
+
+def _dry_run(home: Home, team: str, *, until: str | None, only: str | None) -> None:
+    from labctl.actions import masked
+    from labctl.lab import install
+
+    tasks, secrets = install.tasks_of(home, team, until=until, only=only)
+    for task in tasks:
+        for step in task.steps:
+            click.echo(f"{step.node}: {task.role}: {step.title}")
+            for action in step.actions:
+                for line in masked(action.describe(), secrets).splitlines():
+                    click.echo(f"    {line}")
+    click.echo("Nothing was done.")

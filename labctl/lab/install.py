@@ -1,0 +1,217 @@
+"""Brings up a lab's cloud over SSH: on bare nodes from the first package on, on baked disks what is left to start."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+from labctl.errors import InputError
+from labctl.lab import begin, openstack, secrets, status
+from labctl.lab.begin import Begun
+from labctl.lab.installer import Installer, Journal, Outcome, Task, plan_tasks
+from labctl.lab.progress import Phase, Progress
+from labctl.lab.site import Site
+from labctl.plan.lab import INSTALLED
+from labctl.plan.model import LabPlan
+from labctl.remote import wait as remote_wait
+from labctl.remote.ssh import SshTransport
+from labctl.roles.cloud import Cloud
+from labctl.state import Home, LabFolder
+
+SLOW = {"kvm": 2.0, "qemu": 15.0}
+"""How many times longer than natively a step may take in a node, by the kind of its virtualisation."""
+
+JOURNAL = "install.jsonl"
+SECRETS = "openstack.json"
+_LOGIN_SECONDS = 120.0
+_NESTED = (
+    "grep -qwE 'vmx|svm' /proc/cpuinfo && { modprobe kvm_intel || modprobe kvm_amd; } 2>/dev/null && test -c /dev/kvm"
+)
+
+
+def install(
+    home: Home,
+    site: Site,
+    team: str,
+    *,
+    until: str | None,
+    only: str | None,
+    jobs: int,
+    progress: Progress,
+    cancelled: threading.Event,
+) -> Outcome:
+    """Bring up the cloud of a team's lab, or go on with it; a second run looks, and changes nothing.
+
+    Args:
+        until: the last role; None for all.
+        only: this role alone.
+
+    Raises:
+        InputError: the team has no lab, the lab no cloud, or the cloud no such role; or nodes are not running.
+        LabctlError: a step failed.
+    """
+    with begin.locked(home, [team]):
+        return proceed(
+            home,
+            site,
+            begin.recorded(home, site, team),
+            until=until,
+            only=only,
+            jobs=jobs,
+            progress=progress,
+            cancelled=cancelled,
+        )
+
+
+def proceed(
+    home: Home,
+    site: Site,
+    lab: Begun,
+    *,
+    until: str | None = None,
+    only: str | None = None,
+    jobs: int,
+    progress: Progress,
+    cancelled: threading.Event,
+) -> Outcome:
+    """Do what `install` does, for a caller who holds the lab's lock."""
+    plan, folder = lab.plan, home.lab(lab.plan.team)
+    known = ensure_secrets(home, site, lab)
+    with _connections(site, folder, plan, cancelled) as machine:
+        draft = openstack.cloud_of(
+            plan, known, slow=site.virt == "qemu", nested={node.name: "qemu" for node in plan.nodes}
+        )
+        nodes = {step.node for task in plan_tasks(draft, until=until, only=only) for step in task.steps}
+        _check_running(site, plan, nodes)
+        nested = {name: nested_virt(plan, name, machine) for name in draft.nodes("compute") if name in nodes}
+        cloud = replace(draft, nested={**draft.nested, **nested})
+        tasks = plan_tasks(cloud, until=until, only=only)
+        again = " ".join(filter(None, (f"--until {until}" if until else "", f"--only {only}" if only else "")))
+        outcome = Installer(
+            cloud=cloud,
+            machine=machine,
+            journal=Journal(folder.path / JOURNAL, lab.record.generations),
+            logs=folder.path / "logs",
+            slow=SLOW[site.virt],
+            live=True,
+            jobs=jobs,
+            report=lambda role, node, title: progress.node(plan.team, node, Phase.INSTALLING, f"{role}: {title}"),
+            cancelled=cancelled,
+            remedy=f"labctl install {plan.team} {again}".rstrip() + " goes on where this ended.",
+        ).run(tasks)
+    if until is None and only is None:
+        record = folder.load()
+        assert record is not None
+        folder.save(replace(record, installed=True, stage=INSTALLED))
+    for name in sorted(nodes):
+        progress.node(plan.team, name, Phase.INSTALLED)
+    return outcome
+
+
+def tasks_of(home: Home, team: str, *, until: str | None, only: str | None) -> tuple[list[Task], dict[str, str]]:
+    """Return what `install` would go through, and the secrets to mask; nothing is asked or changed.
+
+    Raises:
+        InputError: the team has no lab, the lab no cloud, or the cloud no such role.
+    """
+    cloud = cloud_on_record(home, team)
+    return plan_tasks(cloud, until=until, only=only), dict(cloud.secrets)
+
+
+def cloud_on_record(home: Home, team: str) -> Cloud:
+    """Return the cloud of a team's lab without asking any host; secrets that it has not yet are new ones.
+
+    Raises:
+        InputError: the team has no lab, or the lab no cloud.
+    """
+    record = begin.record_of(home, team)
+    plan = begin.plan_of(record)
+    known = openstack.complete(openstack.parse(home.lab(team).read(SECRETS)), plan)
+    nested = {node.name: "qemu" for node in plan.nodes}
+    return openstack.cloud_of(plan, known, slow=record.virt == "qemu", nested=nested)
+
+
+def ensure_secrets(home: Home, site: Site, lab: Begun) -> dict[str, str]:
+    """Return the secrets of a lab's cloud: on record, or its golden set's, or new; they are on record then.
+
+    What a golden set has done already goes into the lab's journal first.
+    """
+    folder = home.lab(lab.plan.team)
+    known = openstack.parse(folder.read(SECRETS))
+    if not known and lab.record.golden:
+        golden = next(found for found in site.golden.every(site.volumes) if found.id == lab.record.golden)
+        known = dict(golden.secrets)
+        folder.write(JOURNAL, "".join(json.dumps([key, {}]) + "\n" for key in golden.done))
+    complete = openstack.complete(known, lab.plan)
+    if folder.read(SECRETS) != openstack.dump(complete):
+        folder.write(SECRETS, openstack.dump(complete))
+    return complete
+
+
+def nested_virt(plan: LabPlan, name: str, machine: Machines) -> str:
+    """Return how instances run in a compute node: kvm where it is wanted and the node's processor has it, else qemu."""
+    wanted = plan.openstack.nested if plan.openstack else "qemu"
+    if wanted != "auto":
+        return wanted
+    return "kvm" if machine(name).run(_NESTED, timeout=120, check=False).ok else "qemu"
+
+
+class Machines:
+    """The nodes' connections, each made when it is first needed and kept."""
+
+    def __init__(self, site: Site, folder: LabFolder, plan: LabPlan, cancelled: threading.Event) -> None:
+        self._made: dict[str, SshTransport] = {}
+        self._locks = {node.name: threading.Lock() for node in plan.nodes}
+        self._site, self._folder, self._plan, self._cancelled = site, folder, plan, cancelled
+
+    def __call__(self, name: str) -> SshTransport:
+        """Return the connection to a node."""
+        with self._locks[name]:
+            if name not in self._made or not self._made[name].alive:
+                node = self._plan.node(name)
+                self._made[name] = remote_wait.log_in(
+                    self._site.dialer,
+                    str(node.mgmt),
+                    name=name,
+                    key=self._folder.key.read_text(),
+                    host_key=secrets.host_key(self._folder, name),
+                    deadline=time.monotonic() + _LOGIN_SECONDS,
+                    cancelled=self._cancelled,
+                )
+            return self._made[name]
+
+    def close(self) -> None:
+        """End all connections."""
+        for transport in self._made.values():
+            transport.close()
+
+
+@contextlib.contextmanager
+def _connections(site: Site, folder: LabFolder, plan: LabPlan, cancelled: threading.Event) -> Iterator[Machines]:
+    machines = Machines(site, folder, plan, cancelled)
+    # A command that nobody waits for any more would keep its thread until its time limit.
+    watch = threading.Thread(target=partial(_close_when, cancelled, machines), daemon=True)
+    watch.start()
+    try:
+        yield machines
+    finally:
+        machines.close()
+
+
+def _close_when(cancelled: threading.Event, machines: Machines) -> None:
+    cancelled.wait()
+    machines.close()
+
+
+def _check_running(site: Site, plan: LabPlan, names: set[str]) -> None:
+    states = {name: status.state_of(site, plan, plan.node(name)) for name in sorted(names)}
+    off = [f"{name} is {state}" for name, state in states.items() if state != "running"]
+    if off:
+        raise InputError(
+            f"not all nodes of {plan.team} run", details="\n".join(off), remedy=f"labctl start {plan.team}"
+        )

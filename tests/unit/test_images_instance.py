@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labctl import data
+from labctl.errors import InputError
+from labctl.images import instance, recipe
+
+FOLDER = data.folder("images") / "instance"
+OVERLAY = FOLDER / "overlay"
+SCRIPTS = sorted((OVERLAY / "usr/lib/instance").iterdir())
+
+
+def entries(archive: bytes) -> Iterator[tuple[str, int, bytes]]:
+    """Read a cpio archive as the kernel does: name, mode and content of each entry before the trailer."""
+    place = 0
+    while True:
+        assert archive[place : place + 6] == b"070701"
+        fields = [int(archive[place + 6 + 8 * n : place + 14 + 8 * n], 16) for n in range(13)]
+        mode, size, length = fields[1], fields[6], fields[11]
+        name = archive[place + 110 : place + 110 + length]
+        assert name[-1:] == b"\0"
+        content = -(-(place + 110 + length) // 4) * 4
+        if name == b"TRAILER!!!\0":
+            return
+        yield name[:-1].decode(), mode, archive[content : content + size]
+        place = -(-(content + size) // 4) * 4
+
+
+def facts(document: str) -> dict[str, str]:
+    done = subprocess.run(
+        ["awk", "-f", OVERLAY / "usr/lib/instance/json.awk"], input=document, capture_output=True, text=True, check=True
+    )
+    return dict(line.split("\t", 1) for line in done.stdout.splitlines())
+
+
+def test_the_shipped_tree_is_complete() -> None:
+    tree = instance.Tree.from_file(FOLDER / "tree.yaml")
+    assert tree.initrd_modules == ("virtio_blk",), "the kernel has everything else that the root file system needs"
+    for path in (*tree.programs, *tree.files, *tree.folders, *tree.links, *tree.modes):
+        assert path.startswith("/")
+    assert tree.modes["/etc/shadow"] == 0o640
+    assert tree.modes["/tmp"] == 0o1777
+
+
+def test_the_boot_loads_the_modules_that_the_image_has() -> None:
+    boot = (OVERLAY / "usr/lib/instance/boot").read_text()
+    for module in instance.Tree.from_file(FOLDER / "tree.yaml").system_modules:
+        assert module in boot
+
+
+def test_the_kernel_talks_to_both_consoles_and_the_serial_one_is_first_in_rank() -> None:
+    words = recipe.load("instance").kernel_cmdline.split()
+    assert {"no_timer_check", "tsc=unstable", "net.ifnames=0", "quiet"} <= set(words)
+    assert words.index("console=tty0") < words.index("console=ttyS0")
+
+
+@pytest.mark.parametrize("script", [file for file in SCRIPTS if file.suffix != ".awk"], ids=lambda file: file.name)
+def test_every_script_is_executable_and_parses(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
+
+
+def test_an_archive_holds_names_modes_and_contents() -> None:
+    files = [
+        ("dev", stat.S_IFDIR | 0o755, b""),
+        ("init", stat.S_IFREG | 0o755, b"odd"),
+        ("a", stat.S_IFREG | 0o644, b""),
+    ]
+    assert list(entries(instance.cpio(files))) == files
+
+
+def test_an_initrd_lists_its_modules_in_the_order_of_loading() -> None:
+    found = {
+        name: content for name, _, content in entries(instance.initrd(b"program", {"second": b"2", "first": b"1"}))
+    }
+    assert found["init"] == b"program"
+    assert found["modules"] == b"/second.ko\n/first.ko\n"
+    assert (found["second.ko"], found["first.ko"]) == (b"2", b"1")
+
+
+def test_libraries_are_read_from_what_the_linker_says() -> None:
+    listing = (
+        "\tlinux-vdso.so.1 (0x00007ffd5a1f2000)\n"
+        "\tlibz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f3a4c000000)\n"
+        "\t/lib64/ld-linux-x86-64.so.2 => /usr/lib64/ld-linux-x86-64.so.2 (0x00007f3a4c2d0000)\n"
+        "\t/lib/other.so (0x00007f3a4c2d0000)\n"
+    )
+    paths = ["/lib/x86_64-linux-gnu/libz.so.1", "/usr/lib64/ld-linux-x86-64.so.2", "/lib/other.so"]
+    assert instance.libraries(listing) == paths
+
+
+def test_only_the_kernels_header_field_is_changed() -> None:
+    kernel = bytearray(os.urandom(4096))
+    kernel[0x202:0x206] = b"HdrS"
+    struct.pack_into("B", kernel, 0x234, 1)
+    fixed = instance.fixed(bytes(kernel))
+    assert fixed[0x234] == 0
+    assert [place for place in range(4096) if fixed[place] != kernel[place]] == [0x234]
+
+
+def test_what_is_no_kernel_is_refused() -> None:
+    with pytest.raises(InputError, match="no bzImage"):
+        instance.fixed(bytes(4096))
+
+
+def test_a_module_that_the_kernel_lacks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="floppy"):
+        instance.module(tmp_path, "floppy")
+
+
+def test_metadata_becomes_lines_of_path_and_value() -> None:
+    key = 'ssh-ed25519 AAAAC3Nza/+= team01\'s "key" \\o/'
+    document = {
+        "uuid": "1-2",
+        "public_keys": {"my.key": key + "\n", "other": "ssh-rsa BBBB"},
+        "keys": [{"name": "my key", "data": key}, {"name": "other", "data": "ssh-rsa BBBB"}],
+        "hostname": "vm1.novalocal",
+        "launch_index": 0,
+        "meta": {},
+        "devices": [],
+        "dedicated": None,
+    }
+    for text in (json.dumps(document), json.dumps(document, indent=2)):
+        found = facts(text)
+        assert found["uuid"] == "1-2"
+        assert found["public_keys.my.key"] == key
+        assert found["public_keys.other"] == "ssh-rsa BBBB"
+        assert found["keys.1.data"] == "ssh-rsa BBBB"
+        assert found["launch_index"] == "0"
+        assert found["hostname"] == "vm1.novalocal"
+
+
+def test_half_a_document_is_an_error() -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        facts('{"uuid": "1", "keys": [')
