@@ -45,6 +45,7 @@ class LabRecord:
         volumes: names of volumes that are ours, or that we were about to make when we wrote this.
         golden: ID of the golden set that the lab stands on; empty when it stands on base images.
         installed: whether its cloud was brought up to the end.
+        nested: how instances run in each compute node, kvm or qemu, as far as the installer saw it.
     """
 
     team: str
@@ -62,6 +63,7 @@ class LabRecord:
     volumes: tuple[str, ...] = ()
     golden: str = ""
     installed: bool = False
+    nested: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the record as a JSON document."""

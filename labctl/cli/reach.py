@@ -82,6 +82,51 @@ def enter_command(name: str | None, command: tuple[str, ...]) -> None:
     raise click.exceptions.Exit(code)
 
 
+@click.command("forward")
+@click.argument("name", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
+@click.option("--port", "ports", metavar="[HERE:]NODE:PORT", multiple=True, help="Another port; may be given again.")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen on this machine.")
+@options.common
+def forward_command(name: str | None, ports: tuple[str, ...], address: str) -> None:
+    """Open ports of a lab on this machine until Ctrl-C.
+
+    Without --port: the dashboard, and Keystone. Everybody who can reach the address can reach the ports.
+
+    \b
+    labctl forward team01                             dashboard and Keystone, on ports that are free
+    labctl forward team01 --port 8080:api-node:80     http://127.0.0.1:8080/horizon/
+    """
+    import threading
+
+    from labctl.lab import begin, reach
+
+    home = Home()
+    team = options.one_team(home, name)
+    plan = begin.plan_of(begin.record_of(home, team))
+    wanted = [_port(text) for text in ports] or [
+        (0, node.name, port) for role, port in _SHOWN.items() for node in plan.nodes if role in node.roles
+    ]
+    if not wanted:
+        raise InputError(f"{team} has no dashboard", remedy="Name a port: --port 8080:NODE:80")
+    with site_of(home, team) as site:
+        for (_, node, port), opened in zip(wanted, reach.forwards(site, plan, wanted, address=address), strict=True):
+            path = "/horizon/" if port == _SHOWN["horizon"] else ""
+            options.say(f"http://{opened.address}:{opened.port}{path}  is  {node} port {port}")
+        options.say("Ctrl-C ends it.")
+        threading.Event().wait()
+
+
+_SHOWN = {"horizon": 80, "keystone": 5000}
+
+
+def _port(text: str) -> tuple[int, str, int]:
+    """Read [HERE:]NODE:PORT."""
+    *here, node, there = text.split(":")
+    if len(here) > 1 or not node or not all(part.isdigit() and int(part) < 65536 for part in (*here, there)):
+        raise InputError(f"{text} is no port", remedy="Write 8080:api-node:80, or api-node:80 for a free port here.")
+    return int(here[0]) if here else 0, node, int(there)
+
+
 @click.command("use")
 @click.argument("name", metavar="TEAM", shell_complete=options.complete_team)
 @options.common

@@ -26,6 +26,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "ssh": ("reach", "Log in to a node, or run a command there."),
         "console": ("reach", "Open a node's serial console."),
         "enter": ("reach", "Open a shell that stands in the lab's networks."),
+        "forward": ("reach", "Open ports of a lab on this machine until Ctrl-C."),
         "openrc": ("cloud", "Print the variables with which a shell logs in to a lab's cloud."),
         "logs": ("cloud", "List the logs of the installer's steps, the newest last, or print one."),
         "use": ("reach", "Choose the team that commands mean when none is named."),

@@ -104,10 +104,17 @@ def proceed(
             cancelled=cancelled,
             remedy=f"labctl install {plan.team} {again}".rstrip() + " goes on where this ended.",
         ).run(tasks)
-    if until is None and only is None:
-        record = folder.load()
-        assert record is not None
-        folder.save(replace(record, installed=True, stage=INSTALLED))
+    record = folder.load()
+    assert record is not None
+    whole = until is None and only is None
+    folder.save(
+        replace(
+            record,
+            installed=record.installed or whole,
+            nested={**record.nested, **nested},
+            stage=INSTALLED if whole else record.stage,
+        )
+    )
     for name in sorted(nodes):
         progress.node(plan.team, name, Phase.INSTALLED)
     return outcome

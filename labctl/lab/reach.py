@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 from netaddr import IPAddress, IPNetwork
@@ -13,7 +14,8 @@ from labctl.host.enter import Plug
 from labctl.lab import status
 from labctl.lab.site import Site
 from labctl.plan.model import LabPlan, NodePlan
-from labctl.remote import dial
+from labctl.remote import dial as dialers
+from labctl.remote.forward import Forward
 from labctl.state import Home
 
 
@@ -50,6 +52,30 @@ def console(site: Site, lab: LabPlan, name: str) -> list[str]:
     return ["virsh", "--connect", site.hypervisor.uri, "console", "--force", str(node.uuid)]
 
 
+def forwards(site: Site, lab: LabPlan, ports: Sequence[tuple[int, str, int]], *, address: str) -> list[Forward]:
+    """Listen on ports of this machine for ports of nodes; they are reached by the management network.
+
+    Args:
+        ports: port here (0 chooses one), node, port there.
+        address: of this machine, to listen on.
+
+    Raises:
+        InputError: the lab has no such node, or it is not running.
+        RefusedError: a port here is taken.
+    """
+    opened: list[Forward] = []
+    try:
+        for here, name, there in ports:
+            node = _running(site, lab, name)
+            dial = partial(site.dialer.connect, str(node.mgmt), there, timeout=30)
+            opened.append(Forward(address, here, dial))
+    except BaseException:
+        for forward in opened:
+            forward.close()
+        raise
+    return opened
+
+
 def enter(site: Site, lab: LabPlan, argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run a program that stands in the lab's isolated networks; return its exit code.
 
@@ -59,7 +85,7 @@ def enter(site: Site, lab: LabPlan, argv: Sequence[str], env: Mapping[str, str])
         RefusedError: the host is another machine.
         InputError: a network of the lab does not run.
     """
-    if not isinstance(site.dialer, dial.Namespace):
+    if not isinstance(site.dialer, dialers.Namespace):
         raise RefusedError(
             f"{site.name} is another machine: its bridges cannot be entered from here",
             remedy=f"Run labctl enter on that machine, or log in to a node: labctl ssh {lab.nodes[0].name}",

@@ -42,6 +42,8 @@ class LabStatus:
 
     Attributes:
         missing: networks that do not run or do not exist.
+        installed: whether the cloud was brought up; None where the topology has none.
+        nested: how instances run in each compute node, as far as the installer saw it.
     """
 
     team: str
@@ -51,6 +53,8 @@ class LabStatus:
     virt: str
     nodes: tuple[NodeStatus, ...]
     missing: tuple[str, ...]
+    installed: bool | None
+    nested: dict[str, str]
 
 
 def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabStatus:
@@ -72,6 +76,8 @@ def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabSta
             stage=plan.stage,
             host=record.host,
             virt=record.virt,
+            installed=record.installed if plan.openstack else None,
+            nested=record.nested,
             nodes=tuple(found),
             missing=tuple(
                 network.name

@@ -19,6 +19,7 @@ def lab_document(lab: LabStatus) -> dict[str, Any]:
         "stage": lab.stage,
         "host": lab.host,
         "virt": lab.virt,
+        "openstack": None if lab.installed is None else {"installed": lab.installed, "nested": lab.nested},
         "nodes": [
             {
                 "name": node.name,
@@ -46,6 +47,11 @@ def lab_table(lab: LabStatus) -> str:
         "",
         table(["NODE", "STATE", "READY", *(key.upper() for key in keys)], rows),
     ]
+    if lab.installed:
+        ways = ", ".join(f"{virt} on {node}" for node, virt in lab.nested.items())
+        lines += ["", f"The cloud is up; instances run by {ways}. labctl openrc {lab.team}"]
+    elif lab.installed is False and lab.stage == "installed":
+        lines += ["", f"The cloud is not up yet: labctl install {lab.team}"]
     if lab.missing:
         lines += ["", f"Networks that do not run: {', '.join(lab.missing)}. labctl start {lab.team}"]
     return "\n".join(lines)
@@ -91,6 +97,7 @@ def plan_document(lab: LabPlan, states: dict[str, str]) -> dict[str, Any]:
         "team": lab.team,
         "topology": lab.topology,
         "stage": lab.stage,
+        "nested": lab.openstack.nested if lab.openstack else None,
         "networks": [
             {
                 "name": network.name,
@@ -145,13 +152,18 @@ def plan_table(lab: LabPlan, states: dict[str, str]) -> str:
     ]
     return "\n".join(
         [
-            f"{lab.team}: topology {lab.topology}, stage {lab.stage}",
+            f"{lab.team}: topology {lab.topology}, stage {lab.stage}{_nested(lab)}",
             "",
             table(["NETWORK", "KIND", "SUBNET", "ACTION"], networks),
             "",
             table(["NODE", "CPUS", "MEMORY", "DISKS", "ADDRESSES", "ACTION"], nodes),
         ]
     )
+
+
+def _nested(lab: LabPlan) -> str:
+    """Say how instances will run."""
+    return f", instances by nested {lab.openstack.nested}" if lab.openstack else ""
 
 
 def _action(states: dict[str, str], name: str) -> str:

@@ -26,7 +26,7 @@ from labctl.remote.dial import Direct
 from labctl.remote.keys import KeyPair
 from labctl.remote.ssh import SshTransport
 
-MINUTES = 60
+MINUTE = 60
 METADATA = """#!{python} -S
 import sys
 path = sys.stdin.buffer.readline().split()[1].decode()
@@ -61,7 +61,7 @@ class Guest:
         file = self.folder / "console"
         return file.read_text(errors="replace") if file.exists() else ""
 
-    def says(self, pattern: str, *, seconds: float = 3 * MINUTES) -> re.Match[str]:
+    def says(self, pattern: str, *, seconds: float = 3 * MINUTE) -> re.Match[str]:
         """Wait until the console shows a pattern."""
         deadline = time.monotonic() + seconds
         while not (found := re.search(pattern, self.console)):
@@ -73,14 +73,9 @@ class Guest:
     def ssh(self, user: str) -> SshTransport:
         """Log in with the injected key; the host key is the one that the console shows."""
         host_key = self.says(r"instance: host key (ssh-ed25519 \S+)")[1]
-        return wait.wait_for_ssh(
-            Direct(),
-            "127.0.0.1",
-            port=self.port,
-            user=user,
-            key=self.key.private,
-            host_key=host_key,
-            deadline=time.monotonic() + MINUTES,
+        stream = wait.wait_for_ssh(Direct(), "127.0.0.1", port=self.port, deadline=time.monotonic() + MINUTE)
+        return SshTransport.connect(
+            stream, name="instance", user=user, key=self.key.private, host_key=host_key, timeout=MINUTE
         )
 
     def monitor(self, command: str, **arguments: object) -> None:
@@ -101,7 +96,7 @@ class Guest:
     def press_power_button(self) -> None:
         """Have the machine go down by itself."""
         self.monitor("system_powerdown")
-        assert self.process.wait(timeout=MINUTES) == 0
+        assert self.process.wait(timeout=MINUTE) == 0
 
 
 @contextlib.contextmanager
@@ -225,7 +220,7 @@ def test_a_volume_is_attached_written_and_detached(guest: Guest, tmp_path: Path)
         assert session.run(f"{made} && sudo umount /mnt", timeout=60).stdout == "written\n"
         guest.monitor("device_del", id="volume-card")
         guest.says("instance: disk remove /dev/vdb", seconds=30)
-    debugfs = ["debugfs", "-R", "cat /file", volume]
+    debugfs = ["debugfs", "-R", "cat /file", str(volume)]
     assert subprocess.run(debugfs, capture_output=True, check=True, timeout=60).stdout == b"written\n"
 
 

@@ -1,0 +1,75 @@
+"""Carries TCP connections from a port of this machine to a port of a guest."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+
+from labctl.errors import LabctlError, RefusedError
+from labctl.remote.stream import Stream
+
+_CHUNK = 64 * 1024
+_BACKLOG = 32
+
+
+class Forward:
+    """A port that is listened on until it is closed; each connection is carried by two threads.
+
+    Args:
+        address, port: of this machine; port 0 chooses a free one.
+        dial: opens a connection to the other side.
+
+    Raises:
+        RefusedError: the port is taken.
+    """
+
+    def __init__(self, address: str, port: int, dial: Callable[[], Stream]) -> None:
+        self._dial = dial
+        try:
+            self._listener = socket.create_server((address, port), backlog=_BACKLOG)
+        except OSError as exc:
+            raise RefusedError(
+                f"port {port} of {address} cannot be listened on",
+                details=str(exc),
+                remedy="Choose another with --port.",
+            ) from exc
+        self.address, self.port = self._listener.getsockname()[:2]
+        threading.Thread(target=self._accept, name="forward", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening; connections that stand end with the program."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            threading.Thread(target=self._carry, args=(client,), name="forward", daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        try:
+            other = self._dial()
+        except LabctlError:  # the caller of the port sees a closed connection, as it would at the node
+            client.close()
+            return
+        back = threading.Thread(target=_pump, args=(other, client), name="forward", daemon=True)
+        back.start()
+        _pump(client, other)
+        back.join()
+        client.close()
+        other.close()
+
+
+def _pump(source: Stream, target: Stream) -> None:
+    """Copy bytes one way until the source ends, then tell the target."""
+    with contextlib.suppress(OSError, EOFError):
+        while content := source.recv(_CHUNK):
+            target.sendall(content)
+    with contextlib.suppress(OSError, EOFError):
+        target.shutdown(socket.SHUT_WR)
