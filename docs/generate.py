@@ -1,19 +1,23 @@
-"""Writes docs/reference/cli.md from the commands themselves: `python docs/generate.py` (`--check` only compares)."""
+"""Writes docs/reference from the code itself: `python docs/generate.py` (`--check` only compares)."""
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 
 import click
 
 from labctl.cli.root import SECTIONS, root
+from labctl.lab.installer import order_of
+from labctl.roles.role import ROLES
+from labctl.spec import topology
 
-PAGE = Path(__file__).parent / "reference" / "cli.md"
+REFERENCE = Path(__file__).parent / "reference"
 
 
-def page() -> str:
-    """Return the whole page."""
+def commands_page() -> str:
+    """Return the page of all commands."""
     parts = ["# Every command", "", "Made from the commands by `docs/generate.py`; do not edit.", ""]
     context = click.Context(root, info_name="labctl", max_content_width=100, terminal_width=100)
     for section, commands in SECTIONS.items():
@@ -37,7 +41,30 @@ def described(command: click.Command, parent: click.Context, name: str) -> list[
     return lines
 
 
+def roles_page() -> str:
+    """Return the page of all roles, in the order in which the installer takes them."""
+    lines = [
+        "# Every role",
+        "",
+        "Made from `labctl/roles/` by `docs/generate.py`; do not edit. What a role does, its file there says step by step;",
+        "`labctl install TEAM --dry-run` prints it with a lab's own values.",
+        "",
+        "| role | what it is | needs | in gridka on |",
+        "|---|---|---|---|",
+    ]
+    nodes = topology.load("gridka").nodes
+    for name in order_of(ROLES.names()):
+        role = ROLES[name]
+        where = "every node" if role.everywhere else ", ".join(key for key, node in nodes.items() if name in node.roles)
+        duty = (inspect.getdoc(role.steps) or "").partition("\n")[0]
+        lines.append(f"| `{name}` | {role.title}: {duty} | {', '.join(role.needs) or '–'} | {where} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"cli.md": commands_page, "roles.md": roles_page}
+
 if __name__ == "__main__":
     if "--check" in sys.argv:
-        sys.exit(PAGE.read_text() != page())
-    PAGE.write_text(page())
+        sys.exit(any((REFERENCE / name).read_text() != page() for name, page in PAGES.items()))
+    for name, page in PAGES.items():
+        (REFERENCE / name).write_text(page())

@@ -179,9 +179,10 @@ def _bootstrap(recipe: Recipe, root: Path, sources: list[str], archives: Path | 
 
 def _hooks(layer: Layer) -> list[str]:
     """Return mmdebstrap's options that lay the overlay over the root file system and run the script in it."""
-    script = f'LC_ALL=C.UTF-8 chroot "$1" sh -s < {shell(str(layer.folder / "customize.sh"))}'
-    copy = [f'cp -rT {shell(str(layer.overlay))} "$1"'] if layer.overlay else []
-    return [f"--customize-hook={line}" for line in (*copy, script)]
+    lines = [f'cp -rT {shell(str(layer.overlay))} "$1"'] if layer.overlay else []
+    if (script := layer.folder / "customize.sh").exists():
+        lines.append(f'LC_ALL=C.UTF-8 chroot "$1" sh -s < {shell(str(script))}')
+    return [f"--customize-hook={line}" for line in lines]
 
 
 def _install(layer: Layer, archives: Path | None) -> str:
