@@ -83,6 +83,7 @@ class Action:
     """Something that can be done to a machine."""
 
     once: ClassVar[bool] = False
+    alone: ClassVar[bool] = True  # whether nothing else may be done to the machine meanwhile
 
     def apply(self, doing: Doing) -> bool:
         """Do it where it is not done.
@@ -248,11 +249,12 @@ class Unit(Action):
     """Brings systemd units into a state.
 
     Attributes:
-        names: units, started in this order.
+        names: units, started together.
         on: enabled and running, or disabled and stopped.
         seconds: that one start may take on bare metal.
     """
 
+    alone = False
     names: tuple[str, ...]
     on: bool = True
     seconds: float = 60.0
@@ -271,21 +273,21 @@ class Unit(Action):
             doing.run(f"systemctl disable --quiet --now {words}", timeout=self.seconds)
             return True
         did = False
+        if "masked" in enabled:
+            doing.say(f"$ systemctl unmask {words}")
+            doing.run(f"systemctl unmask --quiet {words}", timeout=60)
         if any(state not in ("enabled", "static", "alias", "indirect") for state in enabled):
             doing.say(f"$ systemctl enable {words}")
-            doing.run(f"systemctl enable --quiet {words}", timeout=60)
+            # Without a reload and without the SysV scripts' links, which take half a minute in an emulated node.
+            doing.run(f"SYSTEMCTL_SKIP_SYSV=1 systemctl enable --quiet --no-reload {words}", timeout=60)
             did = True
-        for name, state in zip(self.names, active, strict=False):
-            if state == "active" and not doing.changed:
-                continue
-            verb = "restart" if doing.changed else "start"
-            doing.say(f"$ systemctl {verb} {name}")
-            # Type=notify units of the packages may take longer than systemd's own limit under emulation.
-            doing.run(
-                f"systemctl {verb} {quoting.shell(name)} || "
-                f"{{ systemctl status --no-pager --lines=20 {quoting.shell(name)}; exit 1; }}",
-                timeout=self.seconds,
-            )
+        verb = "restart" if doing.changed else "start"
+        wanted = [name for name, state in zip(self.names, active, strict=False) if state != "active" or doing.changed]
+        if wanted:
+            words = quoting.shell_line(wanted)
+            doing.say(f"$ systemctl {verb} {words}")
+            status = f"systemctl status --no-pager --lines=20 {words}"
+            doing.run(f"systemctl {verb} {words} || {{ {status}; exit 1; }}", timeout=self.seconds * len(wanted))
             did = True
         return did
 
@@ -304,6 +306,7 @@ class Wait(Action):
         seconds: that it may take on bare metal.
     """
 
+    alone = False
     until: str
     what: str
     seconds: float = 60.0

@@ -45,8 +45,9 @@ class Tree:
         programs: files that bring the libraries they are linked to.
         files: files that bring nothing.
         links: symbolic links, name to target.
-        folders: empty folders.
+        folders, fifos: empty folders and named pipes.
         modes: permissions where they are not those of the file that is copied.
+        owners: numbers of users who own something, each with a group of the same number; the rest is root's.
         initrd_modules, system_modules: kernel modules' names, in the order of loading.
     """
 
@@ -54,7 +55,9 @@ class Tree:
     files: tuple[str, ...]
     links: Mapping[str, str]
     folders: tuple[str, ...]
+    fifos: tuple[str, ...]
     modes: Mapping[str, int]
+    owners: Mapping[str, int]
     initrd_modules: tuple[str, ...]
     system_modules: tuple[str, ...]
 
@@ -67,7 +70,9 @@ class Tree:
             files=tuple(values["files"]),
             links=values["links"],
             folders=tuple(values["folders"]),
+            fifos=tuple(values["fifos"]),
             modes={path: int(mode, 8) for path, mode in values["modes"].items()},
+            owners=values["owners"],
             initrd_modules=tuple(values["modules"]["initrd"]),
             system_modules=tuple(values["modules"]["system"]),
         )
@@ -181,21 +186,34 @@ def _assemble(tree: Tree, unpacked: Path, root: Path, overlay: Path | None) -> N
         _copy(unpacked, root, path)
     for name, target in tree.links.items():
         _inside(root, name).symlink_to(target)
+    _link_applets(unpacked, root)
+    _add_kernel(tree, unpacked, root)
+    if overlay:
+        shutil.copytree(overlay, root, dirs_exist_ok=True)
+    for path in tree.fifos:
+        os.mkfifo(_inside(root, path))
+    for path, mode in tree.modes.items():
+        _inside(root, path).chmod(mode)
+    for path, owner in tree.owners.items():
+        os.chown(_inside(root, path), owner, owner)
+
+
+def _link_applets(unpacked: Path, root: Path) -> None:
+    """Give busybox the names of all its commands that no other program has."""
     for applet in run(["chroot", unpacked, "/usr/bin/busybox", "--list-full"], timeout=60).decode().split():
         if not os.path.lexists(link := root / applet):
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to("/usr/bin/busybox")
-    for name in tree.system_modules:
-        (root / f"usr/lib/modules/{name}.ko").parent.mkdir(exist_ok=True)
-        (root / f"usr/lib/modules/{name}.ko").write_bytes(module(unpacked, name))
-    if overlay:
-        shutil.copytree(overlay, root, dirs_exist_ok=True)
-    for path, mode in tree.modes.items():
-        _inside(root, path).chmod(mode)
+
+
+def _add_kernel(tree: Tree, unpacked: Path, root: Path) -> None:
     (kernel,) = unpacked.glob("boot/vmlinuz-*")
     (root / "vmlinuz").write_bytes(fixed(kernel.read_bytes()))
-    modules = {name: module(unpacked, name) for name in tree.initrd_modules}
-    (root / "initrd.img").write_bytes(initrd((unpacked / _INIT).read_bytes(), modules))
+    early = {name: module(unpacked, name) for name in tree.initrd_modules}
+    (root / "initrd.img").write_bytes(initrd((unpacked / _INIT).read_bytes(), early))
+    (root / "usr/lib/modules").mkdir()
+    for name in tree.system_modules:
+        (root / f"usr/lib/modules/{name}.ko").write_bytes(module(unpacked, name))
 
 
 def _with_libraries(unpacked: Path, programs: Iterable[str]) -> list[str]:
@@ -231,6 +249,7 @@ def _write_disk(recipe: Recipe, unpacked: Path, root: Path, raw: Path, log: Path
     boot = (unpacked / "usr/lib/grub/i386-pc/boot.img").read_bytes()[:440]
     sectors = int(recipe.size * 1024**3) // _SECTOR
     length = 0xFFFFFFFF - _FIRST
+    (root / "var/lib/instance/sectors").write_text(f"{sectors - _FIRST}\n")  # a larger disk is grown into
     with raw.open("wb") as disk:
         disk.truncate(sectors * _SECTOR)
         disk.write(boot)

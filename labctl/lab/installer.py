@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import graphlib
 import json
 import os
@@ -57,11 +58,12 @@ class Journal:
         self._generations = generations
         self._lock = threading.Lock()
         self._done: dict[str, dict[str, int]] = {}
-        if path.exists():
-            for line in path.read_text().splitlines():
-                entry = _entry(line)
-                if entry is not None:
-                    self._done[entry[0]] = entry[1]
+        self._unsettled: set[str] = set()
+        text = path.read_text() if path.exists() else ""
+        for entry in map(_entry, text.splitlines()):
+            if entry is not None:
+                self._take(*entry)
+        self._begin = "" if not text or text.endswith("\n") else "\n"  # a crash may have cut the last line off
 
     def holds(self, key: str) -> bool:
         """Whether it was done, and no node that it concerned was made anew since."""
@@ -76,14 +78,35 @@ class Journal:
 
     def note(self, key: str, nodes: Iterable[str]) -> None:
         """Write down that it was done."""
-        generations = {node: self._generations.get(node, 0) for node in nodes}
+        self._write(key, {node: self._generations.get(node, 0) for node in nodes})
+
+    def unsettled(self, step: str) -> bool:
+        """Whether a step changed something and was interrupted before its units could take notice."""
         with self._lock:
+            return step in self._unsettled
+
+    def settle(self, step: str, *, settled: bool) -> None:
+        """Write down that a step has begun to change something, or that it came to its end."""
+        if self.unsettled(step) == settled:
+            self._write(f"{_SETTLED if settled else _UNSETTLED}{step}", {})
+
+    def _take(self, key: str, generations: dict[str, int]) -> None:
+        if key.startswith(_UNSETTLED):
+            self._unsettled.add(key.removeprefix(_UNSETTLED))
+        elif key.startswith(_SETTLED):
+            self._unsettled.discard(key.removeprefix(_SETTLED))
+        else:
             self._done[key] = generations
+
+    def _write(self, key: str, generations: dict[str, int]) -> None:
+        with self._lock:
+            self._take(key, generations)
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with os.fdopen(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as file:
-                file.write(json.dumps([key, generations]) + "\n")
+                file.write(f"{self._begin}{json.dumps([key, generations])}\n")
                 file.flush()
                 os.fsync(file.fileno())
+            self._begin = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,9 +174,8 @@ class Installer:
             if self.cancelled.is_set():
                 raise Cancelled(f"{task.name} was given up")
             self.report(task.role, step.node, step.title)
-            with self._nodes[step.node]:
-                if self._step(step, self.logs / log_name(task, number, step), closure | {step.node}):
-                    changed.append(f"{step.node}: {step.title}")
+            if self._step(step, self.logs / log_name(task, number, step), closure | {step.node}):
+                changed.append(f"{step.node}: {step.title}")
         return changed
 
     def _step(self, step: Step, log: Path, nodes: set[str]) -> bool:
@@ -166,16 +188,20 @@ class Installer:
                 file.flush()
 
             say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {step.title}")
-            doing = Doing(machine=self.machine(step.node), say=say, slow=self.slow)
+            unsettled = self.journal.unsettled(log.name)
+            doing = Doing(machine=self.machine(step.node), say=say, slow=self.slow, changed=unsettled)
             try:
                 for action in step.actions:
                     key = f"{step.node}:{action.digest}"
                     if action.once and self.journal.holds(key):
                         continue
-                    did = action.apply(doing)
-                    doing = replace(doing, changed=doing.changed or did)
+                    with self._nodes[step.node] if action.alone else contextlib.nullcontext():
+                        did = action.apply(doing)
                     if action.once:
                         self.journal.note(key, nodes)
+                    if did and not doing.changed:
+                        self.journal.settle(log.name, settled=False)
+                        doing = replace(doing, changed=True)
             except LabctlError as exc:
                 say(f"failed: {exc}")
                 if self.cancelled.is_set():
@@ -185,6 +211,7 @@ class Installer:
                     details=masked(f"{exc.brief}\n{exc.details}", secrets) + f"\nThe whole log: {log}",
                     remedy=self.remedy,
                 ) from exc
+            self.journal.settle(log.name, settled=True)
             say("changed" if doing.changed else "nothing to change")
             return doing.changed
 
@@ -255,6 +282,9 @@ def log_name(task: Task, number: int, step: Step) -> str:
     """Return the name of a step's log: role, number, node."""
     return f"{task.role}-{task.node}-{number}-{re.sub('[^a-z0-9]+', '-', step.title.lower()).strip('-')[:40]}.log"
 
+
+# How the journal marks the names of steps; keys of actions begin with a node's name.
+_UNSETTLED, _SETTLED = "!", "."
 
 _CHAPTERS = (
     "chrony",

@@ -17,7 +17,7 @@ def rabbitmq(cloud: Cloud, node: str) -> Iterator[Step]:
         node=node,
         actions=(
             Packages(names=("rabbitmq-server",)),
-            Unit(names=("rabbitmq-server",), seconds=180),
+            Unit(names=("epmd.socket", "rabbitmq-server"), seconds=180),
             Wait(until="bash -c 'exec 3<>/dev/tcp/127.0.0.1/5672'", what="RabbitMQ listens", seconds=120),
             Run(
                 command='read -r word && rabbitmqctl -q add_user openstack "$word" </dev/null && '
