@@ -36,6 +36,8 @@ def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
                         "disk_format": "qcow2",
                         "container_format": "bare",
                         "visibility": "public",
+                        # Making its SSH host key would wait for random numbers otherwise.
+                        "hw_rng_model": "virtio",
                     }
                 ],
             ),
