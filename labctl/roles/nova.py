@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.actions import Ini, Packages, Run, Unit, Wait
+from labctl.actions import Ini, Packages, PutFile, Run, Unit, Wait
 from labctl.roles.cloud import Cloud, Values, as_user, merge, uwsgi
 from labctl.roles.role import Step, role
 
@@ -90,10 +90,14 @@ def nova(cloud: Cloud, node: str) -> Iterator[Step]:
                 names=("nova-api", "nova-conductor", "nova-scheduler", "nova-consoleproxy", "python3-pymysql", "curl")
             ),
             Ini(path="/etc/nova/nova.conf", values=values),
+            PutFile(
+                path="/etc/default/nova-consoleproxy",
+                content="NOVA_CONSOLE_PROXY_TYPE=novnc\nNOVA_SERIAL_PROXY_START=FALSE\n",
+            ),
             uwsgi("nova-api", "nova"),
             uwsgi("nova-api-metadata", "nova"),
             manage("api_db sync"),
-            manage(f"cell_v2 map_cell0 --database_connection {cloud.database_url('nova_cell0')}"),
+            manage("cell_v2 map_cell0"),  # nova_cell0 beside the main database
             manage("db sync", 600),
             Run(
                 command=as_user("nova", "nova-manage cell_v2 create_cell --name cell1"),

@@ -1,0 +1,150 @@
+"""The contract of roles: what holds for every role of every shipped topology with a cloud."""
+
+from __future__ import annotations
+
+import graphlib
+from uuid import UUID
+
+import pytest
+from netaddr import IPNetwork
+
+from labctl.actions import Ini, PutFile, Python, Run
+from labctl.errors import InputError
+from labctl.lab import installer, openstack
+from labctl.lab.installer import Task
+from labctl.plan.lab import INSTALLED, plan
+from labctl.plan.model import Identity
+from labctl.roles.cloud import Cloud
+from labctl.roles.role import ROLES
+from labctl.spec import topology
+
+CLOUDS = ("gridka", "allinone", "havana")
+IDENTITY = Identity(team="team01", lab=UUID(int=1), owner=UUID(int=2), mgmt=IPNetwork("192.168.99.0/24"))
+
+
+def cloud(name: str, **passwords: str) -> Cloud:
+    spec = topology.load(name)
+    assert spec.openstack is not None
+    spec = spec.model_copy(update={"openstack": spec.openstack.model_copy(update={"passwords": passwords})})
+    lab = plan(spec, IDENTITY, stage=INSTALLED)
+    nested = {node.name: "qemu" for node in lab.nodes}
+    return openstack.cloud_of(lab, openstack.complete({}, lab), slow=True, nested=nested)
+
+
+@pytest.fixture(params=CLOUDS)
+def tasks(request: pytest.FixtureRequest) -> tuple[Cloud, list[Task]]:
+    made = cloud(request.param)
+    return made, installer.plan_tasks(made)
+
+
+def test_every_step_stands_on_a_node_of_the_lab_and_does_something(tasks: tuple[Cloud, list[Task]]) -> None:
+    made, planned = tasks
+    nodes = {node.name for node in made.lab.nodes}
+    for task in planned:
+        for step in task.steps:
+            assert step.node in nodes, step
+            assert step.actions, step
+
+
+def test_no_secret_stands_where_it_would_be_shown(tasks: tuple[Cloud, list[Task]]) -> None:
+    made, planned = tasks
+    hidden = {name: value for name, value in made.secrets.items() if name != "key-public"}
+    for task in planned:
+        for step in task.steps:
+            for action in step.actions:
+                shown = [step.title]
+                if isinstance(action, Run):
+                    shown += [action.command, action.unless]
+                if isinstance(action, Python):
+                    shown += [action.title, action.source]
+                for name, value in hidden.items():
+                    assert all(value not in text for text in shown), (task.name, name)
+
+
+def test_a_file_with_a_secret_is_for_its_owner_alone(tasks: tuple[Cloud, list[Task]]) -> None:
+    made, planned = tasks
+    hidden = [value for name, value in made.secrets.items() if name != "key-public"]
+    for task in planned:
+        for step in task.steps:
+            for action in step.actions:
+                if isinstance(action, PutFile) and any(value in action.content for value in hidden):
+                    assert action.mode & 0o077 == 0, action.path
+
+
+def test_needs_are_roles_and_no_circle() -> None:
+    graph = {role.name: role.needs for role in ROLES}
+    assert set().union(*graph.values()) <= set(graph)
+    list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_tasks_come_after_those_that_they_need(tasks: tuple[Cloud, list[Task]]) -> None:
+    _, planned = tasks
+    seen: set[str] = set()
+    for task in planned:
+        assert set(task.needs) <= seen, task.name
+        seen.add(task.name)
+
+
+def test_until_a_chapter_means_what_it_needs_and_the_clock() -> None:
+    planned = installer.plan_tasks(cloud("gridka"), until="glance")
+    assert {task.role for task in planned} == {"chrony", "mariadb", "memcached", "keystone", "glance"}
+
+
+def test_only_means_that_role_alone() -> None:
+    assert {task.role for task in installer.plan_tasks(cloud("gridka"), only="cinder")} == {"cinder"}
+
+
+def test_a_role_that_no_node_has_is_refused_with_those_there_are() -> None:
+    with pytest.raises(InputError, match="no node of this lab has the role swift") as caught:
+        installer.plan_tasks(cloud("gridka"), until="swift")
+    assert "keystone" in caught.value.details
+
+
+def test_endpoints_are_internal_addresses_and_public_names() -> None:
+    made = cloud("gridka")
+    services = [
+        service
+        for task in installer.plan_tasks(made, only="glance")
+        for step in task.steps
+        for action in step.actions
+        if isinstance(action, Python)
+        for service in action.data["wanted"].get("services", [])
+    ]
+    assert services[0]["endpoints"] == {
+        "public": "http://image-node.example.org:9292",
+        "internal": "http://10.0.0.5:9292",
+        "admin": "http://10.0.0.5:9292",
+    }
+
+
+@pytest.mark.parametrize(("name", "kind"), [("gridka", "vlan"), ("allinone", "vlan"), ("havana", "vxlan")])
+def test_tenant_networks_are_vlans_where_there_is_a_private_network(name: str, kind: str) -> None:
+    values = {
+        action.path: action.values
+        for task in installer.plan_tasks(cloud(name), only="neutron")
+        for step in task.steps
+        for action in step.actions
+        if isinstance(action, Ini)
+    }
+    assert values["/etc/neutron/plugins/ml2/ml2_conf.ini"]["ml2"]["tenant_network_types"] == kind
+
+
+def test_what_needs_the_nodes_own_kernel_is_left_out_of_baking() -> None:
+    live = {task.role for task in installer.plan_tasks(cloud("gridka")) if any(step.live for step in task.steps)}
+    assert live == {"chrony", "cinder", "compute", "gateway", "heat", "nova"}
+
+
+def test_pinned_passwords_are_used_and_the_star_stands_for_the_others() -> None:
+    secrets = cloud("gridka", admin="chosen-1", **{"*": "chosen-2"}).secrets
+    assert secrets["admin"] == "chosen-1"
+    assert secrets["glance-db"] == "chosen-2"
+
+
+def test_a_password_of_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="nothing has: swift"):
+        cloud("gridka", swift="secret-1")
+
+
+def test_two_labs_have_no_secret_in_common() -> None:
+    one, other = cloud("gridka").secrets, cloud("gridka").secrets
+    assert not set(one.values()) & set(other.values())
