@@ -287,7 +287,7 @@ class Unit(Action):
             words = quoting.shell_line(wanted)
             doing.say(f"$ systemctl {verb} {words}")
             status = f"systemctl status --no-pager --lines=20 {words}"
-            doing.run(f"systemctl {verb} {words} || {{ {status}; exit 1; }}", timeout=self.seconds * len(wanted))
+            doing.run(f"systemctl --quiet {verb} {words} || {{ {status}; exit 1; }}", timeout=self.seconds * len(wanted))
             did = True
         return did
 

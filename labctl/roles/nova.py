@@ -120,6 +120,10 @@ def nova(cloud: Cloud, node: str) -> Iterator[Step]:
         live=True,
         actions=(
             Unit(names=("nova-conductor", "nova-scheduler", "nova-novncproxy"), seconds=90),
-            Wait(until=f"curl -sf -o /dev/null http://{address}:6080/", what="the console proxy answers", seconds=60),
+            Wait(
+                until=f"curl -sf -o /dev/null http://{address}:6080/vnc_lite.html",
+                what="the console proxy answers",
+                seconds=60,
+            ),
         ),
     )

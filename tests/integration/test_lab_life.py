@@ -5,14 +5,18 @@ Tests of this file run in order on the same two labs, for an emulated boot is ex
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import select
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.lab_host import LabHost, root_namespace
+from tests.integration.lab_host import LABCTL, LabHost, root_namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -66,6 +70,47 @@ def test_every_lab_has_a_subnet_of_its_own(labs: LabHost) -> None:
 def test_nodes_answer_by_private_and_public_name(labs: LabHost) -> None:
     for name, address in (("node-2", "10.0.0.4"), ("node-2.example.org", "172.16.0.4")):
         assert f"({address})" in labs.ssh("red", "node-1", f"ping -c1 -W5 {name}")
+
+
+def test_the_console_is_a_shell_that_is_left_with_a_key(labs: LabHost) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(LABCTL, [str(LABCTL), "console", "-t", "red", "node-1"], labs.env)
+    try:
+        read_until(terminal, "Escape character is", again="")
+        read_until(terminal, "root@node-1", again="\r")
+        os.write(terminal, b"echo $((6 * 7)) is the answer\r")
+        read_until(terminal, "42 is the answer", again="")
+        os.write(terminal, b"\x1d")  # Ctrl-]
+        deadline = time.monotonic() + 30
+        while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
+            assert time.monotonic() < deadline
+            read_some(terminal)
+        assert os.waitstatus_to_exitcode(ended[1]) == 0
+    finally:
+        os.close(terminal)
+
+
+def read_until(terminal: int, wanted: str, *, again: str) -> None:
+    """Read what a terminal shows until the text comes; type `again` every few seconds."""
+    said, deadline = "", time.monotonic() + 120
+    while wanted not in said:
+        assert time.monotonic() < deadline, said
+        os.write(terminal, again.encode())
+        for _ in range(50):
+            said += read_some(terminal)
+            if wanted in said:
+                return
+
+
+def read_some(terminal: int) -> str:
+    """Return what a terminal shows within a tenth of a second."""
+    if not select.select([terminal], [], [], 0.1)[0]:
+        return ""
+    try:
+        return os.read(terminal, 4096).decode(errors="replace")
+    except OSError:  # the other side has closed
+        return ""
 
 
 def test_enter_reaches_the_lab_by_name(labs: LabHost) -> None:
