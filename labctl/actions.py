@@ -317,14 +317,17 @@ class Wait(Action):
         deadline = time.monotonic() + self.seconds * doing.slow
         said = f"waiting: {self.what}"
         while True:
-            answer = doing.machine.run(self.until, timeout=max(30.0, 15 * doing.slow), check=False)
-            if answer.exit_code == 0:
-                return False
+            try:
+                answer = doing.machine.run(self.until, timeout=max(30.0, 15 * doing.slow), check=False)
+                last = (answer.stderr or answer.stdout).strip()
+                if answer.exit_code == 0:
+                    return False
+            except DeadlineError as exc:
+                last = exc.brief
             if said:
                 doing.say(said)
                 said = ""
             if time.monotonic() > deadline:
-                last = (answer.stderr or answer.stdout).strip()
                 raise DeadlineError(f"{doing.machine.name}: not yet: {self.what}", details=f"$ {self.until}\n{last}")
             time.sleep(self.pause)
 
@@ -348,7 +351,7 @@ def set_values(text: str, values: Mapping[str, Mapping[str, object]]) -> str:
     """
     lines = text.splitlines()
     for section, options in values.items():
-        for option, value in options.items():
+        for option, value in reversed(options.items()):  # a new one goes above those that are there
             _set(lines, section, option, value)
     return "\n".join(lines) + "\n" if lines else ""
 
@@ -409,7 +412,7 @@ def _set(lines: list[str], section: str, option: str, value: Any) -> None:
     found = [number for number in range(begin, end) if name.match(lines[number])]
     for number in reversed(found):
         stop = number + 1
-        while stop < end and lines[stop][:1] in (" ", "\t") and lines[stop].strip():
+        while stop < len(lines) and lines[stop][:1] in (" ", "\t") and lines[stop].strip():
             stop += 1
         del lines[number:stop]
     if written is not None:
