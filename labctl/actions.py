@@ -287,7 +287,8 @@ class Unit(Action):
             words = quoting.shell_line(wanted)
             doing.say(f"$ systemctl {verb} {words}")
             status = f"systemctl status --no-pager --lines=20 {words}"
-            doing.run(f"systemctl --quiet {verb} {words} || {{ {status}; exit 1; }}", timeout=self.seconds * len(wanted))
+            seconds = self.seconds * len(wanted)
+            doing.run(f"systemctl --quiet {verb} {words} || {{ {status}; exit 1; }}", timeout=seconds)
             did = True
         return did
 
@@ -351,7 +352,7 @@ def set_values(text: str, values: Mapping[str, Mapping[str, object]]) -> str:
     """
     lines = text.splitlines()
     for section, options in values.items():
-        for option, value in reversed(options.items()):  # a new one goes above those that are there
+        for option, value in reversed(list(options.items())):  # a new one goes above those that are there
             _set(lines, section, option, value)
     return "\n".join(lines) + "\n" if lines else ""
 
