@@ -78,7 +78,7 @@ def enter_command(name: str | None, command: tuple[str, ...]) -> None:
     plan = begin.plan_of(begin.record_of(home, team))
     with site_of(home, team) as site:
         argv = command or (os.environ.get("SHELL", "/bin/sh"),)
-        code = reach.enter(site, plan, argv, os.environ | {"LABCTL_TEAM": team})
+        code = reach.enter(home, site, plan, argv, os.environ | {"LABCTL_TEAM": team})
     raise click.exceptions.Exit(code)
 
 

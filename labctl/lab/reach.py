@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
 from netaddr import IPAddress, IPNetwork
 
-from labctl.errors import InputError, RefusedError
+from labctl.errors import InputError, LockedError, RefusedError
 from labctl.host import enter as shells
 from labctl.host.enter import Plug
 from labctl.lab import status
 from labctl.lab.site import Site
-from labctl.plan.model import LabPlan, NodePlan
+from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.remote import dial as dialers
 from labctl.remote.forward import Forward
 from labctl.state import Home
+
+_SHELLS = 100
+"""How many shells may stand in a lab at a time."""
 
 
 def ssh(home: Home, site: Site, lab: LabPlan, name: str, command: Sequence[str]) -> list[str]:
@@ -76,14 +81,15 @@ def forwards(site: Site, lab: LabPlan, ports: Sequence[tuple[int, str, int]], *,
     return opened
 
 
-def enter(site: Site, lab: LabPlan, argv: Sequence[str], env: Mapping[str, str]) -> int:
+def enter(home: Home, site: Site, lab: LabPlan, argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run a program that stands in the lab's isolated networks; return its exit code.
 
-    Its address in each is the highest that no node has.
+    Its address in each is the highest that no node has, and no other such shell.
 
     Raises:
         RefusedError: the host is another machine.
         InputError: a network of the lab does not run.
+        LockedError: a hundred shells stand in the lab already.
     """
     if not isinstance(site.dialer, dialers.Namespace):
         raise RefusedError(
@@ -94,15 +100,33 @@ def enter(site: Site, lab: LabPlan, argv: Sequence[str], env: Mapping[str, str])
     off = [network.name for network in isolated if network.uuid not in _active(site)]
     if off:
         raise InputError(f"{', '.join(off)} do not run", remedy=f"labctl start {lab.team}")
+    with _place(home, lab.team) as place:
+        plugs = [_plug(lab, network, place) for network in isolated]
+        return shells.enter(argv, base=site.dialer.namespace, plugs=plugs, hosts=_hosts(lab), env=env)
+
+
+@contextlib.contextmanager
+def _place(home: Home, team: str) -> Iterator[int]:
+    """Hold the lowest number that no other shell in the lab holds."""
+    with contextlib.ExitStack() as stack:
+        for number in range(_SHELLS):
+            try:
+                stack.enter_context(home.lock(f"{team}.shell-{number}"))
+            except LockedError:
+                if number == _SHELLS - 1:
+                    raise
+            else:
+                yield number
+                return
+
+
+def _plug(lab: LabPlan, network: NetworkPlan, place: int) -> Plug:
+    """Return the network card of the shell with that number."""
+    assert network.subnet is not None
     taken = {nic.address for node in lab.nodes for nic in node.nics}
-    plugs = []
-    for network in isolated:
-        assert network.subnet is not None
-        address = next(address for address in _from_the_top(network.subnet) if address not in taken)
-        plugs.append(
-            Plug(name=network.key, bridge=network.bridge, address=str(address), prefix=network.subnet.prefixlen)
-        )
-    return shells.enter(argv, base=site.dialer.namespace, plugs=plugs, hosts=_hosts(lab), env=env)
+    free = (address for address in _from_the_top(network.subnet) if address not in taken)
+    address = next(itertools.islice(free, place, None))
+    return Plug(name=network.key, bridge=network.bridge, address=str(address), prefix=network.subnet.prefixlen)
 
 
 def _hosts(lab: LabPlan) -> str:

@@ -117,6 +117,21 @@ def test_enter_reaches_the_lab_by_name(labs: LabHost) -> None:
     assert "1 received" in labs.labctl("enter", "blue", "--", "ping", "-c1", "-W5", "node-1.example.org").stdout
 
 
+def test_two_shells_in_a_lab_have_addresses_of_their_own(labs: LabHost) -> None:
+    def addresses() -> str:
+        return labs.labctl("enter", "red", "--", "ip", "-brief", "address").stdout
+
+    assert "10.0.0.254/24" in addresses()
+    first = labs.popen("enter", "red", "--", "sleep", "60")
+    try:
+        deadline = time.monotonic() + 30
+        while "10.0.0.253/24" not in addresses():
+            assert time.monotonic() < deadline
+    finally:
+        first.kill()
+        first.wait()
+
+
 def test_the_same_inner_address_is_another_node_in_each_lab(labs: LabHost) -> None:
     ids = {team: labs.ssh(team, "node-1", "ssh-keyscan -t ed25519 10.0.0.4 2>/dev/null") for team in TEAMS}
     assert ids["red"] != ids["blue"]
