@@ -48,7 +48,8 @@ def gateway(cloud: Cloud, node: str) -> Iterator[Step]:
         live=True,
         actions=(
             *neutron.agent(cloud, node),
+            # Ports of the agents below can only be bound on a node whose Open vSwitch agent is up.
+            Wait(until="ovs-vsctl br-exists br-int", what="the Open vSwitch agent has made its bridge", seconds=120),
             Unit(names=units, seconds=90),
-            Wait(until="ovs-vsctl br-exists br-int", what="the integration bridge is there", seconds=60),
         ),
     )

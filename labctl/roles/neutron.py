@@ -55,8 +55,11 @@ def agent(cloud: Cloud, node: str) -> tuple[Action, ...]:
         *_external(cloud, node, external),
         Unit(names=("openvswitch-switch",)),
         Run(
-            command="ovs-vsctl " + " -- ".join(ports) if ports else "true",
-            unless=" && ".join(f"ovs-vsctl br-exists {bridge}" for bridge in bridges) or "true",
+            # The agent talks to Open vSwitch's database by this port; to open it, it would start a helper as root.
+            command=" -- ".join(["ovs-vsctl set-manager ptcp:6640:127.0.0.1", *ports]),
+            unless=" && ".join(
+                ["ovs-vsctl get-manager | grep -q 6640", *(f"ovs-vsctl br-exists {b}" for b in bridges)]
+            ),
         ),
         *((Run(command="networkctl reload", unless="ip -br addr show br-ex | grep -q /"),) if external else ()),
         Unit(names=("neutron-openvswitch-agent",), seconds=90),
