@@ -18,8 +18,8 @@ LARGE = Capacity(memory=64 * 1024, cpus=16, vcpus=0, disk=500 * GIB, subnets=100
 def test_a_lab_needs_its_nodes_and_what_qemu_takes_for_them(gridka: LabPlan):
     kvm, tcg = need([gridka], "kvm"), need([gridka], "qemu")
     assert kvm.nodes == 8
-    assert kvm.vcpus == 10
-    assert kvm.memory == 13 * 1024 + 8 * 80
+    assert kvm.vcpus == 11
+    assert kvm.memory == 27 * 512 + 8 * 80
     assert tcg.memory - kvm.memory == 8 * 96
     assert kvm.disk_worst == (8 * 12 + 20) * GIB + 8 * 1024**2
     assert kvm.disk < kvm.disk_worst
@@ -51,11 +51,11 @@ def test_disks_that_may_fill_up_are_remarked_on(gridka: LabPlan):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"memory": 8 * 1024}, "too little memory: 13.6 GiB needed, 8.0 GiB available"),
+        ({"memory": 8 * 1024}, "too little memory: 14.1 GiB needed, 8.0 GiB available"),
         ({"disk": 2 * GIB}, "too little disk: 5.1 GiB needed, 2.0 GiB free in the pool"),
         (
             {"cpus": 1, "vcpus": 8},
-            "too little processors: 10 virtual ones needed beside 8 of running domains, "
+            "too little processors: 11 virtual ones needed beside 8 of running domains, "
             "16 possible on 1 processors (16 on each)",
         ),
     ],
