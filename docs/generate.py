@@ -46,7 +46,7 @@ def roles_page() -> str:
     lines = [
         "# Every role",
         "",
-        "Made from `labctl/roles/` by `docs/generate.py`; do not edit. What a role does, its file there says step by step;",
+        "Made from `labctl/roles/` by `docs/generate.py`; do not edit. What a role does, its file there says;",
         "`labctl install TEAM --dry-run` prints it with a lab's own values.",
         "",
         "| role | what it is | needs | in gridka on |",

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from labctl.errors import AlreadyExistsError, ForeignObjectError, LabctlError
+from labctl.errors import AlreadyExistsError, ForeignObjectError, HypervisorError, LabctlError
 from labctl.hypervisor import DomainFacts, NetworkFacts
 from labctl.images.store import Image
 from labctl.lab.site import Site
@@ -76,7 +76,14 @@ def make_network(site: Site, lab: LabPlan, network: NetworkPlan, existing: dict[
         site.hypervisor.create_network(xml.network_xml(network, lab))
         return True
     if not found.active:
-        site.hypervisor.start_network(network.uuid)
+        try:
+            site.hypervisor.start_network(network.uuid)
+        except HypervisorError as exc:
+            # libvirt forgets the bridge of a network whose start failed half-way, on a full disk for instance. Its
+            # name is a hash of the lab's ID: no other network can mean it.
+            if "File exists" not in exc.details or not site.dialer.remove_bridge(network.bridge):
+                raise
+            site.hypervisor.start_network(network.uuid)
         return True
     return False
 

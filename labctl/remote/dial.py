@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from labctl import quoting
 from labctl.errors import DeadlineError, InputError, RemoteError
 from labctl.host import namespace as netns
+from labctl.process import execute
 from labctl.remote.stream import KEEPALIVE, LOG, ChannelStream, Stream, tune
 from labctl.remote.translate import translating
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _SSH_SCHEMES = frozenset({"ssh", "libssh", "libssh2"})
 _LOCAL_SCHEMES = frozenset({"", "unix"})
+_REMOVE_BRIDGE = 'test -z "$(ip -o link show master "$1")" && ip link delete dev "$1" type bridge'
 _HOST_TIMEOUT = 30.0  # seconds for the organiser's own server to answer
 _WHOLE = 8  # a route with a shorter prefix is a default route in disguise (VPNs halve it), not a network in use
 
@@ -49,6 +52,10 @@ class Dialer(Protocol):
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """Return the command line that runs a program of this machine where, with `ssh_options`, it reaches guests."""
+        ...
+
+    def remove_bridge(self, name: str) -> bool:
+        """Delete a bridge of the host that nothing is plugged into; return whether it was deleted."""
         ...
 
     def ssh_options(self) -> list[str]:
@@ -89,6 +96,11 @@ class Namespace:
     def command(self, argv: Sequence[str]) -> list[str]:
         """Return the command line that runs a program in the namespace."""
         return netns.wrap(self.namespace, argv)
+
+    def remove_bridge(self, name: str) -> bool:
+        """Delete a bridge that nothing is plugged into; see `Dialer.remove_bridge`."""
+        code, _, _ = execute(self.command(["sh", "-c", _REMOVE_BRIDGE, "sh", name]), timeout=_HOST_TIMEOUT)
+        return code == 0
 
     def ssh_options(self) -> list[str]:
         """Return nothing: in there, guests are neighbours."""
@@ -155,6 +167,13 @@ class Jump:
     def command(self, argv: Sequence[str]) -> list[str]:
         """Return the command line as it is: OpenSSH jumps by itself."""
         return list(argv)
+
+    def remove_bridge(self, name: str) -> bool:
+        """Delete a bridge of the host that nothing is plugged into; see `Dialer.remove_bridge`."""
+        with translating(self.host), self._transport().open_session(timeout=_HOST_TIMEOUT) as channel:
+            channel.settimeout(_HOST_TIMEOUT)
+            channel.exec_command(f"sh -c {quoting.shell(_REMOVE_BRIDGE)} sh {quoting.shell(name)}")
+            return channel.recv_exit_status() == 0
 
     def ssh_options(self) -> list[str]:
         """Return the jump, spelled so that OpenSSH applies the user's configuration to it."""
