@@ -19,7 +19,13 @@ import pytest
 from labctl.remote import keys
 from tests.integration.lab_host import LABCTL, LabHost
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.skipif(SSHD is None, reason="needs openssh-server"),
+]
 
 PORT = 2222
 URI = "qemu+ssh://root@kvm1/system"
@@ -67,8 +73,7 @@ def client(image_host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Ite
     for name, text in files.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o600)
-    sshd = shutil.which("sshd", path="/usr/sbin:/usr/bin")
-    start = f"mkdir -p /run/sshd && exec {sshd} -D -e -f {folder}/sshd_config"
+    start = f"mkdir -p /run/sshd && exec {SSHD} -D -e -f {folder}/sshd_config"
     namespaces = [f"--net=/proc/{image_host.pid}/ns/net", f"--mount=/proc/{image_host.pid}/ns/mnt"]
     with (folder / "sshd.log").open("wb") as log:
         process = subprocess.Popen(["nsenter", *namespaces, "--", "sh", "-c", start], stdout=log, stderr=log)
