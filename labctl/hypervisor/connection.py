@@ -8,6 +8,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import libvirt
@@ -33,7 +34,7 @@ class Hypervisor:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         events.start_loop()
-        with translated(f"connect to {uri}"):
+        with translated(f"connect to {uri}", remedy=_connecting(uri)):
             self._connection = libvirt.open(uri)
             # A dead peer is noticed after 5 * 6 s; drivers that are not remote refuse, and need no keepalive.
             with contextlib.suppress(libvirt.libvirtError):
@@ -349,3 +350,13 @@ class Hypervisor:
                 stream.abort()
             raise
         stream.finish()
+
+
+def _connecting(uri: str) -> str:
+    """Say what to look at when nothing answers at a URI."""
+    parts = urlsplit(uri)
+    if "ssh" not in parts.scheme:
+        return "See that libvirtd runs: labctl doctor, labctl host status."
+    user = f"{parts.username}@" if parts.username else ""
+    port = f" -p {parts.port}" if parts.port else ""
+    return f"`ssh{port} {user}{parts.hostname}` must work without a question, and libvirtd run there; try it first."

@@ -37,18 +37,22 @@ _UNREACHABLE = {
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str, *, remedy: str = "") -> Iterator[None]:
     """Raise our error for whatever libvirt raises inside the block.
 
     Args:
         doing: what the block does, the end of the sentence "cannot ...": "start domain team01-db-node".
+        remedy: what to do next, unless libvirt refused: then it says why.
     """
     began = time.monotonic()
     try:
         yield
         _LOG.info("%s: %.0f ms", doing, (time.monotonic() - began) * 1000)
     except libvirt.libvirtError as exc:
-        raise error_for(doing, exc.get_error_code(), str(exc)) from exc
+        error = error_for(doing, exc.get_error_code(), str(exc))
+        if not isinstance(error, RefusedError):
+            error.remedy = remedy or error.remedy
+        raise error from exc
 
 
 def error_for(doing: str, code: int | None, message: str) -> LabctlError:

@@ -29,12 +29,14 @@ class Created:
         made: names of networks and nodes that were missing.
         started: nodes that were off, or whose start an earlier run did not see through.
         off: nodes of a lab that stood once and were powered off since; they are left so.
+        installed: steps of the cloud's installation that changed something.
     """
 
     team: str
     made: tuple[str, ...]
     started: tuple[str, ...]
     off: tuple[str, ...]
+    installed: tuple[str, ...] = ()
 
 
 def create(
@@ -95,6 +97,7 @@ class _Construction:
         self._started: list[str] = []
         self._paused: list[NodePlan] = []
         self._off: list[str] = []
+        self._installed: list[str] = []
 
     def pieces(self) -> list[Callable[[], None]]:
         """Return the work that makes what is missing: networks first, for nodes start only when theirs stand."""
@@ -133,6 +136,7 @@ class _Construction:
             made=tuple(sorted(self._made)),
             started=tuple(sorted(self._started)),
             off=tuple(sorted(self._off)),
+            installed=tuple(self._installed),
         )
 
     def _network(self, network: NetworkPlan) -> None:
@@ -163,7 +167,9 @@ class _Construction:
 
     def _install(self, jobs: int, cancelled: threading.Event) -> None:
         lab = Begun(plan=self.plan, record=self.ledger.record, images=self._images)
-        install.proceed(self._home, self._site.again(), lab, jobs=jobs, progress=self._progress, cancelled=cancelled)
+        site = self._site.again()
+        outcome = install.proceed(self._home, site, lab, jobs=jobs, progress=self._progress, cancelled=cancelled)
+        self._installed += outcome.changed
 
     def _stood(self, node: NodePlan) -> bool:
         """Whether this generation of the node was seen ready once; what became of it since is its users' affair."""

@@ -133,7 +133,7 @@ def load_settings(home: Home, name: str) -> Host:
 def _door(home: Home, name: str, settings: Host, *, start: bool) -> tuple[str, Dialer]:
     """Return the URI of a host and how its guests are dialled; a private host is started when it is down."""
     if settings.uri:
-        return settings.uri, dial.for_uri(settings.uri, how=settings.dial)
+        return dial.unattended(settings.uri), dial.for_uri(settings.uri, how=settings.dial)
     host = private.up(name, home.hosts) if start else private.status(name, home.hosts).host
     if host is None:
         raise HypervisorError(f"private host {name} is down", remedy=f"labctl host up {name}")

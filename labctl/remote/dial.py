@@ -307,6 +307,14 @@ def for_uri(uri: str, *, how: str = "auto", namespace: netns.NetworkNamespace | 
     )
 
 
+def unattended(uri: str) -> str:
+    """Return a libvirt URI whose SSH, if it has one, asks no question but fails: guests are dialled without any too."""
+    parts = urlsplit(uri)
+    if parts.scheme.partition("+")[2] != "ssh" or "no_tty" in parse_qs(parts.query):
+        return uri
+    return parts._replace(query="&".join(filter(None, (parts.query, "no_tty=1")))).geturl()
+
+
 def parse_routes(text: str) -> list[IPNetwork]:
     """Return the networks in what `ip -json route` printed, one or several lists; default routes are left out."""
     from netaddr import IPNetwork
