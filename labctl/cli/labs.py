@@ -295,6 +295,9 @@ def _said(lab: Created) -> str:
     if not lab.made and not lab.started and not lab.installed:
         hint = f" Off: {', '.join(lab.off)}; labctl start {lab.team}." if lab.off else ""
         return f"{lab.team}: nothing to do, the lab stands.{hint}"
-    done = [f"{len(lab.made)} objects made" if lab.made else "", f"{len(lab.started)} nodes started"]
+    done = [
+        f"{len(lab.made)} objects made" if lab.made else "",
+        f"{len(lab.started)} nodes started" if lab.started else "",
+    ]
     done += [f"{len(lab.installed)} steps of the cloud done"] if lab.installed else []
     return f"{lab.team}: {', '.join(filter(None, done))}. labctl status {lab.team}"
