@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field
-from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
 from labctl import quoting
 from labctl.errors import DeadlineError, LabctlError
+from labctl.ini import set_values
 
 
 class Answer(Protocol):
@@ -337,26 +336,6 @@ class Wait(Action):
         return f"wait until {self.what}: {self.until}"
 
 
-def set_values(text: str, values: Mapping[str, Mapping[str, object]]) -> str:
-    """Set options in the text of an INI file and return the new text.
-
-    An option that is there is replaced where it stands; a new one goes right below its commented-out self, or to the
-    end of its section's active options, or into a new section at the end of the file.
-
-    Args:
-        text: as oslo.config reads it: `name = value`, lines that begin with a blank continue a value.
-        values: section to option to value; None removes the option.
-
-    Raises:
-        InputError: a value cannot stand in an INI file.
-    """
-    lines = text.splitlines()
-    for section, options in values.items():
-        for option, value in reversed(list(options.items())):  # a new one goes above those that are there
-            _set(lines, section, option, value)
-    return "\n".join(lines) + "\n" if lines else ""
-
-
 def masked(text: str, secrets: Mapping[str, str]) -> str:
     """Replace every secret in a text by its name."""
     for name, secret in sorted(secrets.items(), key=lambda item: -len(item[1])):
@@ -399,44 +378,3 @@ def _look(doing: Doing, path: str) -> _File | None:
     head, _, content = answer.stdout.partition("\n")
     mode, _, owner = head.partition(" ")
     return _File(mode, owner, content)
-
-
-def _set(lines: list[str], section: str, option: str, value: Any) -> None:
-    """Set one option in the lines of an INI file."""
-    begin, end = _bounds(lines, section)
-    written = None if value is None else f"{quoting.ini(option)} = {quoting.ini(_plain(value))}".rstrip()
-    if begin is None:
-        if written is not None:
-            lines += [*([""] if lines and lines[-1] else []), f"[{quoting.ini(section)}]", written]
-        return
-    name = re.compile(rf"{re.escape(option)}\s*[=:]")
-    found = [number for number in range(begin, end) if name.match(lines[number])]
-    for number in reversed(found):
-        stop = number + 1
-        while stop < len(lines) and lines[stop][:1] in (" ", "\t") and lines[stop].strip():
-            stop += 1
-        del lines[number:stop]
-    if written is not None:
-        lines.insert(found[0] if found else _place(lines, begin, end, option), written)
-
-
-def _bounds(lines: list[str], section: str) -> tuple[int | None, int]:
-    """Return the numbers of the first line of a section's body and of the line behind it."""
-    heads = [number for number, line in enumerate(lines) if re.match(r"\[[^]]+\]", line)]
-    for head, after in pairwise([*heads, len(lines)]):
-        if lines[head].startswith(f"[{section}]"):
-            return head + 1, after
-    return None, len(lines)
-
-
-def _place(lines: list[str], begin: int, end: int, option: str) -> int:
-    """Return where a new option goes: below its commented-out self, else at the top of the section."""
-    comment = re.compile(rf"#\s*{re.escape(option)}\s*[=:]")
-    return next((number + 1 for number in range(begin, end) if comment.match(lines[number])), begin)
-
-
-def _plain(value: object) -> object:
-    """Write truth values as oslo.config does, lists with commas."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value

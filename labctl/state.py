@@ -13,6 +13,7 @@ is the old one or the new one. Layout below the home folder:
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -28,7 +29,7 @@ from uuid import UUID
 import platformdirs
 from netaddr import IPNetwork
 
-from labctl.errors import LabctlError, LockedError
+from labctl.errors import CapacityError, LabctlError, LockedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,17 +189,35 @@ class Home:
         path = self.root / "locks" / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(path, wait=wait) as file:
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
             try:
+                # On a full disk the number is missing, which only makes a refusal say less: destroy must work there.
+                with contextlib.suppress(OSError):
+                    file.truncate(0)
+                    os.write(file.fileno(), f"{os.getpid()}\n".encode())
                 yield
             finally:
                 path.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, beside its name first, then renamed."""
+    """Write a file that only its owner may read, beside its name first, then renamed.
+
+    Raises:
+        CapacityError: the file system is full; the file is as it was.
+    """
+    try:
+        _write_atomically(path, text)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise CapacityError(
+            f"cannot write {path}",
+            details=f"{exc.strerror}. Nothing was lost: the file is as it was.",
+            remedy=f"Make room (df {path.parent}), then run the command again. labctl destroy TEAM needs none.",
+        ) from exc
+
+
+def _write_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import textwrap
@@ -39,6 +40,8 @@ def guarded(command: Callable[[], object]) -> int:
     except OSError as exc:
         _traceback()
         click.echo(f"Error: {exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}", err=True)
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            click.echo("  → Make room on that file system, then run the command again.", err=True)
         return 1
     except Exception as exc:  # noqa: BLE001 - the last line of defence
         _traceback()

@@ -170,7 +170,7 @@ class Hypervisor:
         Raises:
             AlreadyExistsError: the pool has a volume of that name.
         """
-        with translated(f"create a volume in {pool}"):
+        with translated(f"create volume {_name(document)} in {pool}"):
             storage = self._connection.storagePoolLookupByName(pool)
             return VolumeFacts.from_xml(storage.createXML(document).XMLDesc())
 
@@ -350,6 +350,11 @@ class Hypervisor:
                 stream.abort()
             raise
         stream.finish()
+
+
+def _name(document: str) -> str:
+    """Return the name in an object's XML document."""
+    return ET.fromstring(document).findtext("name") or "without a name"  # noqa: S314 - our own words
 
 
 def _connecting(uri: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ _UNREACHABLE = {
     libvirt.VIR_ERR_RPC,
     libvirt.VIR_ERR_SSH,
 }
+# What libvirt puts before the words of a program that it ran: the whole command line. The program's words suffice.
+_CHILD = re.compile(r"internal error: Child process \(.*\) unexpected exit status \d+: (?=\s*\S)", re.DOTALL)
 
 
 @contextmanager
@@ -58,6 +61,7 @@ def translated(doing: str, *, remedy: str = "") -> Iterator[None]:
 def error_for(doing: str, code: int | None, message: str) -> LabctlError:
     """Return our error for libvirt's `code` and `message`; any code has one."""
     brief = f"cannot {doing}"
+    message = _CHILD.sub("", message).strip()
     if "No space left on device" in message or code == libvirt.VIR_ERR_NO_MEMORY:
         return CapacityError(brief, details=message, remedy="Free some room on the host, then run the command again.")
     if code in _NOT_FOUND:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from labctl.actions import Doing, Ini, Packages, PutFile, Python, Run, Unit, Wait, masked, set_values
+from labctl.actions import Doing, Ini, Packages, PutFile, Python, Run, Unit, Wait, masked
 from labctl.errors import DeadlineError, InputError
+from labctl.ini import set_values
 from labctl.quoting import ini, sql, sql_name
 from labctl.remote.transport import Result
 

@@ -1,0 +1,70 @@
+"""Edits INI files as people do: what is not set stays as it is, comments and order too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+
+from labctl import quoting
+
+
+def set_values(text: str, values: Mapping[str, Mapping[str, object]]) -> str:
+    """Set options in the text of an INI file and return the new text.
+
+    An option that is there is replaced where it stands; a new one goes right below its commented-out self, or to the
+    end of its section's active options, or into a new section at the end of the file.
+
+    Args:
+        text: as oslo.config reads it: `name = value`, lines that begin with a blank continue a value.
+        values: section to option to value; None removes the option.
+
+    Raises:
+        InputError: a value cannot stand in an INI file.
+    """
+    lines = text.splitlines()
+    for section, options in values.items():
+        for option, value in reversed(list(options.items())):  # a new one goes above those that are there
+            _set(lines, section, option, value)
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _set(lines: list[str], section: str, option: str, value: object) -> None:
+    """Set one option in the lines of an INI file."""
+    begin, end = _bounds(lines, section)
+    written = None if value is None else f"{quoting.ini(option)} = {quoting.ini(_plain(value))}".rstrip()
+    if begin is None:
+        if written is not None:
+            lines += [*([""] if lines and lines[-1] else []), f"[{quoting.ini(section)}]", written]
+        return
+    name = re.compile(rf"{re.escape(option)}\s*[=:]")
+    found = [number for number in range(begin, end) if name.match(lines[number])]
+    for number in reversed(found):
+        stop = number + 1
+        while stop < len(lines) and lines[stop][:1] in (" ", "\t") and lines[stop].strip():
+            stop += 1
+        del lines[number:stop]
+    if written is not None:
+        lines.insert(found[0] if found else _place(lines, begin, end, option), written)
+
+
+def _bounds(lines: list[str], section: str) -> tuple[int | None, int]:
+    """Return the numbers of the first line of a section's body and of the line behind it."""
+    heads = [number for number, line in enumerate(lines) if re.match(r"\[[^]]+\]", line)]
+    for head, after in pairwise([*heads, len(lines)]):
+        if lines[head].startswith(f"[{section}]"):
+            return head + 1, after
+    return None, len(lines)
+
+
+def _place(lines: list[str], begin: int, end: int, option: str) -> int:
+    """Return where a new option goes: below its commented-out self, else at the top of the section."""
+    comment = re.compile(rf"#\s*{re.escape(option)}\s*[=:]")
+    return next((number + 1 for number in range(begin, end) if comment.match(lines[number])), begin)
+
+
+def _plain(value: object) -> object:
+    """Write truth values as oslo.config does, lists with commas."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
