@@ -47,6 +47,8 @@ class LabRecord:
         golden: ID of the golden set that the lab stands on; empty when it stands on base images.
         installed: whether its cloud was brought up to the end.
         nested: how instances run in each compute node, kvm or qemu, as far as the installer saw it.
+        cold: whether its nodes boot, though their golden set has memory.
+        bare: nodes that were reset to stage bare; they stand on base images.
     """
 
     team: str
@@ -65,6 +67,8 @@ class LabRecord:
     golden: str = ""
     installed: bool = False
     nested: dict[str, str] = field(default_factory=dict)
+    cold: bool = False
+    bare: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the record as a JSON document."""
@@ -80,6 +84,7 @@ class LabRecord:
             "owner": UUID(values["owner"]),
             "mgmt": IPNetwork(values["mgmt"]),
             "volumes": tuple(values["volumes"]),
+            "bare": tuple(values.get("bare", ())),
         }
         return cls(**(values | converted))
 
@@ -122,6 +127,10 @@ class LabFolder:
     def write(self, name: str, text: str) -> None:
         """Write a file of the folder, all or nothing."""
         write_atomically(self.path / name, text)
+
+    def remove_file(self, name: str) -> None:
+        """Delete a file of the folder; nothing happens when it is gone."""
+        (self.path / name).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Delete the folder: the record first, so that what is left of it after a crash is no lab."""

@@ -60,3 +60,6 @@ touch /etc/.updated /var/.updated
 kernel=$(basename /usr/lib/modules/*)
 mktirfs -o "/boot/initrd.img-$kernel" "$kernel"
 rm -f /initrd.img.old /vmlinuz.old
+# The boot loader may put a relocatable kernel anywhere, which then moves and relocates itself: two CPU seconds of an
+# emulated boot. This clears relocatable_kernel (0x234) in its header; see Documentation/arch/x86/boot.rst.
+printf '\0' | dd of="/boot/vmlinuz-$kernel" bs=1 seek=564 conv=notrunc status=none

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -13,7 +14,7 @@ from labctl.state import Home
 
 @click.group("golden")
 def golden_command() -> None:
-    """List, bake and remove golden sets: labs' disks that new labs stand on."""
+    """Bake, capture, move and remove golden sets: what new labs stand on."""
 
 
 @golden_command.command("list")
@@ -68,8 +69,103 @@ def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, ho
     click.echo(f"Golden set {called} is ready: {len(made.disks)} disks, {made.size // 1024**2} MiB.")
 
 
+@golden_command.command("capture")
+@options.teams(required=True)
+@click.option("--name", help="What to call the set. Default: TOPOLOGY-STAGE.")
+@options.jobs
+@options.common
+def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
+    """Capture a team's running lab, disks and memory, for other labs to be forked from.
+
+    Every role's probe must hold. The lab stands still while its memory is written, then goes on.
+    """
+    from labctl.cli import progress
+    from labctl.cli.labs import cancellable, site_of
+    from labctl.lab import capture as capturing
+
+    home = Home()
+    team = options.one_of(teams)
+    with site_of(home, team) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+        made = capturing.capture(
+            home, place, team, name=name, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled
+        )
+    options.say(
+        f"Golden set {made.name} is ready: {len(made.memory)} nodes, {made.size // 1024**2} MiB. "
+        f"labctl create TEAM --from {made.name}"
+    )
+
+
+@golden_command.command("show")
+@click.argument("name", shell_complete=options.complete_golden)
+@options.host
+@options.output
+@options.common
+def show_(name: str, host: str | None, output: str) -> None:
+    """Show what a golden set is and holds."""
+    from labctl.lab import site, warm
+    from labctl.report import golden as report
+
+    with site.opened(Home(), host) as place:
+        found = place.golden.newest(name)
+        obstacle = warm.obstacle(place, found)
+    show(output, document=report.document(found), text=report.details(found, obstacle))
+
+
+@golden_command.command("verify")
+@click.argument("name", shell_complete=options.complete_golden)
+@options.jobs
+@options.host
+@options.common
+def verify(name: str, jobs: int | None, host: str | None) -> None:
+    """Read a golden set's disks and memory, and compare them with the hashes taken when it was made."""
+    from labctl.cli.labs import cancellable
+    from labctl.lab import bundle, site
+
+    with site.opened(Home(), host) as place, cancellable() as cancelled:
+        bundle.verify(place, place.golden.newest(name), jobs=jobs or place.settings.jobs, cancelled=cancelled)
+    options.say(f"Golden set {name} is as it was made.")
+
+
+@golden_command.command("export")
+@click.argument("name", shell_complete=options.complete_golden)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@options.host
+@options.common
+def export(name: str, file: Path, host: str | None) -> None:
+    """Write a golden set and all that it stands on into one file, for another host."""
+    from labctl.cli.labs import cancellable
+    from labctl.lab import bundle, site
+
+    home = Home()
+    with site.opened(home, host) as place, cancellable() as cancelled:
+        say = _sayer(quiet=options.quiet())
+        bundle.export(home, place, place.golden.newest(name), file, say=say, cancelled=cancelled)
+    options.say(f"{file}: golden set {name}, {file.stat().st_size // 1024**2} MiB. labctl golden import {file}")
+
+
+@golden_command.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@options.host
+@options.common
+def import_(file: Path, host: str | None) -> None:
+    """Bring a golden set to this host from a file that export wrote.
+
+    Everything is checked before anything appears. Where the set's memory does not fit this host, its labs boot.
+    """
+    from labctl.cli.labs import cancellable
+    from labctl.lab import bundle, site, warm
+
+    home = Home()
+    with site.opened(home, host) as place, cancellable() as cancelled:
+        made = bundle.import_(home, place, file, say=_sayer(quiet=options.quiet()), cancelled=cancelled)
+        obstacle = warm.obstacle(place, made)
+    if obstacle:
+        click.echo(f"{obstacle}; labs boot from its disks.", err=True)
+    options.say(f"Golden set {made.name} is ready. labctl create TEAM --from {made.name}")
+
+
 @golden_command.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=options.complete_golden)
 @options.host
 @options.common
 def remove(name: str, host: str | None) -> None:

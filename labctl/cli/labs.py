@@ -17,6 +17,7 @@ from labctl.errors import InputError
 from labctl.state import Home
 
 if TYPE_CHECKING:
+    from labctl.lab.begin import Choice
     from labctl.lab.create import Created
     from labctl.lab.site import Site
     from labctl.plan.model import LabPlan
@@ -31,9 +32,7 @@ _TOPOLOGY = click.option(
 _STAGE = click.option(
     "--stage",
     type=click.Choice(["bare", "installed"]),
-    default="bare",
-    show_default=True,
-    help="What the nodes hold: nothing yet, or the running cloud.",
+    help="What the nodes hold: nothing yet, or the running cloud. Default: bare; with --from, the golden set's.",
 )
 _VIRT = click.option(
     "--virt", type=click.Choice(["kvm", "qemu"]), help="KVM or emulation. Default: KVM where it works."
@@ -47,6 +46,14 @@ _OVERCOMMIT = click.option("--overcommit", is_flag=True, help="Go on where the h
 @_STAGE
 @_VIRT
 @_OVERCOMMIT
+@click.option(
+    "--from",
+    "golden",
+    metavar="NAME",
+    shell_complete=options.complete_golden,
+    help="The golden set to stand on. Default: the newest that matches, if there is one.",
+)
+@click.option("--cold", is_flag=True, help="Boot the nodes, though a golden set has their memory.")
 @click.option("--dry-run", is_flag=True, help="Check everything and show what would be done, but do nothing.")
 @options.no_wait
 @options.jobs
@@ -55,9 +62,11 @@ _OVERCOMMIT = click.option("--overcommit", is_flag=True, help="Go on where the h
 def create_command(
     teams: tuple[str, ...],
     topology: str | None,
-    stage: str,
+    stage: str | None,
     virt: str | None,
     overcommit: bool,
+    golden: str | None,
+    cold: bool,
     dry_run: bool,
     wait: bool,
     jobs: int | None,
@@ -66,17 +75,21 @@ def create_command(
     """Create labs, or complete them.
 
     TEAM is a name or a range: team01, team01..team10, team0{1,2}. A lab that stands is left alone; one that an
-    interrupted run left unfinished is completed.
+    interrupted run left unfinished is completed. Where the host has a golden set of the topology and stage with
+    memory, the lab is forked from it: its nodes go on from that moment instead of booting.
     """
     from labctl.cli import progress
-    from labctl.lab import create, site
+    from labctl.lab import begin, create, site
 
     names = options.expand(teams)
     home = Home()
-    spec = _topology(home, names, topology)
+    spec = None if golden and topology is None else _topology(home, names, topology)
     with site.opened(home, _host_of(home, names, host), virt=virt) as place:
+        if golden and spec is None:
+            spec, stage = _of_golden(place, golden, stage)
+        choice = begin.Choice(stage=stage or "bare", golden=golden, cold=cold)
         if dry_run:
-            _dry_run(home, place, names, spec, stage=stage, overcommit=overcommit)
+            _dry_run(home, place, names, spec, choice, overcommit=overcommit)
             return
         with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
             created = create.create(
@@ -84,7 +97,7 @@ def create_command(
                 place,
                 names,
                 spec,
-                stage=stage,
+                choice=choice,
                 overcommit=overcommit or place.settings.overcommit,
                 jobs=jobs or place.settings.jobs,
                 wait=wait,
@@ -102,7 +115,9 @@ def create_command(
 @options.host
 @options.output
 @options.common
-def plan_command(teams: tuple[str, ...], topology: str | None, stage: str, host: str | None, output: str) -> None:
+def plan_command(
+    teams: tuple[str, ...], topology: str | None, stage: str | None, host: str | None, output: str
+) -> None:
     """Show what create would do.
 
     Nothing is made, and no host is asked: subnets of new labs are the lowest that no lab on record has. create
@@ -114,7 +129,7 @@ def plan_command(teams: tuple[str, ...], topology: str | None, stage: str, host:
 
     names = options.expand(teams)
     home = Home()
-    plans = provisional.plans(home, names, _topology(home, names, topology), stage=stage, host=host)
+    plans = provisional.plans(home, names, _topology(home, names, topology), stage=stage or "bare", host=host)
     show(
         output,
         document=[views.plan_document(plan, {}) for plan in plans],
@@ -168,16 +183,31 @@ def stop_command(teams: tuple[str, ...], nodes: tuple[str, ...], force: bool) ->
 
 @click.command("reset")
 @click.argument("nodes", metavar="NODE...", nargs=-1, shell_complete=options.complete_node)
-@click.option("--all", "everything", is_flag=True, help="All nodes of the lab.")
+@click.option("--all", "everything", is_flag=True, help="All nodes of the lab, in one consistent step.")
+@click.option("--cold", is_flag=True, help="Boot the nodes, though the lab's golden set has their memory.")
+@click.option(
+    "--stage",
+    type=click.Choice(["bare", "installed"]),
+    help="In an installed lab: bare gives nodes with nothing on them yet. Default: as the lab was made.",
+)
 @options.no_wait
 @options.jobs
 @options.team
 @options.common
-def reset_command(nodes: tuple[str, ...], everything: bool, wait: bool, jobs: int | None, team: str | None) -> None:
+def reset_command(
+    nodes: tuple[str, ...],
+    everything: bool,
+    cold: bool,
+    stage: str | None,
+    wait: bool,
+    jobs: int | None,
+    team: str | None,
+) -> None:
     """Give nodes back as they were when the lab was made.
 
     All that was changed on a node's disks is lost. It keeps its names, addresses, MACs and host key; its machine ID
-    is new. Other nodes go on undisturbed.
+    is new. Other nodes go on undisturbed. In a lab that was forked from a golden set the node goes on from the moment
+    of its capture, running.
     """
     from labctl.cli import progress
     from labctl.lab import reset
@@ -192,6 +222,8 @@ def reset_command(nodes: tuple[str, ...], everything: bool, wait: bool, jobs: in
             place,
             name,
             nodes,
+            cold=cold,
+            stage=stage,
             jobs=jobs or place.settings.jobs,
             wait=wait,
             progress=shown,
@@ -271,13 +303,21 @@ def _topology(home: Home, teams: Sequence[str], named: str | None) -> Topology |
     return topology.load(named or os.environ.get("LABCTL_TOPOLOGY", "gridka"))
 
 
+def _of_golden(place: Site, name: str, stage: str | None) -> tuple[Topology, str]:
+    """Return the topology and the stage of a golden set, where the user named no others."""
+    from labctl.spec import topology
+
+    found = place.golden.newest(name)
+    return topology.restore(dict(found.spec)), stage or found.stage
+
+
 def _dry_run(
-    home: Home, place: Site, teams: Sequence[str], spec: Topology | None, *, stage: str, overcommit: bool
+    home: Home, place: Site, teams: Sequence[str], spec: Topology | None, choice: Choice, *, overcommit: bool
 ) -> None:
     from labctl.lab import begin
     from labctl.report import views
 
-    labs = begin.decide(home, place, teams, spec, stage=stage, overcommit=overcommit, write=False, say=click.echo)
+    labs = begin.decide(home, place, teams, spec, choice=choice, overcommit=overcommit, write=False, say=click.echo)
     for lab in labs:
         click.echo(views.plan_table(lab.plan, _states(place, lab.plan)))
         click.echo()

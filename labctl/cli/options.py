@@ -109,6 +109,19 @@ def complete_node(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+def complete_golden(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the golden sets of the host; nothing is started to ask it."""
+    from labctl.errors import LabctlError
+    from labctl.lab import site
+
+    try:
+        with site.opened(Home(), ctx.params.get("host"), start=False) as place:
+            names = sorted({golden.name for golden in place.golden.every()})
+    except LabctlError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 def complete_topology(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the shipped topologies, and files."""
     from labctl.spec.topology import shipped
@@ -122,6 +135,18 @@ def expand(patterns: Sequence[str]) -> tuple[str, ...]:
     from labctl.spec import teams as spec
 
     return spec.expand(patterns)
+
+
+def one_of(patterns: Sequence[str]) -> str:
+    """Return the one team that the patterns stand for.
+
+    Raises:
+        InputError: they stand for several.
+    """
+    found = expand(patterns)
+    if len(found) != 1:
+        raise InputError(f"{len(found)} teams are named", remedy="Name one.")
+    return found[0]
 
 
 def one_team(home: Home, named: str | None) -> str:

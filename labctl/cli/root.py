@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "status": ("views", "Show a lab: its nodes, states and addresses."),
         "start": ("labs", "Power nodes on and wait until they are ready."),
         "stop": ("labs", "Power nodes off."),
+        "snapshot": ("snapshots", "Save a lab as it is, and go back to it."),
         "reset": ("labs", "Give nodes back as they were when the lab was made."),
         "destroy": ("labs", "Take labs away, and leave nothing of them."),
     },
@@ -35,7 +36,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "topology": ("topologies", "List, show and check topologies."),
         "init": ("topologies", "Print a topology to edit."),
         "image": ("images", "List, build, import and remove base images."),
-        "golden": ("golden", "List, bake and remove golden sets: labs' disks that new labs stand on."),
+        "golden": ("golden", "Bake, capture, move and remove golden sets: what new labs stand on."),
     },
     "This machine": {
         "doctor": ("machine", "Say whether labs can run here, and what is missing."),

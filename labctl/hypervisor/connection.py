@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -14,7 +15,8 @@ from uuid import UUID
 import libvirt
 
 from labctl.errors import NotFoundError
-from labctl.hypervisor import events
+from labctl.hypervisor import agent, events
+from labctl.hypervisor.agent import Said
 from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, PoolFacts, State, VolumeFacts, version
 from labctl.hypervisor.translate import translated
 
@@ -72,6 +74,17 @@ class Hypervisor:
         with translated("read what the hypervisor can do"):
             capabilities = ET.fromstring(self._connection.getCapabilities())  # noqa: S314 - libvirt's own words
         return capabilities.find("guest/arch[@name='x86_64']/domain[@type='kvm']") is not None
+
+    def processor(self) -> str:
+        """Return what the host's processor is, as far as guests under KVM can tell: vendor, model, features."""
+        with translated("read what the hypervisor can do"):
+            capabilities = ET.fromstring(self._connection.getCapabilities())  # noqa: S314 - libvirt's own words
+        cpu = capabilities.find("host/cpu")
+        if cpu is None:
+            return ""
+        features = sorted(feature.get("name", "") for feature in cpu.findall("feature"))
+        digest = hashlib.sha256(" ".join(features).encode()).hexdigest()[:8]
+        return f"{cpu.findtext('vendor', '')} {cpu.findtext('model', '')} {digest}"
 
     def _memory_kib(self) -> dict[str, int]:
         try:
@@ -192,13 +205,28 @@ class Hypervisor:
                 parts.append(chunk)
             return b"".join(parts)
 
-    def fetch(self, pool: str, name: str, target: BinaryIO) -> None:
-        """Write a whole volume, as it lies in the pool, into a file."""
+    def fetch(self, pool: str, name: str, target: Callable[[bytes], object], *, offset: int = 0) -> None:
+        """Give a whole volume, as it lies in the pool, to `target`, part by part.
+
+        Args:
+            offset: bytes to leave out at the beginning.
+        """
         with translated(f"download volume {name}"), self._stream() as stream:
             volume = self._connection.storagePoolLookupByName(pool).storageVolLookupByName(name)
-            volume.download(stream, 0, 0)
+            volume.download(stream, offset, 0)
             while chunk := stream.recv(_CHUNK):
-                target.write(chunk)
+                target(chunk)
+
+    def clone_volume(self, pool: str, document: str, source: str) -> VolumeFacts:
+        """Make the volume of an XML document with the content of another one; a backing volume is shared.
+
+        Raises:
+            AlreadyExistsError: the pool has a volume of that name.
+        """
+        with translated(f"copy volume {source} to {_name(document)}"):
+            storage = self._connection.storagePoolLookupByName(pool)
+            original = storage.storageVolLookupByName(source)
+            return VolumeFacts.from_xml(storage.createXMLFrom(document, original).XMLDesc())
 
     def remove_volume(self, pool: str, name: str) -> None:
         """Delete a volume; nothing happens when it is gone."""
@@ -241,6 +269,30 @@ class Hypervisor:
         domain = self._lookup(uuid)
         flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
         self._start(domain, f"start domain {domain.name()}", lambda: domain.createWithFlags(flags))
+
+    def suspend_domain(self, uuid: UUID) -> None:
+        """Stop a running domain's processors; nothing happens when they stand still."""
+        domain = self._lookup(uuid)
+        with translated(f"suspend domain {domain.name()}"):
+            if domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
+                domain.suspend()
+
+    def save_domain(self, uuid: UUID, path: str) -> None:
+        """Write a domain's memory to a file on the host, which is that of a volume, and end the domain."""
+        domain = self._lookup(uuid)
+        with translated(f"save the memory of domain {domain.name()}"):
+            domain.saveFlags(path, None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
+
+    def restore_domain(self, path: str) -> None:
+        """Start the domain that a memory image describes, with its memory, its processors stopped."""
+        with translated("restore a domain's memory"):
+            self._connection.restoreFlags(path, None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
+
+    def run_inside(
+        self, uuid: UUID, script: str, *, timeout: float, cancelled: threading.Event, stdin: bytes = b""
+    ) -> Said:
+        """Run a shell script in a domain's guest through its agent; see `agent.execute`."""
+        return agent.execute(self._lookup(uuid), script, stdin=stdin, timeout=timeout, cancelled=cancelled)
 
     def resume_domain(self, uuid: UUID) -> None:
         """Let a paused domain go on."""

@@ -88,7 +88,7 @@ def _image(site: Site, name: str) -> Image:
 
 def _fetch(site: Site, image: Image, target: Path) -> Path:
     with target.open("wb") as file:
-        site.hypervisor.fetch(site.pool.name, image.volume, file)
+        site.hypervisor.fetch(site.pool.name, image.volume, file.write)
     return target
 
 
@@ -201,6 +201,7 @@ def _publish(
         disks={node.name: entries[node.name] for node in lab.nodes},
         secrets=secrets,
         done=done,
+        spec=topology.document(),
     )
     site.golden.publish(manifest, disks)
     return manifest

@@ -11,8 +11,10 @@ from netaddr import IPNetwork
 
 from labctl.errors import ForeignObjectError, InputError, RefusedError
 from labctl.images import recipe
+from labctl.images.golden import GoldenManifest, GoldenMemory
 from labctl.images.store import Image, Manifest
 from labctl.lab import nodes
+from labctl.lab import warm as warm_start
 from labctl.lab.nodes import Ledger
 from labctl.lab.site import Site
 from labctl.plan import addresses, capacity, diff
@@ -24,15 +26,45 @@ from labctl.state import Home, LabFolder, LabRecord
 
 @dataclass(frozen=True, kw_only=True)
 class Begun:
-    """A lab that is decided upon: its plan, its record, and the images that its overlays stand on."""
+    """A lab that is decided upon.
+
+    Attributes:
+        images: what its overlays stand on, by name.
+        golden: the golden set that it stands on, where it stands on one.
+        obstacle: why that set's memory cannot be used here; empty where it can, or where there is none.
+    """
 
     plan: LabPlan
     record: LabRecord
     images: dict[str, Image]
+    golden: GoldenManifest | None = None
+    obstacle: str = ""
+
+    @property
+    def memory(self) -> dict[str, GoldenMemory]:
+        """The memory that nodes are restored from, by node; the others boot."""
+        if self.golden is None or self.obstacle or self.record.cold:
+            return {}
+        return {node: memory for node, memory in self.golden.memory.items() if node not in self.record.bare}
 
     def ledger(self, folder: LabFolder) -> Ledger:
         """Return the ledger to work with."""
         return Ledger(folder, self.record)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What new labs start from.
+
+    Attributes:
+        stage: bare or installed.
+        golden: name of a golden set; None takes the newest that matches, if there is one.
+        cold: boot, whatever memory there is.
+    """
+
+    stage: str = "bare"
+    golden: str | None = None
+    cold: bool = False
 
 
 @contextlib.contextmanager
@@ -54,7 +86,7 @@ def decide(
     teams: Sequence[str],
     topology: Topology | None,
     *,
-    stage: str,
+    choice: Choice,
     overcommit: bool,
     write: bool,
     say: Callable[[str], None],
@@ -63,6 +95,7 @@ def decide(
 
     Args:
         topology: None stands for the topology that each lab has already.
+        choice: what new labs start from.
         overcommit: go on where the host has too little memory, processors or disk.
         write: record the labs that are new; a dry run does not.
         say: receives remarks on what may become short.
@@ -73,9 +106,11 @@ def decide(
         CapacityError: the host has not enough of something.
     """
     with home.lock("leases", wait=True):
-        records = _identities(home, site, teams, topology, stage)
+        records = _identities(home, site, teams, topology, choice)
         begun = [_begin(site, record) for record in records]
         refuse_foreign(site, begun)
+        for remark in sorted({lab.obstacle for lab in begun if lab.obstacle and not lab.record.cold}):
+            say(f"{remark}; the nodes boot instead")
         for remark in _check_capacity(site, begun, overcommit=overcommit):
             say(remark)
         if write:
@@ -116,7 +151,7 @@ def plan_of(record: LabRecord) -> LabPlan:
     identity = Identity(
         team=record.team, lab=record.lab, owner=record.owner, mgmt=record.mgmt, generations=record.generations
     )
-    return plan(restore(record.topology), identity, stage=record.stage, golden=record.golden)
+    return plan(restore(record.topology), identity, stage=record.stage, golden=record.golden, bare=record.bare)
 
 
 def refuse_foreign(site: Site, labs: Iterable[Begun]) -> None:
@@ -130,7 +165,9 @@ def refuse_foreign(site: Site, labs: Iterable[Begun]) -> None:
         )
 
 
-def _identities(home: Home, site: Site, teams: Sequence[str], topology: Topology | None, stage: str) -> list[LabRecord]:
+def _identities(
+    home: Home, site: Site, teams: Sequence[str], topology: Topology | None, choice: Choice
+) -> list[LabRecord]:
     taken = [record.mgmt for record in home.records()]
     taken += [subnet for network in site.networks.values() for subnet in network.subnets]
     taken += site.dialer.routes()
@@ -140,7 +177,7 @@ def _identities(home: Home, site: Site, teams: Sequence[str], topology: Topology
         if record is None:
             if topology is None:
                 raise InputError(f"{team} has no lab yet", remedy=f"labctl create {team} --topology gridka")
-            record = _new(home, site, team, topology, stage, taken)
+            record = _new(home, site, team, topology, choice, taken)
             taken.append(record.mgmt)
         else:
             _check_same(record, site, topology)
@@ -148,9 +185,9 @@ def _identities(home: Home, site: Site, teams: Sequence[str], topology: Topology
     return records
 
 
-def _new(home: Home, site: Site, team: str, topology: Topology, stage: str, taken: list[IPNetwork]) -> LabRecord:
+def _new(home: Home, site: Site, team: str, topology: Topology, choice: Choice, taken: list[IPNetwork]) -> LabRecord:
     settings = site.settings.mgmt
-
+    golden = _golden(site, topology, choice)
     return LabRecord(
         team=team,
         lab=uuid.uuid4(),
@@ -159,29 +196,47 @@ def _new(home: Home, site: Site, team: str, topology: Topology, stage: str, take
         mgmt=addresses.lease(settings.pool, settings.prefix, taken, own=topology.subnets),
         topology=topology.document(),
         digest=topology.digest,
-        stage=stage,
+        stage=choice.stage,
         virt=site.virt,
-        golden=_golden(site, topology, stage),
+        golden=golden.id if golden else "",
+        cold=choice.cold,
     )
 
 
-def _golden(site: Site, topology: Topology, stage: str) -> str:
-    """Return the ID of the newest golden set of this topology and stage; empty where there is none.
+def _golden(site: Site, topology: Topology, choice: Choice) -> GoldenManifest | None:
+    """Return the golden set that a new lab stands on: the one that is named, else the newest that matches.
+
+    Sets whose memory can be restored come before others; to boot, a set that was never captured running is better,
+    and at stage bare a base image is.
 
     Raises:
-        InputError: the topology has no cloud, and one is wanted.
+        InputError: the topology has no cloud, and one is wanted; or the set that is named does not match.
     """
-    if stage == INSTALLED and topology.openstack is None:
+    if choice.stage == INSTALLED and topology.openstack is None:
         raise InputError(
             f"topology {topology.name} has no cloud to install",
             remedy='Give it a section "openstack" and its nodes roles, or leave --stage out.',
         )
+    if choice.golden is not None:
+        named = site.golden.newest(choice.golden)
+        if (named.digest, named.stage) != (topology.digest, choice.stage):
+            raise InputError(
+                f"golden set {named.name} is of topology {named.topology}, stage {named.stage}",
+                details=f"Wanted is {topology.name}, stage {choice.stage}, exactly as it is in the topology's file.",
+                remedy=f"labctl create TEAM --from {named.name} without --topology and --stage takes the set's own.",
+            )
+        return named
     matching = [
         golden
         for golden in site.golden.every(site.volumes)
-        if (golden.digest, golden.stage) == (topology.digest, stage)
+        if (golden.digest, golden.stage) == (topology.digest, choice.stage)
     ]
-    return matching[-1].id if matching else ""
+    warm = [golden for golden in matching if golden.memory and not warm_start.obstacle(site, golden)]
+    if choice.cold:
+        matching = [golden for golden in matching if not golden.memory] or matching
+        return matching[-1] if matching and choice.stage == INSTALLED else None
+    found = warm or [golden for golden in matching if choice.stage == INSTALLED]
+    return found[-1] if found else None
 
 
 def _check_same(record: LabRecord, site: Site, topology: Topology | None) -> None:
@@ -201,12 +256,9 @@ def _check_same(record: LabRecord, site: Site, topology: Topology | None) -> Non
 
 def _begin(site: Site, record: LabRecord) -> Begun:
     planned = plan_of(record)
-    if record.golden:
-        images = _golden_images(site, record, planned)
-        wanted = set()
-    else:
-        images = {}
-        wanted = {node.image for node in planned.nodes}
+    golden = _golden_of(site, record)
+    images = _golden_images(site, golden) if golden else {}
+    wanted = {node.image for node in planned.nodes} - images.keys()
     every = site.images.every(site.volumes)
     by_volume = {image.volume: image for image in every}
     newest = {image.manifest.name: image for image in every}
@@ -224,35 +276,50 @@ def _begin(site: Site, record: LabRecord) -> Begun:
         held = by_volume.get(record.images.get(medium, "")) or newest.get(medium)
         images |= {medium: held} if held else {}
     volumes = {name: image.volume for name, image in images.items()}
-    return Begun(plan=planned, record=replace(record, images=record.images | volumes), images=images)
+    return Begun(
+        plan=planned,
+        record=replace(record, images=record.images | volumes),
+        images=images,
+        golden=golden,
+        obstacle=warm_start.obstacle(site, golden) if golden else "",
+    )
 
 
-def _golden_images(site: Site, record: LabRecord, planned: LabPlan) -> dict[str, Image]:
-    """Return the disks of a lab's golden set as the images that its nodes stand on.
+def _golden_of(site: Site, record: LabRecord) -> GoldenManifest | None:
+    """Return the golden set that a lab stands on; None where it stands on none.
 
     Raises:
         InputError: the set is gone.
     """
+    if not record.golden:
+        return None
     found = next((golden for golden in site.golden.every(site.volumes) if golden.id == record.golden), None)
     if found is None:
         raise InputError(
             f"the golden set that the lab of {record.team} stands on is gone",
             remedy=f"labctl destroy {record.team}, then create it again.",
         )
-    images = {}
-    for node in planned.nodes:
-        disk = found.disks[node.name]
-        manifest = Manifest(
-            name=node.image,
-            sha256=disk.sha256,
-            size=disk.size,
-            virtual_size=disk.virtual_size,
-            os_info=found.os_info,
-            created=found.created,
-            source=f"golden set {found.name}",
+    return found
+
+
+def _golden_images(site: Site, golden: GoldenManifest) -> dict[str, Image]:
+    """Return the disks of a golden set as images that overlays stand on."""
+    return {
+        f"{golden.id}/{name}": Image(
+            manifest=Manifest(
+                name=f"{golden.id}/{name}",
+                sha256=disk.sha256,
+                size=disk.size,
+                virtual_size=disk.virtual_size,
+                os_info=golden.os_info,
+                created=golden.created,
+                source=f"golden set {golden.name}",
+            ),
+            volume=disk.volume,
+            path=site.volumes[disk.volume].path,
         )
-        images[node.image] = Image(manifest=manifest, volume=disk.volume, path=site.volumes[disk.volume].path)
-    return images
+        for name, disk in golden.disks.items()
+    }
 
 
 def _check_capacity(site: Site, labs: Sequence[Begun], *, overcommit: bool) -> tuple[str, ...]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from labctl.errors import HypervisorError
 from labctl.hypervisor import State
-from labctl.lab import begin, install, nodes, ready, secrets
-from labctl.lab.begin import Begun
+from labctl.images.golden import GoldenManifest, GoldenMemory
+from labctl.lab import begin, hold, install, nodes, openstack, probe, ready, secrets, warm
+from labctl.lab.begin import Begun, Choice
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
@@ -45,8 +47,9 @@ def create(
     teams: Sequence[str],
     topology: Topology | None,
     *,
-    stage: str,
+    choice: Choice = Choice(),  # noqa: B008 - frozen
     overcommit: bool,
+    cold: bool = False,
     jobs: int,
     wait: bool,
     progress: Progress,
@@ -56,6 +59,8 @@ def create(
 
     Args:
         topology: what to build; None completes labs that were begun.
+        choice: what new labs start from.
+        cold: boot what is missing this time, whatever memory there is.
         jobs: how many libvirt calls run at a time.
         wait: whether to wait until every node is ready.
         cancelled: ends all waiting when set.
@@ -64,26 +69,74 @@ def create(
         LabctlError: see `begin.decide`; or a node could not be made or did not get ready.
     """
     with begin.locked(home, teams):
+        for team in teams:
+            hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         labs = begin.decide(
-            home, site, teams, topology, stage=stage, overcommit=overcommit, write=True, say=progress.say
+            home, site, teams, topology, choice=choice, overcommit=overcommit, write=True, say=progress.say
         )
-        sites = [_Construction(home, site, lab, progress) for lab in labs]
+        sites = [_Construction(home, site, lab, progress, {} if cold else lab.memory) for lab in labs]
         remedy = f"labctl create {' '.join(teams)} goes on where this ended; labctl destroy takes it all away."
         run = partial(together, cancelled=cancelled, brief="not everything could be made", remedy=remedy)
-        run((piece for lab in sites for piece in lab.pieces()), jobs=jobs)
-        run((piece for lab in sites for piece in lab.releases()), jobs=jobs)
+        _stand(sites, run, jobs=jobs, wait=wait, cancelled=cancelled)
         if wait:
-            waits = [piece for lab in sites for piece in lab.waits(cancelled)]
-            run(waits, jobs=len(waits))
             run((piece for lab in sites for piece in lab.installs(jobs, cancelled)), jobs=len(sites))
         return [lab.created() for lab in sites]
+
+
+def rebuild(
+    home: Home,
+    site: Site,
+    lab: Begun,
+    saved: GoldenManifest,
+    *,
+    jobs: int,
+    progress: Progress,
+    cancelled: threading.Event,
+) -> None:
+    """Make the missing nodes of a lab from a snapshot of it, for a caller who holds the lab's lock.
+
+    Raises:
+        LabctlError: a node could not be made or did not get ready.
+    """
+    memory = {} if warm.obstacle(site, saved) else saved.memory
+    construction = _Construction(home, site, lab, progress, memory, copied=saved)
+    run = partial(
+        together,
+        cancelled=cancelled,
+        brief="not everything could be brought back",
+        remedy="The same command tries again; labctl reset --all gives the lab as it was made.",
+    )
+    _stand([construction], run, jobs=jobs, wait=True, cancelled=cancelled)
+
+
+def _stand(
+    sites: Sequence[_Construction], run: Callable[..., None], *, jobs: int, wait: bool, cancelled: threading.Event
+) -> None:
+    """Make what is missing of labs, let their nodes go, and wait until they are ready."""
+    run((piece for lab in sites for piece in lab.pieces()), jobs=jobs)
+    run((piece for lab in sites for piece in lab.releases()), jobs=jobs)
+    if wait:
+        waits = [piece for lab in sites for piece in lab.waits(cancelled)]
+        run(waits, jobs=len(waits))
 
 
 class _Construction:
     """One lab while it is built."""
 
-    def __init__(self, home: Home, site: Site, lab: Begun, progress: Progress) -> None:
+    def __init__(
+        self,
+        home: Home,
+        site: Site,
+        lab: Begun,
+        progress: Progress,
+        memory: Mapping[str, GoldenMemory],
+        copied: GoldenManifest | None = None,
+    ) -> None:
         folder = home.lab(lab.plan.team)
+        self._lab = lab
+        self._memory = memory
+        self._copied = copied
+        self._restored: set[str] = set()
         self.plan: LabPlan = lab.plan
         self.ledger = Ledger(folder, lab.record)
         self._home = home
@@ -116,17 +169,16 @@ class _Construction:
 
     def waits(self, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that waits for nodes which were never seen ready."""
-        return [
-            partial(ready.wait, self._site, self._folder, self.ledger, self.plan, node, self._progress, cancelled)
-            for node in self.plan.nodes
-            if not self._stood(node)
-        ]
+        return [partial(self._wait, node, cancelled) for node in self.plan.nodes if not self._stood(node)]
 
     def installs(self, jobs: int, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that brings the cloud up, where that is the lab's stage and anything may be missing."""
-        record = self.ledger.record
-        if record.stage != INSTALLED or (record.installed and not self._made):
+        record, golden = self.ledger.record, self._lab.golden
+        missing = {node.name for node in self.plan.nodes if node.domain in self._made}
+        if record.stage != INSTALLED or record.bare or (record.installed and not missing):
             return []
+        if golden is not None and golden.stage == INSTALLED and golden.memory and missing <= self._restored:
+            return [partial(self._prove, golden, cancelled)]
         return [partial(self._install, jobs, cancelled)]
 
     def created(self) -> Created:
@@ -153,17 +205,74 @@ class _Construction:
             if not state.active:
                 self._off.append(node.name)
             return
+        if found is not None and node.name in self._memory:
+            # An earlier run restored it and did not get to make it this lab's: its memory and disk have moved on.
+            nodes.remove_node(self._site, self.ledger, node)
+            found, state = None, State.SHUTOFF
         if found is None:
-            nodes.make_node(self._site, self.ledger, self.plan, node, images=self._images, keys=keys)
+            copies = self._copied.copies(node) if self._copied else {}
+            nodes.make_node(self._site, self.ledger, self.plan, node, images=self._images, keys=keys, copies=copies)
             self._made.append(node.domain)
         self._progress.node(self.plan.team, node.name, Phase.DEFINED)
         if not state.active:
             for nic in node.nics:
                 self._networks[nic.network].wait()
-            self._site.hypervisor.start_domain(node.uuid, paused=True)
+            if not self._restore(node):
+                self._site.hypervisor.start_domain(node.uuid, paused=True)
             self._started.append(node.name)
         if state is not State.RUNNING:
             self._paused.append(node)
+
+    def _restore(self, node: NodePlan) -> bool:
+        """Restore a node's memory; return whether it has any and it could be."""
+        memory = self._memory.get(node.name)
+        if memory is None:
+            return False
+        own = nodes.document(self._site, self.plan, node, images=self._images)
+        try:
+            warm.restore(self._home, self._site, memory, own)
+        except HypervisorError as exc:
+            self._progress.say(f"{node.domain} boots instead: {exc.brief}: {exc.details}")
+            self._site.hypervisor.power_off(node.uuid)
+            return False
+        self._restored.add(node.name)
+        return True
+
+    def _wait(self, node: NodePlan, cancelled: threading.Event) -> None:
+        if node.name in self._restored:
+            warm.identify(self._site, node, self._keys[node.name], cancelled)
+        ready.wait(
+            self._site,
+            self._folder,
+            self.ledger,
+            self.plan,
+            node,
+            self._progress,
+            cancelled,
+            seeded=node.name in self._restored,
+        )
+
+    def _prove(self, golden: GoldenManifest, cancelled: threading.Event) -> None:
+        """Wait until what was restored works: all of a new lab's cloud, else what the nodes that are new do."""
+        whole = not self.ledger.record.installed
+        lab = Begun(plan=self.plan, record=self.ledger.record, images=self._images, golden=golden)
+        known = install.ensure_secrets(self._home, self._site, lab)
+        cloud = openstack.cloud_of(self.plan, known, slow=self._site.virt == "qemu", nested=golden.nested)
+        asked = [node.name for node in self.plan.nodes if whole or node.name in self._restored]
+
+        def report(node: str, what: str) -> None:
+            self._progress.node(self.plan.team, node, Phase.INSTALLING, what)
+
+        together(
+            probe.pieces(self._site, cloud, asked, report, cancelled),
+            jobs=len(asked),
+            cancelled=cancelled,
+            brief=f"the cloud of {self.plan.team} was restored, but not all of it works",
+            remedy=f"labctl reset -t {self.plan.team} NODE --cold boots a node that does not.",
+        )
+        self.ledger.change(installed=True, nested=dict(golden.nested))
+        for name in asked:
+            self._progress.node(self.plan.team, name, Phase.INSTALLED)
 
     def _install(self, jobs: int, cancelled: threading.Event) -> None:
         lab = Begun(plan=self.plan, record=self.ledger.record, images=self._images)

@@ -8,7 +8,7 @@ from functools import partial
 
 from labctl.errors import LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
-from labctl.lab import begin, nodes
+from labctl.lab import begin, hold, nodes
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.lab.work import GroupError, together
@@ -31,6 +31,7 @@ def destroy(home: Home, site: Site, team: str, *, jobs: int, progress: Progress,
         if record.host != site.name:
             raise RefusedError(f"{team} has its lab on host {record.host}, not on {site.name}")
         lab = begin.plan_of(record)
+        hold.forget(home, site, team)
         errors: list[LabctlError] = []
         for pieces in (
             _domains(site, lab, progress),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from uuid import UUID
@@ -51,12 +52,17 @@ class Ledger:
         with self._lock:
             self._save(ready=self._record.ready | {node.name: node.generation})
 
-    def renew(self, nodes: list[str]) -> None:
-        """Write down that these nodes begin their next generation, which nobody has seen ready."""
+    def change(self, **changes: object) -> None:
+        """Write down other values of the record."""
+        with self._lock:
+            self._save(**changes)
+
+    def renew(self, nodes: list[str], **changes: object) -> None:
+        """Write down that these nodes begin their next generation, which nobody has seen ready, and other changes."""
         with self._lock:
             generations = self._record.generations
             newer = {node: generations.get(node, 0) + 1 for node in nodes}
-            self._save(generations=generations | newer)
+            self._save(generations=generations | newer, **changes)
 
     def _save(self, **changes: object) -> None:
         record = replace(self._record, **changes)  # type: ignore[arg-type]
@@ -89,21 +95,45 @@ def make_network(site: Site, lab: LabPlan, network: NetworkPlan, existing: dict[
 
 
 def make_node(
-    site: Site, ledger: Ledger, lab: LabPlan, node: NodePlan, *, images: dict[str, Image], keys: seed.SeedKeys
+    site: Site,
+    ledger: Ledger,
+    lab: LabPlan,
+    node: NodePlan,
+    *,
+    images: dict[str, Image],
+    keys: seed.SeedKeys,
+    copies: Mapping[str, str],
 ) -> None:
     """Make a node's volumes anew and define its domain. The caller has claimed the volumes.
+
+    Args:
+        images: what its disks are overlays of, by name.
+        copies: disks that are copies of volumes instead.
 
     Raises:
         ForeignObjectError: somebody made an object of that name since we looked.
     """
     for disk in node.disks:
-        base = images[disk.image] if disk.image else None
+        if disk.volume in copies:
+            source = site.volumes[copies[disk.volume]]
+            room = replace(disk, capacity=source.capacity)
+            _make_volume(site, ledger, disk.volume, xml.disk_xml(room, backing=source.backing), source.name)
+            continue
+        base = images.get(disk.image or "")
         # An overlay that is smaller than its base would cut the base's file system off.
         room = replace(disk, capacity=max(disk.capacity, base.manifest.virtual_size if base else 0))
         _make_volume(site, ledger, disk.volume, xml.disk_xml(room, backing=base.path if base else None))
     content = seed.iso(seed.documents(node, lab, keys=keys))
     _make_volume(site, ledger, node.seed, xml.volume_xml(node.seed, "raw", len(content)))
     site.hypervisor.upload(site.settings.pool.name, node.seed, io.BytesIO(content), len(content))
+    try:
+        site.hypervisor.define_domain(document(site, lab, node, images=images))
+    except AlreadyExistsError as exc:
+        raise ForeignObjectError(f"domain {node.domain} was made by somebody else meanwhile") from exc
+
+
+def document(site: Site, lab: LabPlan, node: NodePlan, *, images: dict[str, Image]) -> str:
+    """Return the XML document of a node's domain."""
     medium = images.get(lab.openstack.medium or "") if lab.openstack else None
     machine = replace(
         site.machine,
@@ -111,10 +141,7 @@ def make_node(
         cpu=_cpu(site, lab, node),
         medium=PurePosixPath(medium.path) if medium else None,
     )
-    try:
-        site.hypervisor.define_domain(xml.domain_xml(node, lab, machine=machine))
-    except AlreadyExistsError as exc:
-        raise ForeignObjectError(f"domain {node.domain} was made by somebody else meanwhile") from exc
+    return xml.domain_xml(node, lab, machine=machine)
 
 
 def remove_node(site: Site, ledger: Ledger, node: NodePlan) -> None:
@@ -163,12 +190,15 @@ def _cpu(site: Site, lab: LabPlan, node: NodePlan) -> str:
     return "maximum" if nested and site.virt == "qemu" else site.machine.cpu
 
 
-def _make_volume(site: Site, ledger: Ledger, name: str, document: str) -> None:
+def _make_volume(site: Site, ledger: Ledger, name: str, document: str, source: str | None = None) -> None:
     pool = site.settings.pool.name
     if name in ledger.earlier:  # an interrupted run may have left it, half made
         site.hypervisor.remove_volume(pool, name)
     try:
-        site.hypervisor.create_volume(pool, document)
+        if source is None:
+            site.hypervisor.create_volume(pool, document)
+        else:
+            site.hypervisor.clone_volume(pool, document, source)
     except AlreadyExistsError as exc:
         if name in ledger.earlier:
             raise

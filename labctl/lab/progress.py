@@ -16,6 +16,8 @@ class Phase(enum.StrEnum):
     READY = "ready"
     INSTALLING = "installing"
     INSTALLED = "installed"
+    SAVED = "saved"
+    RESTORED = "restored"
     STOPPING = "stopping"
     OFF = "off"
     REMOVED = "removed"

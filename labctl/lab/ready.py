@@ -29,8 +29,13 @@ def wait(
     node: NodePlan,
     progress: Progress,
     cancelled: threading.Event,
+    *,
+    seeded: bool = False,
 ) -> None:
     """Wait until a node is ready, and record it.
+
+    Args:
+        seeded: whether cloud-init has nothing to do in it, because its memory was restored.
 
     Raises:
         DeadlineError: it took too long; the details name the last state seen.
@@ -41,16 +46,16 @@ def wait(
     try:
         with _login(site, folder, node, deadline, cancelled) as transport:
             progress.node(lab.team, node.name, Phase.SEEDED)
-            seeded = cloudinit.wait_seeded(transport, deadline=deadline, cancelled=cancelled)
+            result = None if seeded else cloudinit.wait_seeded(transport, deadline=deadline, cancelled=cancelled)
     except (DeadlineError, RemoteError) as exc:
         if cancelled.is_set():
             raise Cancelled(f"{node.domain} was not waited for") from exc
         progress.node(lab.team, node.name, Phase.FAILED, exc.brief)
         raise type(exc)(f"{node.domain}: {exc.brief}", details=exc.details, remedy=exc.remedy or remedy) from exc
-    if not seeded.ok:
+    if result is not None and not result.ok:
         progress.node(lab.team, node.name, Phase.FAILED, "cloud-init failed")
         raise RemoteError(
-            f"{node.domain}: cloud-init failed", details="\n".join([*seeded.errors, seeded.log]), remedy=remedy
+            f"{node.domain}: cloud-init failed", details="\n".join([*result.errors, result.log]), remedy=remedy
         )
     ledger.ready(node)
     progress.node(lab.team, node.name, Phase.READY)

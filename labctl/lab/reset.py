@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from labctl.errors import InputError
-from labctl.lab import begin, create, nodes
+from labctl.lab import begin, create, hold, nodes
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.lab.work import together
+from labctl.plan.lab import BARE, INSTALLED
 from labctl.state import Home
 
 
@@ -21,17 +22,22 @@ def reset(
     team: str,
     names: Sequence[str],
     *,
+    cold: bool = False,
+    stage: str | None = None,
     jobs: int,
     wait: bool,
     progress: Progress,
     cancelled: threading.Event,
 ) -> list[str]:
-    """Make nodes of a lab anew: empty disks on the same base image, same names, addresses, MACs and host keys.
+    """Make nodes of a lab anew: fresh disks on the same base, same names, addresses, MACs and host keys.
 
-    The rest of the lab goes on undisturbed. A reset that was interrupted is finished by itself, or by `create`.
+    Where the lab stands on a golden set with memory, that memory is restored. The rest of the lab goes on undisturbed.
+    A reset that was interrupted is finished by itself, or by `create`.
 
     Args:
         names: which nodes; all of them is `[]`.
+        cold: boot, whatever memory there is.
+        stage: bare puts nodes of an installed lab on base images; None stands for the lab's own.
 
     Returns:
         The names of the nodes that were reset.
@@ -43,9 +49,11 @@ def reset(
     with begin.locked(home, [team]):
         lab = begin.recorded(home, site, team)
         begin.refuse_foreign(site, [lab])
+        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         chosen = choose(lab, names)
         ledger = Ledger(home.lab(team), lab.record)
-        ledger.renew(chosen)
+        bare = _bare(lab, chosen, stage)
+        ledger.renew(chosen, bare=bare)
         old = [lab.plan.node(name) for name in chosen]
         for node in old:
             progress.node(team, node.name, Phase.STOPPING)
@@ -62,14 +70,26 @@ def reset(
         site.again(),
         [team],
         None,
-        stage=lab.record.stage,
         overcommit=True,
+        cold=cold,
         jobs=jobs,
         wait=wait,
         progress=progress,
         cancelled=cancelled,
     )
     return chosen
+
+
+def _bare(lab: begin.Begun, chosen: Sequence[str], stage: str | None) -> tuple[str, ...]:
+    """Return which nodes stand at stage bare from now on, in an installed lab."""
+    if stage == INSTALLED and lab.record.stage != INSTALLED:
+        raise InputError(
+            f"the lab of {lab.plan.team} is bare", remedy=f"labctl install {lab.plan.team} brings its cloud up."
+        )
+    before = set(lab.record.bare) - set(chosen)
+    if stage == BARE and lab.record.stage == INSTALLED:
+        before |= set(chosen)
+    return tuple(sorted(before))
 
 
 def choose(lab: begin.Begun, names: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Literal
 from labctl.errors import HypervisorError, InputError
 from labctl.host import facts, private
 from labctl.hypervisor import DomainFacts, HostFacts, Hypervisor, NetworkFacts, PoolFacts, VolumeFacts
-from labctl.images.golden import GoldenStore
+from labctl.images.golden import SNAPSHOT, GoldenStore
 from labctl.images.store import ImageStore
 from labctl.remote import dial
 from labctl.remote.dial import Dialer
@@ -76,6 +76,11 @@ class Site:
     def golden(self) -> GoldenStore:
         """The golden sets of the pool."""
         return GoldenStore(self.hypervisor, self.pool.name)
+
+    @functools.cached_property
+    def snapshots(self) -> GoldenStore:
+        """The snapshots of labs in the pool."""
+        return GoldenStore(self.hypervisor, self.pool.name, SNAPSHOT)
 
     @functools.cached_property
     def machine(self) -> Machine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from labctl.spec.topology import Network, Node, Topology
 
-INSTALLED = "installed"
-"""The stage of a lab whose cloud runs; the other one is bare."""
+BARE, INSTALLED = "bare", "installed"
+"""The stages of a lab: nodes with nothing on them yet, or its cloud runs."""
 
 GATEWAY = 1
 """The host's place in a management subnet."""
@@ -35,7 +35,9 @@ FIRST_NODE = 10
 """The first node's place in a management subnet; the others follow in the topology's order."""
 
 
-def plan(topology: Topology, identity: Identity, *, stage: str = "bare", golden: str = "") -> LabPlan:
+def plan(
+    topology: Topology, identity: Identity, *, stage: str = BARE, golden: str = "", bare: Collection[str] = ()
+) -> LabPlan:
     """Compute everything that makes this team's lab, the same for the same arguments.
 
     Args:
@@ -43,13 +45,17 @@ def plan(topology: Topology, identity: Identity, *, stage: str = "bare", golden:
         identity: the lab's own UUID, team, owner and management subnet.
         stage: what the nodes hold, bare or installed.
         golden: ID of the golden set whose disks the nodes' disks stand on; empty for base images.
+        bare: nodes that stand on base images all the same, at stage bare.
 
     Raises:
         CapacityError: the management subnet has fewer addresses than the topology has nodes.
     """
     mgmt = _mgmt_addresses(topology, identity.mgmt)
     macs = _macs(topology)
-    images = {name: _image(topology, name, stage, golden) for name in topology.nodes}
+    images = {
+        name: _image(topology, name, BARE, "") if name in bare else _image(topology, name, stage, golden)
+        for name in topology.nodes
+    }
     nodes = tuple(_node(topology, name, identity, mgmt[name], macs, images[name]) for name in topology.nodes)
     return LabPlan(
         identity=identity,
@@ -116,7 +122,7 @@ def _node(
         vcpus=spec.vcpus,
         memory=spec.memory,
         nics=tuple(_nics(topology, name, mgmt, macs)),
-        disks=tuple(_disks(spec, domain, image)),
+        disks=tuple(_disks(spec, domain, image, golden="/" in image)),
         seed=f"{domain}-seed.iso",
         title=f"{identity.team} · {name} ({topology.name})",
         description=f"Node {name} of the {topology.name} lab of {identity.team}. {spec.description}".rstrip(),
@@ -146,11 +152,12 @@ def _nics(topology: Topology, name: str, mgmt: IPAddress, macs: dict[tuple[str, 
         )
 
 
-def _disks(spec: Node, domain: str, image: str) -> Iterator[DiskPlan]:
+def _disks(spec: Node, domain: str, image: str, *, golden: bool) -> Iterator[DiskPlan]:
     yield DiskPlan(volume=f"{domain}.qcow2", device="vda", capacity=spec.disk, image=image)
     for position, disk in enumerate(spec.disks, start=1):
         device = f"vd{chr(ord('a') + position)}"
-        yield DiskPlan(volume=f"{domain}-{device}.qcow2", device=device, capacity=disk.size, image=None)
+        base = f"{image}/{device}" if golden else None
+        yield DiskPlan(volume=f"{domain}-{device}.qcow2", device=device, capacity=disk.size, image=base)
 
 
 def _hosts(topology: Topology) -> Iterator[HostEntry]:

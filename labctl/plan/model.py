@@ -96,7 +96,8 @@ class DiskPlan:
         volume: its volume name (team01-db-node.qcow2).
         device: the letter the guest sees (vda, vdb, ...).
         capacity: size in bytes.
-        image: the base image it is an overlay of; None for an empty data disk.
+        image: the base image it is an overlay of, None for an empty data disk; of a golden set SET/NODE, and for data
+            disks SET/NODE/DEVICE, which is empty where the set has none.
     """
 
     volume: str

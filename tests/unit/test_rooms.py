@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "hypervisor": {"errors"},
     "host": {"errors", "data", "process", "quoting"},
     "state": {"errors", "plan"},
-    "images": {"errors", "data", "hypervisor", "process", "quoting", "render"},
+    "images": {"errors", "data", "hypervisor", "plan", "process", "quoting", "render"},
     "remote": {"errors", "host", "process", "quoting"},
     "roles": {"actions", "errors", "plan", "quoting", "registry", "spec"},
     "sabotage": {"actions", "errors", "plan", "registry"},
@@ -67,12 +67,14 @@ LIBRARIES: dict[str, set[str]] = {
     "click": {"cli"},
     "jinja2": {"render"},
     "libvirt": {"hypervisor"},
+    "libvirt_qemu": {"hypervisor"},
     "markupsafe": {"render"},
     "paramiko": {"remote"},
     "pycdlib": {"render"},
     "pydantic": {"spec"},
     "rich": {"cli"},
     "subprocess": {"process"},
+    "zstandard": {"lab"},
     "yaml": {"cli", "images", "spec"},
 }
 

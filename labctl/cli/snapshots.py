@@ -1,0 +1,100 @@
+"""Commands about a lab's own snapshots."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from labctl.cli import options
+from labctl.cli.show import show
+from labctl.state import Home
+
+
+@click.group("snapshot")
+def snapshot_command() -> None:
+    """Save a lab as it is, and go back to it."""
+
+
+@snapshot_command.command("save")
+@click.argument("name")
+@options.jobs
+@options.team
+@options.common
+def save(name: str, jobs: int | None, team: str | None) -> None:
+    """Save the lab, disks and memory, whatever works in it.
+
+    The lab stands still while its memory is written, then goes on.
+    """
+    from labctl.cli import progress
+    from labctl.cli.labs import cancellable, site_of
+    from labctl.lab import capture
+
+    home = Home()
+    called = options.one_team(home, team)
+    with site_of(home, called) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+        made = capture.snapshot(
+            home, place, called, name, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled
+        )
+    options.say(f"{called}: snapshot {name} is saved, {made.size // 1024**2} MiB.")
+
+
+@snapshot_command.command("list")
+@options.output
+@options.team
+@options.common
+def list_(output: str, team: str | None) -> None:
+    """List the lab's snapshots."""
+    from labctl.cli.labs import site_of
+    from labctl.lab import snapshot
+    from labctl.report import golden as report
+
+    home = Home()
+    called = options.one_team(home, team)
+    with site_of(home, called) as place:
+        found = snapshot.every(home, place, called)
+    documents = [report.document(each) | {"name": snapshot.label(each)} for each in found]
+    show(output, document=documents, text=report.snapshots([(snapshot.label(each), each) for each in found]))
+
+
+@snapshot_command.command("restore")
+@click.argument("name")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@options.jobs
+@options.team
+@options.common
+def restore(name: str, yes: bool, jobs: int | None, team: str | None) -> None:
+    """Give the whole lab back as it was when the snapshot was saved, running.
+
+    On a terminal it asks once: what came after the snapshot is lost.
+    """
+    from labctl.cli import progress
+    from labctl.cli.labs import cancellable, site_of
+    from labctl.lab import snapshot
+
+    home = Home()
+    called = options.one_team(home, team)
+    with site_of(home, called) as place:
+        snapshot.find(home, place, called, name)
+        if not yes and sys.stdin.isatty():
+            click.confirm(f"Take the lab of {called} back to {name} and lose what came after it?", abort=True)
+        with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+            jobs = jobs or place.settings.jobs
+            snapshot.restore(home, place, called, name, jobs=jobs, progress=shown, cancelled=cancelled)
+    options.say(f"{called}: is back at {name}.")
+
+
+@snapshot_command.command("remove")
+@click.argument("name")
+@options.team
+@options.common
+def remove(name: str, team: str | None) -> None:
+    """Remove a snapshot; the lab is not touched."""
+    from labctl.cli.labs import site_of
+    from labctl.lab import snapshot
+
+    home = Home()
+    called = options.one_team(home, team)
+    with site_of(home, called) as place:
+        snapshot.remove(home, place, called, name)
+    options.say(f"{called}: snapshot {name} is removed.")

@@ -1,0 +1,168 @@
+"""Captures running labs: golden sets that every team forks, and snapshots that one lab goes back to."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import replace
+
+from labctl.errors import InputError, RefusedError
+from labctl.images.golden import GOLDEN, SNAPSHOT, GoldenManifest
+from labctl.images.store import check_name
+from labctl.lab import begin, hold, install, openstack, probe, ready, warm
+from labctl.lab.begin import Begun
+from labctl.lab.images import now
+from labctl.lab.installer import Journal
+from labctl.lab.progress import Phase, Progress
+from labctl.lab.site import Site
+from labctl.lab.work import together
+from labctl.plan.lab import INSTALLED
+from labctl.state import Home
+
+_GREETING = 20.0  # seconds that a node has to greet us
+
+
+def capture(
+    home: Home,
+    site: Site,
+    team: str,
+    *,
+    name: str | None,
+    jobs: int,
+    progress: Progress,
+    cancelled: threading.Event,
+) -> GoldenManifest:
+    """Make a golden set of a team's lab as it runs: disks and memory of all nodes at one moment. The lab goes on.
+
+    Args:
+        name: what to call the set; None calls it TOPOLOGY-STAGE.
+
+    Raises:
+        InputError: the team has no lab, or not every node of it is ready.
+        RefusedError: nodes of it were reset to another stage.
+        LabctlError: a probe does not hold, or something could not be written; nothing is left of the set then.
+    """
+    with begin.locked(home, [team]):
+        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
+        site = site.again()
+        lab = begin.recorded(home, site, team)
+        if lab.record.bare:
+            raise RefusedError(
+                f"{', '.join(lab.record.bare)} of {team} stand at stage bare",
+                remedy="Reset them to the lab's stage first.",
+            )
+        called = name or f"{lab.plan.topology}-{lab.record.stage}"
+        check_name(called)
+        with home.lock(f"golden-{called}"):
+            _check_ready(site, lab)
+            probes = prove(home, site, lab, progress, cancelled)
+            manifest = _saved(
+                home, site, lab, GOLDEN, called, probes, jobs=jobs, progress=progress, cancelled=cancelled
+            )
+            site.golden.seal(manifest)
+    return manifest
+
+
+def snapshot(
+    home: Home, site: Site, team: str, name: str, *, jobs: int, progress: Progress, cancelled: threading.Event
+) -> GoldenManifest:
+    """Save a lab as it is, whatever works in it, to come back to. The lab goes on.
+
+    Raises:
+        InputError: the team has no lab, or not all of it runs.
+        LabctlError: something could not be written; nothing is left of the snapshot then.
+    """
+    check_name(name)
+    with begin.locked(home, [team]):
+        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
+        site = site.again()
+        lab = begin.recorded(home, site, team)
+        _check_running(site, lab)
+        manifest = _saved(
+            home, site, lab, SNAPSHOT, f"{team}.{name}", (), jobs=jobs, progress=progress, cancelled=cancelled
+        )
+        ledger = lab.ledger(home.lab(team))
+        ledger.claim({*manifest.volumes, f"{manifest.stem}.json"})
+        site.snapshots.seal(manifest)
+    return manifest
+
+
+def prove(home: Home, site: Site, lab: Begun, progress: Progress, cancelled: threading.Event) -> tuple[str, ...]:
+    """See that every probe of an installed lab's roles holds; return what was seen. A bare lab has none."""
+    if lab.record.stage != INSTALLED:
+        return ()
+    known = install.ensure_secrets(home, site, lab)
+    cloud = openstack.cloud_of(lab.plan, known, slow=site.virt == "qemu", nested=lab.record.nested)
+    names = [node.name for node in lab.plan.nodes]
+
+    def report(node: str, what: str) -> None:
+        progress.node(lab.plan.team, node, Phase.INSTALLING, what)
+
+    together(
+        probe.pieces(site, cloud, names, report, cancelled),
+        jobs=len(names),
+        cancelled=cancelled,
+        brief=f"not everything works in the lab of {lab.plan.team}",
+        remedy="A golden set is made of a lab that works. Repair or reset the nodes that are named.",
+    )
+    return tuple(f"{each.node}: {each.wait.what}" for each in probe.probes(cloud, names))
+
+
+def _saved(
+    home: Home,
+    site: Site,
+    lab: Begun,
+    kind: str,
+    name: str,
+    probes: tuple[str, ...],
+    *,
+    jobs: int,
+    progress: Progress,
+    cancelled: threading.Event,
+) -> GoldenManifest:
+    folder, plan, record = home.lab(lab.plan.team), lab.plan, lab.record
+    base = lab.images[plan.nodes[0].image]
+    made = GoldenManifest(
+        kind=kind,
+        name=name,
+        id=uuid.uuid4().hex[:12],
+        topology=plan.topology,
+        digest=plan.digest,
+        stage=record.stage,
+        image=lab.golden.image if lab.golden else base.volume,
+        os_info=base.manifest.os_info,
+        created=now(),
+        disks={},
+        secrets=openstack.parse(folder.read(install.SECRETS)),
+        done=Journal(folder.path / install.JOURNAL, record.generations).keys(),
+        spec=record.topology,
+        machine=warm.machine_of(site),
+        probes=probes,
+        nested=record.nested,
+    )
+    held = hold.save(home, site, lab, made.stem, jobs=jobs, progress=progress, cancelled=cancelled)
+    return replace(made, disks=held.disks, memory=held.memory)
+
+
+def _check_ready(site: Site, lab: Begun) -> None:
+    """Refuse a lab of which any node was never seen ready, or does not answer now."""
+    _check_running(site, lab)
+    never = [node.name for node in lab.plan.nodes if lab.record.ready.get(node.name) != node.generation]
+    silent = never or [node.name for node in lab.plan.nodes if not ready.answers(site, node, timeout=_GREETING)]
+    if silent or (lab.record.stage == INSTALLED and not lab.record.installed):
+        raise InputError(
+            f"the lab of {lab.plan.team} is not ready",
+            details=f"Not ready: {', '.join(silent) or 'its cloud'}.",
+            remedy=f"labctl create {lab.plan.team} completes it.",
+        )
+
+
+def _check_running(site: Site, lab: Begun) -> None:
+    states = {node.name: site.domains[node.domain].state for node in lab.plan.nodes if node.domain in site.domains}
+    off = [node.name for node in lab.plan.nodes if str(states.get(node.name, "absent")) != "running"]
+    if off:
+        raise InputError(
+            f"not every node of {lab.plan.team} runs",
+            details=f"Not running: {', '.join(off)}.",
+            remedy=f"labctl start {lab.plan.team}",
+        )

@@ -1,0 +1,224 @@
+"""Holds a whole lab still, writes its disks and memory into volumes, and lets it go on.
+
+A node is off while its memory is in a file and its disks are copied, then restored from that file. What a killed run
+leaves behind is named in a note in the lab's folder, and the next command that changes the lab lets it go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from labctl.errors import CapacityError, HypervisorError
+from labctl.hypervisor import State, memory
+from labctl.hypervisor.memory import Head
+from labctl.images.golden import GoldenDisk, GoldenMemory, disk_key
+from labctl.lab import begin
+from labctl.lab.begin import Begun
+from labctl.lab.progress import Phase, Progress
+from labctl.lab.site import Site
+from labctl.lab.work import together
+from labctl.plan.model import DiskPlan, NodePlan
+from labctl.render import xml
+from labctl.state import Home
+
+NOTE = "saving.json"
+
+_AGENT_SECONDS = {"kvm": 60.0, "qemu": 300.0}
+# What is written to disk need not be in memory, and pages that are free in one piece are given back to the host.
+_CALM = "sync; echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory; sleep 4"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What was written: disks by node, or NODE/DEVICE for data disks; memory by node."""
+
+    disks: dict[str, GoldenDisk]
+    memory: dict[str, GoldenMemory]
+
+
+def save(
+    home: Home, site: Site, lab: Begun, stem: str, *, jobs: int, progress: Progress, cancelled: threading.Event
+) -> Held:
+    """Write a running lab's disks and memory into new volumes, all of them as they were at one moment.
+
+    Args:
+        stem: how the names of the volumes begin.
+
+    Raises:
+        CapacityError: the pool has too little room; nothing was done.
+        LabctlError: a part could not be written. The lab goes on, and the volumes are gone.
+    """
+    plan, team = lab.plan, lab.plan.team
+    _check_room(site, lab)
+    nodes = plan.nodes
+    run = partial(
+        together,
+        cancelled=cancelled,
+        brief=f"{team} could not be saved",
+        remedy=f"labctl status {team} tells how it is.",
+    )
+
+    def calm(node: NodePlan) -> None:
+        seconds = _AGENT_SECONDS[site.virt]
+        site.hypervisor.run_inside(node.uuid, _CALM, timeout=seconds, cancelled=cancelled)
+
+    run((partial(calm, node) for node in nodes), jobs=len(nodes))
+    home.lab(team).write(NOTE, json.dumps({"stem": stem}))
+    heads: dict[str, Head] = {}
+    try:
+        run((partial(site.hypervisor.suspend_domain, node.uuid) for node in nodes), jobs=len(nodes))
+        run((partial(_save_node, site, lab, node, stem, heads, progress) for node in nodes), jobs=jobs)
+    except BaseException:
+        release(home, site, team, jobs=jobs, progress=progress, cancelled=threading.Event())
+        raise
+    _go_on(site, lab, jobs=jobs, progress=progress, cancelled=cancelled)
+    home.lab(team).remove_file(NOTE)
+    progress.say(f"{team} goes on; its parts are being hashed")
+    return _described(site.again(), lab, stem, heads, jobs=jobs, run=run)
+
+
+def release(home: Home, site: Site, team: str, *, jobs: int, progress: Progress, cancelled: threading.Event) -> bool:
+    """Let a lab go on that a killed run holds still; return whether there was such a run.
+
+    Nodes that are off are restored from what was written of them. The half-made volumes are deleted.
+    """
+    note = home.lab(team).read(NOTE)
+    if note is None:
+        return False
+    stem = str(json.loads(note)["stem"])
+    progress.say(f"{team} was held still by a run that ended early; it goes on")
+    now = site.again()
+    lab = begin.recorded(home, now, team)
+    together(
+        (partial(_wake, now, node, stem) for node in lab.plan.nodes),
+        jobs=jobs,
+        cancelled=cancelled,
+        brief=f"not every node of {team} goes on",
+        remedy=f"labctl start {team} boots nodes that are off.",
+    )
+    _go_on(now.again(), lab, jobs=jobs, progress=progress, cancelled=cancelled)
+    forget(home, now, team)
+    return True
+
+
+def forget(home: Home, site: Site, team: str) -> None:
+    """Delete what a killed run has written of a lab; the lab itself is not touched."""
+    note = home.lab(team).read(NOTE)
+    if note is not None:
+        stem = str(json.loads(note)["stem"])
+        for volume in site.volumes:
+            if volume.startswith(f"{stem}-"):
+                site.hypervisor.remove_volume(site.pool.name, volume)
+        home.lab(team).remove_file(NOTE)
+
+
+def memory_volume(stem: str, node: NodePlan) -> str:
+    """Return the name of the volume with a node's memory."""
+    return f"{stem}-{node.name}.memory"
+
+
+def disk_volume(stem: str, node: NodePlan, disk: DiskPlan) -> str:
+    """Return the name of the volume with a copy of a node's disk."""
+    return f"{stem}-{disk_key(node, disk).replace('/', '-')}.qcow2"
+
+
+def _check_room(site: Site, lab: Begun) -> None:
+    disks = [disk.volume for node in lab.plan.nodes for disk in node.disks]
+    need = sum(site.volumes[volume].allocation for volume in disks)
+    need += sum(node.memory for node in lab.plan.nodes) * 1024**2
+    if need > site.pool.available:
+        raise CapacityError(
+            f"saving {lab.plan.team} may need {need / 1024**3:.1f} GiB, "
+            f"the pool has {site.pool.available / 1024**3:.1f}",
+            remedy="Free some disk space: labctl golden list, labctl snapshot list, labctl image list.",
+        )
+
+
+def _save_node(site: Site, lab: Begun, node: NodePlan, stem: str, heads: dict[str, Head], progress: Progress) -> None:
+    """Write a suspended node's memory, copy its disks, and have it back, suspended."""
+    pool, name = site.pool.name, memory_volume(stem, node)
+    made = site.hypervisor.create_volume(pool, xml.volume_xml(name, "raw", 0))
+    site.hypervisor.save_domain(node.uuid, made.path)
+    heads[node.name] = Head.parse(site.hypervisor.download(pool, name, memory.MOST))
+    for disk in node.disks:
+        facts = site.volumes[disk.volume]
+        copy = DiskPlan(volume=disk_volume(stem, node, disk), device="", capacity=facts.capacity, image=None)
+        site.hypervisor.clone_volume(pool, xml.disk_xml(copy, backing=facts.backing), disk.volume)
+    site.hypervisor.restore_domain(made.path)
+    progress.node(lab.plan.team, node.name, Phase.SAVED)
+
+
+def _wake(site: Site, node: NodePlan, stem: str) -> None:
+    """Restore a node that is off and whose memory was written to the end."""
+    domain = site.domains.get(node.domain)
+    written = site.volumes.get(memory_volume(stem, node))
+    if domain is None or domain.state.active or written is None:
+        return
+    try:
+        Head.parse(site.hypervisor.download(site.pool.name, written.name, memory.MOST))
+    except HypervisorError:
+        site.hypervisor.start_domain(node.uuid, paused=True)
+    else:
+        site.hypervisor.restore_domain(written.path)
+
+
+def _go_on(site: Site, lab: Begun, *, jobs: int, progress: Progress, cancelled: threading.Event) -> None:
+    def resume(node: NodePlan) -> None:
+        domain = site.hypervisor.domain(node.uuid)
+        if domain is not None and domain.state is State.PAUSED:
+            site.hypervisor.resume_domain(node.uuid)
+            # It slept while its parts were written.
+            said = f"date -s @{time.time():.3f}"
+            site.hypervisor.run_inside(node.uuid, said, timeout=_AGENT_SECONDS[site.virt], cancelled=cancelled)
+            progress.node(lab.plan.team, node.name, Phase.RESTORED)
+
+    together(
+        (partial(resume, node) for node in lab.plan.nodes),
+        jobs=max(jobs, len(lab.plan.nodes)),
+        cancelled=cancelled,
+        brief=f"not every node of {lab.plan.team} goes on",
+        remedy=f"labctl create {lab.plan.team} tries again.",
+    )
+
+
+def _described(
+    site: Site, lab: Begun, stem: str, heads: Mapping[str, Head], *, jobs: int, run: Callable[..., None]
+) -> Held:
+    """Look at the volumes and hash them."""
+    held = Held(disks={}, memory={})
+
+    def hashed(name: str, offset: int = 0) -> str:
+        digest = hashlib.sha256()
+        site.hypervisor.fetch(site.pool.name, name, digest.update, offset=offset)
+        return digest.hexdigest()
+
+    def disk(node: NodePlan, each: DiskPlan) -> None:
+        facts = site.volumes[disk_volume(stem, node, each)]
+        held.disks[disk_key(node, each)] = GoldenDisk(
+            volume=facts.name, size=facts.allocation, virtual_size=facts.capacity, sha256=hashed(facts.name)
+        )
+
+    def remembered(node: NodePlan) -> None:
+        facts, head = site.volumes[memory_volume(stem, node)], heads[node.name]
+        held.memory[node.name] = GoldenMemory(
+            volume=facts.name,
+            size=facts.allocation,
+            sha256=hashed(facts.name, head.length),
+            document=head.document,
+            cookie=head.cookie,
+            room=head.room,
+        )
+
+    pieces = [partial(disk, node, each) for node in lab.plan.nodes for each in node.disks]
+    run([*pieces, *(partial(remembered, node) for node in lab.plan.nodes)], jobs=jobs)
+    return replace(
+        held,
+        disks=dict(sorted(held.disks.items())),
+        memory={node.name: held.memory[node.name] for node in lab.plan.nodes},
+    )

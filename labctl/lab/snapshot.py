@@ -1,0 +1,100 @@
+"""Takes a lab back to a snapshot of its own."""
+
+from __future__ import annotations
+
+import json
+import threading
+from functools import partial
+
+from labctl.errors import InputError
+from labctl.images.golden import GoldenManifest
+from labctl.lab import begin, create, hold, install, nodes, warm
+from labctl.lab.nodes import Ledger
+from labctl.lab.progress import Phase, Progress
+from labctl.lab.site import Site
+from labctl.lab.work import together
+from labctl.state import Home
+
+
+def every(home: Home, site: Site, team: str) -> list[GoldenManifest]:
+    """Return the snapshots of a team's lab, the oldest first.
+
+    Raises:
+        InputError: the team has no lab.
+    """
+    own = set(begin.record_of(home, team).volumes)
+    return [each for each in site.snapshots.every(site.volumes) if own.issuperset(each.volumes)]
+
+
+def label(snapshot: GoldenManifest) -> str:
+    """Return what its lab calls a snapshot."""
+    return snapshot.name.partition(".")[2]
+
+
+def restore(
+    home: Home, site: Site, team: str, name: str, *, jobs: int, progress: Progress, cancelled: threading.Event
+) -> None:
+    """Give a whole lab back as it was when the snapshot was saved, running. What came later is lost.
+
+    An interrupted run is finished by the same command.
+
+    Raises:
+        InputError: the lab has no such snapshot.
+        LabctlError: a node could not be brought back.
+    """
+    with begin.locked(home, [team]):
+        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
+        site = site.again()
+        lab = begin.recorded(home, site, team)
+        begin.refuse_foreign(site, [lab])
+        saved = find(home, site, team, name)
+        if obstacle := warm.obstacle(site, saved):
+            progress.say(f"{obstacle}; the nodes boot instead")
+        folder = home.lab(team)
+        ledger = Ledger(folder, lab.record)
+        names = [node.name for node in lab.plan.nodes]
+        ledger.renew(names, stage=saved.stage, installed=bool(saved.nested) or lab.record.installed)
+        folder.write(install.JOURNAL, "".join(json.dumps([key, {}]) + "\n" for key in saved.done))
+        for node in lab.plan.nodes:
+            progress.node(team, node.name, Phase.STOPPING)
+        together(
+            [partial(nodes.remove_node, site, ledger, node) for node in lab.plan.nodes],
+            jobs=jobs,
+            cancelled=cancelled,
+            brief="not every node could be taken down",
+            remedy=f"labctl snapshot restore -t {team} {name} tries again.",
+        )
+        site = site.again()
+        create.rebuild(
+            home, site, begin.recorded(home, site, team), saved, jobs=jobs, progress=progress, cancelled=cancelled
+        )
+
+
+def remove(home: Home, site: Site, team: str, name: str) -> None:
+    """Remove a snapshot.
+
+    Raises:
+        InputError: the lab has no such snapshot.
+    """
+    with begin.locked(home, [team]):
+        saved = find(home, site, team, name)
+        site.snapshots.remove(saved.name)
+        record = begin.record_of(home, team)
+        gone = {*saved.volumes, f"{saved.stem}.json"}
+        Ledger(home.lab(team), record).change(volumes=tuple(name for name in record.volumes if name not in gone))
+
+
+def find(home: Home, site: Site, team: str, name: str) -> GoldenManifest:
+    """Return a lab's snapshot of that name.
+
+    Raises:
+        InputError: the lab has none.
+    """
+    known = {label(each): each for each in every(home, site, team)}
+    if name not in known:
+        raise InputError(
+            f"the lab of {team} has no snapshot {name}",
+            details=f"It has {', '.join(known)}." if known else "It has none.",
+            remedy=f"labctl snapshot save -t {team} NAME",
+        )
+    return known[name]

@@ -1,0 +1,84 @@
+"""Starts nodes from memory that was captured, and makes them nodes of their own lab."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import threading
+import time
+
+from labctl.errors import RemoteError
+from labctl.images.golden import GoldenMachine, GoldenManifest, GoldenMemory
+from labctl.lab.site import Site
+from labctl.plan.model import NodePlan
+from labctl.render import fork, identity
+from labctl.render.seed import SeedKeys
+from labctl.state import Home
+
+IDENTITY_SECONDS = {"kvm": 60.0, "qemu": 300.0}
+"""How long a restored guest may take to become another lab's; emulated ones share few cores."""
+
+
+def machine_of(site: Site) -> GoldenMachine:
+    """Return what memory that is captured on this host depends on."""
+    return GoldenMachine(
+        virt=site.virt,
+        qemu=".".join(map(str, site.host.qemu)),
+        processor=site.hypervisor.processor() if site.virt == "kvm" else "",
+    )
+
+
+def obstacle(site: Site, golden: GoldenManifest) -> str:
+    """Say why the memory of a set cannot be restored on this host; empty when it can, or when the set has none."""
+    if not golden.memory or golden.machine is None:
+        return ""
+    here = machine_of(site)
+    differences = [
+        f"{what} is {ours or 'none'} here and was {theirs or 'none'}"
+        for what, ours, theirs in (
+            ("virtualisation", here.virt, golden.machine.virt),
+            ("QEMU", here.qemu, golden.machine.qemu),
+            ("the processor", here.processor, golden.machine.processor),
+        )
+        if ours != theirs
+    ]
+    return (
+        f"the memory of golden set {golden.name} fits another machine: {', '.join(differences)}" if differences else ""
+    )
+
+
+def restore(home: Home, site: Site, memory: GoldenMemory, own: str) -> None:
+    """Start a defined domain from a memory image, paused.
+
+    One image serves every lab: its head is written for this domain, then libvirt reads it. Both happen under a lock.
+
+    Args:
+        own: the domain's own document.
+
+    Raises:
+        HypervisorError: the image is damaged or does not fit; the domain is as it was, defined and off.
+    """
+    pool = site.settings.pool.name
+    head = memory.head.of(fork.document(memory.document, own)).encode()
+    with home.lock(memory.volume, wait=True):
+        site.hypervisor.upload(pool, memory.volume, io.BytesIO(head), len(head))
+        site.hypervisor.restore_domain(site.volumes[memory.volume].path)
+
+
+def identify(site: Site, node: NodePlan, keys: SeedKeys, cancelled: threading.Event) -> None:
+    """Give a restored guest the clock, the keys, the machine ID and the lease of its node.
+
+    Raises:
+        DeadlineError: its agent did not answer.
+        RemoteError: the guest could not be changed.
+    """
+    script = identity.script(node, keys, entropy=secrets.token_hex(64), now=time.time())
+    said = site.hypervisor.run_inside(
+        node.uuid, "exec sh -s", stdin=script.encode(), timeout=IDENTITY_SECONDS[site.virt], cancelled=cancelled
+    )
+    if said.exit_code:
+        raise RemoteError(
+            f"{node.domain}: the restored guest could not be made this lab's",
+            details=said.stderr.strip(),
+            remedy=f"labctl reset {node.name} --cold boots it instead.",
+        )

@@ -1,0 +1,39 @@
+"""Writes the shell script that makes a node of one lab that of another, when its memory has been restored."""
+
+from __future__ import annotations
+
+from labctl import quoting
+from labctl.plan.model import NodePlan
+from labctl.render.seed import SeedKeys
+
+
+def script(node: NodePlan, keys: SeedKeys, *, entropy: str, now: float) -> str:
+    """Return a script for the node's shell: what is unique to a machine, the clock, and a lease of its own network.
+
+    Programs cost much in an emulated guest; most of this is the shell's own.
+
+    Args:
+        node: who the guest is from now on.
+        keys: who may log in, and how the node proves who it is.
+        entropy: random text that nobody else has.
+        now: the time, seconds since 1970.
+    """
+    card = next((nic.name for nic in node.nics if nic.dhcp), "")
+    word = quoting.shell
+    lines = [
+        "set -eu",
+        f"date -s @{now:.3f} >/dev/null",
+        f"printf %s {word(entropy)} >/dev/urandom",
+        "umask 077; mkdir -p /root/.ssh",
+        f"printf '%s\\n' {' '.join(map(word, keys.authorized))} >/root/.ssh/authorized_keys",
+        f"printf %s {word(keys.host_private)} >/etc/ssh/ssh_host_ed25519_key",
+        "umask 022",
+        f"printf '%s\\n' {word(keys.host_public)} >/etc/ssh/ssh_host_ed25519_key.pub",
+        "rm -f /etc/machine-id",
+        f"printf '%s\\n' {word(node.machine_id)} >/etc/machine-id",
+        "read -r server </run/sshd.pid; kill -HUP $server",
+    ]
+    if card:
+        # networkd forgets its lease with the carrier, and asks the new network's server for one.
+        lines.append(f"ip link set {word(card)} down; ip link set {word(card)} up")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,105 @@
+"""What one lab's saved domain becomes in another lab."""
+
+from __future__ import annotations
+
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from labctl.errors import HypervisorError
+from labctl.plan.lab import plan
+from labctl.plan.model import Identity, LabPlan
+from labctl.render import fork, identity, xml
+from labctl.render.seed import SeedKeys
+from labctl.render.xml import Machine
+from labctl.spec import topology
+
+MACHINE = Machine(virt="qemu", volumes=PurePosixPath("/srv/labs"), cpu="qemu64")
+
+
+@pytest.fixture
+def other(make_identity: Callable[..., Identity]) -> LabPlan:
+    return plan(topology.load("gridka"), make_identity("team02", lab=2, mgmt="192.168.129.0/24"))
+
+
+def document(lab: LabPlan, name: str) -> str:
+    return xml.domain_xml(lab.node(name), lab, machine=MACHINE)
+
+
+def saved(lab: LabPlan, name: str) -> str:
+    """Return a node's document with what libvirt adds to it while the domain runs."""
+    root = ET.fromstring(document(lab, name))
+    root.set("id", "7")
+    for disk in root.findall("devices/disk"):
+        backing = ET.SubElement(disk, "backingStore", type="file")
+        ET.SubElement(backing, "source", file="/srv/labs/golden-of-another.qcow2")
+        ET.SubElement(disk, "address", type="pci", bus="0x00", slot="0x09")
+    for number, card in enumerate(root.findall("devices/interface")):
+        ET.SubElement(card, "target", dev=f"vnet{number}")
+        ET.SubElement(card, "alias", name=f"net{number}")
+    for device in root.findall("devices/serial") + root.findall("devices/channel"):
+        ET.SubElement(device, "source", path="/dev/pts/3")
+    ET.SubElement(root, "seclabel", type="dynamic", model="dac")
+    return ET.tostring(root, encoding="unicode")
+
+
+def test_a_fork_is_the_other_lab_on_the_same_devices(gridka: LabPlan, other: LabPlan) -> None:
+    text = fork.document(saved(gridka, "volume-node"), document(other, "volume-node"))
+    root, own = ET.fromstring(text), ET.fromstring(document(other, "volume-node"))
+    for name in ("name", "uuid", "genid", "title", "description"):
+        assert root.findtext(name) == own.findtext(name)
+        assert len(root.findall(name)) == 1
+    assert ET.tostring(root.find("metadata")) == ET.tostring(own.find("metadata"))  # type: ignore[arg-type]
+    assert [source.attrib for source in root.findall("devices/disk/source")] == [
+        source.attrib for source in own.findall("devices/disk/source")
+    ]
+    assert {source.get("network") for source in root.findall("devices/interface/source")} == {
+        "team02-mgmt",
+        "team02-internal",
+        "team02-public",
+    }
+    assert root.find("devices/disk/address[@slot='0x09']") is not None
+    assert [mac.get("address") for mac in root.findall("devices/interface/mac")] == [
+        mac.get("address") for mac in own.findall("devices/interface/mac")
+    ]
+
+
+def test_nothing_in_a_fork_names_the_lab_that_was_saved(gridka: LabPlan, other: LabPlan) -> None:
+    text = fork.document(saved(gridka, "db-node"), document(other, "db-node"))
+    for trace in ("team01", str(gridka.identity.lab), "golden-of-another", "/dev/pts", "vnet", "seclabel", 'id="7"'):
+        assert trace not in text
+
+
+def test_memory_of_another_machine_is_refused(gridka: LabPlan, other: LabPlan) -> None:
+    with pytest.raises(HypervisorError, match="another machine"):
+        fork.document(saved(gridka, "db-node"), document(other, "volume-node"))
+
+
+def test_the_identity_script_is_quoted_and_writes_what_it_should(
+    gridka: LabPlan, keys: SeedKeys, tmp_path: Path
+) -> None:
+    node = gridka.node("db-node")
+    script = identity.script(node, keys, entropy="abc", now=1000.5)
+    assert "date -s @1000.500" in script
+    assert "ip link set eth0 down; ip link set eth0 up" in script
+    for tool in ("date", "ip", "kill"):
+        (tmp_path / tool).write_text("#!/bin/sh\n")
+        (tmp_path / tool).chmod(0o755)
+    for folder in ("root", "etc/ssh", "run"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "run/sshd.pid").write_text("1\n")
+    for folder in ("/root", "/etc", "/run"):
+        script = script.replace(f" {folder}/", f" {tmp_path}{folder}/").replace(f">{folder}/", f">{tmp_path}{folder}/")
+        script = script.replace(f"<{folder}/", f"<{tmp_path}{folder}/")
+    script = script.replace("kill -HUP", f"{tmp_path}/kill -HUP")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["sh", "-s"], input=script.encode(), env=environment, check=True)
+    assert (tmp_path / "root/.ssh/authorized_keys").read_text().splitlines() == list(keys.authorized)
+    private = tmp_path / "etc/ssh/ssh_host_ed25519_key"
+    assert private.read_text() == keys.host_private
+    assert private.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "etc/ssh/ssh_host_ed25519_key.pub").read_text().strip() == keys.host_public
+    assert (tmp_path / "etc/machine-id").read_text().strip() == node.machine_id
