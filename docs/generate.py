@@ -49,15 +49,17 @@ def roles_page() -> str:
         "Made from `labctl/roles/` by `docs/generate.py`; do not edit. What a role does, its file there says;",
         "`labctl install TEAM --dry-run` prints it with a lab's own values.",
         "",
-        "| role | what it is | needs | in gridka on |",
-        "|---|---|---|---|",
+        "| role | what it is | needs | in gridka on | a reset of its node loses |",
+        "|---|---|---|---|---|",
     ]
     nodes = topology.load("gridka").nodes
     for name in order_of(ROLES.names()):
         role = ROLES[name]
         where = "every node" if role.everywhere else ", ".join(key for key, node in nodes.items() if name in node.roles)
         duty = (inspect.getdoc(role.steps) or "").partition("\n")[0]
-        lines.append(f"| `{name}` | {role.title}: {duty} | {', '.join(role.needs) or '–'} | {where} |")
+        lines.append(
+            f"| `{name}` | {role.title}: {duty} | {', '.join(role.needs) or '–'} | {where} | {role.loses or '–'} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -190,6 +190,7 @@ def stop_command(teams: tuple[str, ...], nodes: tuple[str, ...], force: bool) ->
     type=click.Choice(["bare", "installed"]),
     help="In an installed lab: bare gives nodes with nothing on them yet. Default: as the lab was made.",
 )
+@click.option("--clean", is_flag=True, help="Afterwards make the cloud forget what the nodes have lost.")
 @options.no_wait
 @options.jobs
 @options.team
@@ -199,6 +200,7 @@ def reset_command(
     everything: bool,
     cold: bool,
     stage: str | None,
+    clean: bool,
     wait: bool,
     jobs: int | None,
     team: str | None,
@@ -216,19 +218,27 @@ def reset_command(
         raise InputError("which nodes?", remedy="Name nodes, or say --all.")
     home = Home()
     name = options.one_team(home, team)
-    with site_of(home, name) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-        done = reset.reset(
-            home,
-            place,
-            name,
-            nodes,
-            cold=cold,
-            stage=stage,
-            jobs=jobs or place.settings.jobs,
-            wait=wait,
-            progress=shown,
-            cancelled=cancelled,
-        )
+    with site_of(home, name) as place, cancellable() as cancelled:
+        lost = reset.losses(home, place, name, nodes)
+        for line in lost:
+            options.say(line)
+        with progress.shown(quiet=options.quiet()) as shown:
+            done = reset.reset(
+                home,
+                place,
+                name,
+                nodes,
+                cold=cold,
+                stage=stage,
+                jobs=jobs or place.settings.jobs,
+                wait=wait,
+                progress=shown,
+                cancelled=cancelled,
+            )
+        if clean and wait:
+            options.say("\n".join(f"{each} cleaned up" for each in reset.clean(home, place, name, done, cancelled)))
+        elif lost:
+            options.say("labctl reset --clean makes the cloud forget that; so does whoever deletes it by hand.")
     options.say(f"{name}: {', '.join(done)} reset.")
 
 

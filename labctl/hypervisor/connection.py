@@ -217,16 +217,28 @@ class Hypervisor:
             while chunk := stream.recv(_CHUNK):
                 target(chunk)
 
-    def clone_volume(self, pool: str, document: str, source: str) -> VolumeFacts:
-        """Make the volume of an XML document with the content of another one; a backing volume is shared.
+    def copy_volume(self, pool: str, source: str, document: str) -> str:
+        """Make the volume of an XML document with the bytes of another one, as they lie in the pool.
+
+        libvirt's own copy (virStorageVolCreateXMLFrom) would write what an overlay shows, its backing volume too.
+
+        Returns:
+            The SHA-256 of the bytes, hexadecimal.
 
         Raises:
             AlreadyExistsError: the pool has a volume of that name.
         """
-        with translated(f"copy volume {source} to {_name(document)}"):
-            storage = self._connection.storagePoolLookupByName(pool)
-            original = storage.storageVolLookupByName(source)
-            return VolumeFacts.from_xml(storage.createXMLFrom(document, original).XMLDesc())
+        name = self.create_volume(pool, document).name
+        hashed = hashlib.sha256()
+        with translated(f"copy volume {source} to {name}"), self._stream() as stream:
+            self._connection.storagePoolLookupByName(pool).storageVolLookupByName(name).upload(stream, 0, 0)
+
+            def take(chunk: bytes) -> None:
+                hashed.update(chunk)
+                stream.send(chunk)
+
+            self.fetch(pool, source, take)
+        return hashed.hexdigest()
 
     def remove_volume(self, pool: str, name: str) -> None:
         """Delete a volume; nothing happens when it is gone."""

@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from labctl.errors import CapacityError, HypervisorError
@@ -31,7 +31,7 @@ NOTE = "saving.json"
 
 _AGENT_SECONDS = {"kvm": 60.0, "qemu": 300.0}
 # What is written to disk need not be in memory, and pages that are free in one piece are given back to the host.
-_CALM = "sync; echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory; sleep 4"
+_CALM = "modprobe virtio_balloon; sync; echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory; sleep 4"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +71,17 @@ def save(
     run((partial(calm, node) for node in nodes), jobs=len(nodes))
     home.lab(team).write(NOTE, json.dumps({"stem": stem}))
     heads: dict[str, Head] = {}
+    hashes: dict[str, str] = {}
     try:
         run((partial(site.hypervisor.suspend_domain, node.uuid) for node in nodes), jobs=len(nodes))
-        run((partial(_save_node, site, lab, node, stem, heads, progress) for node in nodes), jobs=jobs)
+        run((partial(_save_node, site, lab, node, stem, heads, hashes, progress) for node in nodes), jobs=jobs)
     except BaseException:
         release(home, site, team, jobs=jobs, progress=progress, cancelled=threading.Event())
         raise
     _go_on(site, lab, jobs=jobs, progress=progress, cancelled=cancelled)
     home.lab(team).remove_file(NOTE)
     progress.say(f"{team} goes on; its parts are being hashed")
-    return _described(site.again(), lab, stem, heads, jobs=jobs, run=run)
+    return _described(site.again(), lab, stem, heads, hashes, jobs=jobs, run=run)
 
 
 def release(home: Home, site: Site, team: str, *, jobs: int, progress: Progress, cancelled: threading.Event) -> bool:
@@ -140,16 +141,23 @@ def _check_room(site: Site, lab: Begun) -> None:
         )
 
 
-def _save_node(site: Site, lab: Begun, node: NodePlan, stem: str, heads: dict[str, Head], progress: Progress) -> None:
+def _save_node(
+    site: Site,
+    lab: Begun,
+    node: NodePlan,
+    stem: str,
+    heads: dict[str, Head],
+    hashes: dict[str, str],
+    progress: Progress,
+) -> None:
     """Write a suspended node's memory, copy its disks, and have it back, suspended."""
     pool, name = site.pool.name, memory_volume(stem, node)
     made = site.hypervisor.create_volume(pool, xml.volume_xml(name, "raw", 0))
     site.hypervisor.save_domain(node.uuid, made.path)
     heads[node.name] = Head.parse(site.hypervisor.download(pool, name, memory.MOST))
     for disk in node.disks:
-        facts = site.volumes[disk.volume]
-        copy = DiskPlan(volume=disk_volume(stem, node, disk), device="", capacity=facts.capacity, image=None)
-        site.hypervisor.clone_volume(pool, xml.disk_xml(copy, backing=facts.backing), disk.volume)
+        target = xml.volume_xml(disk_volume(stem, node, disk), "raw", 0)
+        hashes[disk_key(node, disk)] = site.hypervisor.copy_volume(pool, disk.volume, target)
     site.hypervisor.restore_domain(made.path)
     progress.node(lab.plan.team, node.name, Phase.SAVED)
 
@@ -188,37 +196,37 @@ def _go_on(site: Site, lab: Begun, *, jobs: int, progress: Progress, cancelled: 
 
 
 def _described(
-    site: Site, lab: Begun, stem: str, heads: Mapping[str, Head], *, jobs: int, run: Callable[..., None]
+    site: Site,
+    lab: Begun,
+    stem: str,
+    heads: Mapping[str, Head],
+    hashes: Mapping[str, str],
+    *,
+    jobs: int,
+    run: Callable[..., None],
 ) -> Held:
-    """Look at the volumes and hash them."""
-    held = Held(disks={}, memory={})
-
-    def hashed(name: str, offset: int = 0) -> str:
-        digest = hashlib.sha256()
-        site.hypervisor.fetch(site.pool.name, name, digest.update, offset=offset)
-        return digest.hexdigest()
-
-    def disk(node: NodePlan, each: DiskPlan) -> None:
-        facts = site.volumes[disk_volume(stem, node, each)]
-        held.disks[disk_key(node, each)] = GoldenDisk(
-            volume=facts.name, size=facts.allocation, virtual_size=facts.capacity, sha256=hashed(facts.name)
-        )
+    """Look at the volumes, and hash the memory."""
+    memory: dict[str, GoldenMemory] = {}
 
     def remembered(node: NodePlan) -> None:
         facts, head = site.volumes[memory_volume(stem, node)], heads[node.name]
-        held.memory[node.name] = GoldenMemory(
+        hashed = hashlib.sha256()
+        site.hypervisor.fetch(site.pool.name, facts.name, hashed.update, offset=head.length)
+        memory[node.name] = GoldenMemory(
             volume=facts.name,
             size=facts.allocation,
-            sha256=hashed(facts.name, head.length),
+            sha256=hashed.hexdigest(),
             document=head.document,
             cookie=head.cookie,
             room=head.room,
         )
 
-    pieces = [partial(disk, node, each) for node in lab.plan.nodes for each in node.disks]
-    run([*pieces, *(partial(remembered, node) for node in lab.plan.nodes)], jobs=jobs)
-    return replace(
-        held,
-        disks=dict(sorted(held.disks.items())),
-        memory={node.name: held.memory[node.name] for node in lab.plan.nodes},
-    )
+    run((partial(remembered, node) for node in lab.plan.nodes), jobs=jobs)
+    disks = {}
+    for node in lab.plan.nodes:
+        for disk in node.disks:
+            facts, key = site.volumes[disk_volume(stem, node, disk)], disk_key(node, disk)
+            disks[key] = GoldenDisk(
+                volume=facts.name, size=facts.allocation, virtual_size=facts.capacity, sha256=hashes[key]
+            )
+    return Held(disks=disks, memory={node.name: memory[node.name] for node in lab.plan.nodes})

@@ -80,15 +80,15 @@ class Journal:
         """Write down that it was done."""
         self._write(key, {node: self._generations.get(node, 0) for node in nodes})
 
-    def unsettled(self, step: str) -> bool:
-        """Whether a step changed something and was interrupted before its units could take notice."""
+    def unsettled(self, place: str) -> bool:
+        """Whether a task changed something on a node, and its units there may not have taken notice."""
         with self._lock:
-            return step in self._unsettled
+            return place in self._unsettled
 
-    def settle(self, step: str, *, settled: bool) -> None:
-        """Write down that a step has begun to change something, or that it came to its end."""
-        if self.unsettled(step) == settled:
-            self._write(f"{_SETTLED if settled else _UNSETTLED}{step}", {})
+    def settle(self, place: str, *, settled: bool) -> None:
+        """Write down that a task has begun to change something on a node, or that it came to its end."""
+        if self.unsettled(place) == settled:
+            self._write(f"{_SETTLED if settled else _UNSETTLED}{place}", {})
 
     def _take(self, key: str, generations: dict[str, int]) -> None:
         if key.startswith(_UNSETTLED):
@@ -174,11 +174,15 @@ class Installer:
             if self.cancelled.is_set():
                 raise Cancelled(f"{task.name} was given up")
             self.report(task.role, step.node, step.title)
-            if self._step(step, self.logs / log_name(task, number, step), closure | {step.node}):
+            if self._step(task, step, self.logs / log_name(task, number, step), closure | {step.node}):
                 changed.append(f"{step.node}: {step.title}")
+        for node in {step.node for step in task.steps}:
+            self.journal.settle(f"{task.name}:{node}", settled=True)
         return changed
 
-    def _step(self, step: Step, log: Path, nodes: set[str]) -> bool:
+    def _step(self, task: Task, step: Step, log: Path, nodes: set[str]) -> bool:
+        place = f"{task.name}:{step.node}"
+        changed = False
         secrets = self.cloud.secrets
         began = time.monotonic()
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
@@ -188,7 +192,8 @@ class Installer:
                 file.flush()
 
             say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {step.title}")
-            unsettled = self.journal.unsettled(log.name)
+            # Units are to take notice of what an earlier step of the task changed, too.
+            unsettled = self.journal.unsettled(place)
             doing = Doing(machine=self.machine(step.node), say=say, slow=self.slow, changed=unsettled)
             try:
                 for action in step.actions:
@@ -199,8 +204,9 @@ class Installer:
                         did = action.apply(doing)
                     if action.once:
                         self.journal.note(key, nodes)
+                    changed |= did
                     if did and not doing.changed:
-                        self.journal.settle(log.name, settled=False)
+                        self.journal.settle(place, settled=False)
                         doing = replace(doing, changed=True)
             except LabctlError as exc:
                 say(f"failed: {exc}")
@@ -211,9 +217,8 @@ class Installer:
                     details=masked(f"{exc.brief}\n{exc.details}", secrets) + f"\nThe whole log: {log}",
                     remedy=self.remedy,
                 ) from exc
-            self.journal.settle(log.name, settled=True)
-            say("changed" if doing.changed else "nothing to change")
-            return doing.changed
+            say("changed" if changed else "nothing to change")
+            return changed
 
 
 def plan_tasks(cloud: Cloud, *, until: str | None = None, only: str | None = None) -> list[Task]:

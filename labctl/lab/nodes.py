@@ -115,9 +115,7 @@ def make_node(
     """
     for disk in node.disks:
         if disk.volume in copies:
-            source = site.volumes[copies[disk.volume]]
-            room = replace(disk, capacity=source.capacity)
-            _make_volume(site, ledger, disk.volume, xml.disk_xml(room, backing=source.backing), source.name)
+            _make_volume(site, ledger, disk.volume, xml.volume_xml(disk.volume, "raw", 0), copies[disk.volume])
             continue
         base = images.get(disk.image or "")
         # An overlay that is smaller than its base would cut the base's file system off.
@@ -198,7 +196,7 @@ def _make_volume(site: Site, ledger: Ledger, name: str, document: str, source: s
         if source is None:
             site.hypervisor.create_volume(pool, document)
         else:
-            site.hypervisor.clone_volume(pool, document, source)
+            site.hypervisor.copy_volume(pool, source, document)
     except AlreadyExistsError as exc:
         if name in ledger.earlier:
             raise

@@ -6,14 +6,17 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 
-from labctl.errors import InputError
+from labctl.errors import InputError, RemoteError
 from labctl.lab import begin, create, hold, nodes
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.lab.work import together
 from labctl.plan.lab import BARE, INSTALLED
+from labctl.roles.role import ROLES
 from labctl.state import Home
+
+_CLEAN_SECONDS = {"kvm": 300.0, "qemu": 1800.0}
 
 
 def reset(
@@ -78,6 +81,45 @@ def reset(
         cancelled=cancelled,
     )
     return chosen
+
+
+def losses(home: Home, site: Site, team: str, names: Sequence[str]) -> list[str]:
+    """Say what a reset of these nodes takes away while other nodes still speak of it, a line for each role.
+
+    Resetting all nodes loses as much, but nothing that any node still speaks of.
+    """
+    lab = begin.recorded(home, site, team)
+    chosen = choose(lab, names)
+    if lab.record.stage != INSTALLED or len(chosen) == len(lab.plan.nodes):
+        return []
+    return [
+        f"{name} loses {ROLES[role].loses}"
+        for name in chosen
+        for role in lab.plan.node(name).roles
+        if ROLES[role].loses
+    ]
+
+
+def clean(home: Home, site: Site, team: str, names: Sequence[str], cancelled: threading.Event) -> list[str]:
+    """Make the cloud forget what resets of these nodes took away; return what was cleaned, node and role.
+
+    Raises:
+        LabctlError: a node could not do it.
+    """
+    with begin.locked(home, [team]):
+        lab = begin.recorded(home, site, team)
+        done = []
+        for name in choose(lab, names):
+            node = lab.plan.node(name)
+            for role in filter(lambda role: ROLES[role].clean, node.roles):
+                line = f"set -e; . /root/admin-openrc; {ROLES[role].clean.strip()}"
+                said = site.hypervisor.run_inside(
+                    node.uuid, line, timeout=_CLEAN_SECONDS[site.virt], cancelled=cancelled
+                )
+                if said.exit_code:
+                    raise RemoteError(f"{node.domain}: {role} could not be cleaned up", details=said.stderr.strip())
+                done.append(f"{name}: {role}")
+        return done
 
 
 def _bare(lab: begin.Begun, chosen: Sequence[str], stage: str | None) -> tuple[str, ...]:

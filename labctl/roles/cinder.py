@@ -12,7 +12,16 @@ DISK = "/dev/vdb"
 GROUP = "cinder-volumes"
 
 
-@role("cinder", "Volume service", needs=("keystone", "rabbitmq", "glance"))
+@role(
+    "cinder",
+    "Volume service",
+    needs=("keystone", "rabbitmq", "glance"),
+    loses="the content of volumes that were made since, whose records stay in the database",
+    clean="""
+        openstack volume list --all-projects -f value -c ID | while read -r id; do
+            lvs cinder-volumes/volume-$id >/dev/null 2>&1 || openstack volume delete --force $id
+        done""",
+)
 def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Cinder's API, scheduler and volume service."""
     yield Step(title="Cinder's database", node=cloud.node("mariadb"), actions=(cloud.database("cinder"),))

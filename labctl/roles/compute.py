@@ -10,7 +10,16 @@ from labctl.roles.cloud import Cloud, merge
 from labctl.roles.role import Step, role
 
 
-@role("compute", "Compute node", needs=("nova", "neutron", "cinder"))
+@role(
+    "compute",
+    "Compute node",
+    needs=("nova", "neutron", "cinder"),
+    loses="the instances that ran there, whose records stay in the database",
+    clean="""
+        openstack server list --all-projects --host "$(hostname)" -f value -c ID | while read -r id; do
+            test -e /var/lib/nova/instances/$id || openstack server delete --wait $id
+        done""",
+)
 def compute(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Nova's agent with libvirt, Neutron's with Open vSwitch, and the iSCSI initiator for volumes."""
     virt = cloud.nested[node]
@@ -32,7 +41,8 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
                             "server_listen": "0.0.0.0",  # noqa: S104 - the console proxy is on another node
                             "server_proxyclient_address": "$my_ip",
                             "novncproxy_base_url": f"http://{cloud.public('nova')}:6080/vnc_lite.html",
-                        }
+                        },
+                        "spice": {"enabled": False},  # Debian's package switches it on; this QEMU has none
                     },
                 ),
             ),

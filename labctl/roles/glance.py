@@ -10,7 +10,16 @@ from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
 from labctl.roles.role import Step, role
 
 
-@role("glance", "Image service", needs=("keystone",))
+@role(
+    "glance",
+    "Image service",
+    needs=("keystone",),
+    loses="the files of images that were uploaded since, whose records stay in the database",
+    clean="""
+        openstack image list -f value -c ID | while read -r id; do
+            test -e /var/lib/glance/images/$id || openstack image delete $id
+        done""",
+)
 def glance(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Glance with images in a folder of its node."""
     yield Step(title="Glance's database", node=cloud.node("mariadb"), actions=(cloud.database("glance"),))

@@ -9,7 +9,11 @@ from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
 
 
-@role("mariadb", "Database")
+@role(
+    "mariadb",
+    "Database",
+    loses="every record since, of users, images, volumes, networks, instances; what they stand for stays on its nodes",
+)
 def mariadb(cloud: Cloud, node: str) -> Iterator[Step]:
     """Let every service of the lab reach its database. Root logs in on the node itself, by the socket."""
     settings = {

@@ -38,6 +38,8 @@ class Role:
             waited for.
         everywhere: whether every node has it without being told.
         steps: yields the steps for one node that has the role.
+        loses: what a reset of its node takes away while other nodes still speak of it; empty for nothing.
+        clean: a shell line for that node which then makes the others forget it; empty where nothing can.
     """
 
     name: str
@@ -45,16 +47,28 @@ class Role:
     needs: tuple[str, ...]
     steps: Steps
     everywhere: bool = False
+    loses: str = ""
+    clean: str = ""
 
 
 ROLES: Registry[Role] = Registry("labctl.roles", "role")
 
 
-def role(name: str, title: str, *, needs: tuple[str, ...] = (), everywhere: bool = False) -> Callable[[Steps], Steps]:
+def role(
+    name: str,
+    title: str,
+    *,
+    needs: tuple[str, ...] = (),
+    everywhere: bool = False,
+    loses: str = "",
+    clean: str = "",
+) -> Callable[[Steps], Steps]:
     """Register the function that yields the steps of a role."""
 
     def register(steps: Steps) -> Steps:
-        ROLES.add(Role(name=name, title=title, needs=needs, steps=steps, everywhere=everywhere))
+        ROLES.add(
+            Role(name=name, title=title, needs=needs, steps=steps, everywhere=everywhere, loses=loses, clean=clean)
+        )
         return steps
 
     return register

@@ -138,6 +138,18 @@ def test_units_of_an_interrupted_step_are_restarted_by_the_next_run(tmp_path: Pa
     assert not any("restart" in command for command in settled.ran)
 
 
+def test_units_of_a_later_step_take_notice_of_what_an_earlier_one_changed(tmp_path: Path) -> None:
+    steps = (
+        Step(title="configuration", node="db-node", actions=(Change(),)),
+        Step(title="units", node="db-node", actions=(Unit(names=("mariadb",)),)),
+    )
+    machine = Commands()
+    both = Task(name="service", role="mariadb", node="db-node", steps=steps, needs=())
+    outcome = installer(tmp_path, machine).run([both])
+    assert any(command.startswith("systemctl --quiet restart mariadb") for command in machine.ran)
+    assert len(outcome.changed) == 2
+
+
 def test_steps_that_need_a_kernel_are_left_out_of_containers(tmp_path: Path) -> None:
     machine = Commands()
     tasks = [task("kernel", Run(command="modprobe"), live=True), task("file", Run(command="write"))]

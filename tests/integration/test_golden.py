@@ -1,0 +1,178 @@
+"""Golden sets with memory, on real guests: captured, forked, reset, snapshot, moved, damaged, interrupted.
+
+Tests of this file run in order on the same labs, for an emulated boot is expensive.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.lab_host import LabHost, output
+from tests.integration.test_lab_accidents import KILLS, kill_at_random
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+SET = "mini-bare"
+BOOT = "cat /proc/sys/kernel/random/boot_id"
+
+
+@pytest.fixture(scope="module")
+def before(image_host: LabHost) -> dict[str, Any]:
+    """Return the inventory before anything of this file."""
+    return image_host.inventory()
+
+
+@pytest.fixture(scope="module")
+def host(image_host: LabHost, before: dict[str, Any]) -> Iterator[LabHost]:
+    """Return a host with a lab that booted, and see that nothing stays on it."""
+    try:
+        image_host.labctl("create", "red", "--topology", "mini", "--cold")
+        image_host.ssh("red", "node-1", "echo red >/root/mark; echo red >/run/mark; sync")
+        yield image_host
+    finally:
+        for team in ("red", "green", "blue"):
+            image_host.labctl("destroy", team, check=False)
+        image_host.labctl("golden", "remove", SET, check=False)
+
+
+def volume(host: LabHost, suffix: str) -> str:
+    """Return the name of the one volume that ends so."""
+    names = [line.split()[0] for line in host.virsh("vol-list", "labctl").splitlines()[2:] if line]
+    (found,) = [name for name in names if name.startswith(f"golden-{SET}-") and name.endswith(suffix)]
+    return found
+
+
+def clock_error(host: LabHost, team: str) -> float:
+    began = time.time()
+    inside = float(host.ssh(team, "node-1", "date +%s.%N"))
+    return max(began - inside, inside - time.time(), 0.0)
+
+
+def test_a_lab_that_is_captured_goes_on(host: LabHost) -> None:
+    boot = host.ssh("red", "node-1", BOOT)
+    host.labctl("golden", "capture", "red")
+    assert host.ssh("red", "node-1", BOOT) == boot
+    assert host.ssh("red", "node-1", "cat /run/mark").strip() == "red"
+    assert clock_error(host, "red") < 3
+    assert all(node["ready"] for node in host.document("status", "red")["nodes"])
+    shown = host.document("golden", "show", SET)
+    assert set(shown["memory"]) == set(shown["disks"]) == {"node-1", "node-2"}
+    host.labctl("golden", "verify", SET)
+
+
+def test_forks_are_labs_of_their_own(host: LabHost) -> None:
+    host.labctl("create", "green,blue", "--topology", "mini")
+    boot = host.ssh("red", "node-1", BOOT)
+    facts: dict[str, list[str]] = {"machine-id": [], "host key": [], "random": [], "authorized": [], "mgmt": []}
+    for team in ("red", "green", "blue"):
+        assert host.ssh(team, "node-1", BOOT) == boot  # all go on from one memory
+        assert host.ssh(team, "node-1", "cat /root/mark /run/mark").split() == ["red", "red"]
+        assert host.ssh(team, "node-1", "hostname").strip() == "node-1"
+        assert clock_error(host, team) < 3
+        facts["machine-id"].append(host.ssh(team, "node-1", "cat /etc/machine-id"))
+        facts["host key"].append(host.ssh(team, "node-1", "ssh-keyscan -t ed25519 10.0.0.4 2>/dev/null"))
+        facts["random"].append(host.ssh(team, "node-1", "head -c 16 /dev/urandom | od -An -tx1"))
+        facts["authorized"].append(host.ssh(team, "node-1", "cat /root/.ssh/authorized_keys"))
+        facts["mgmt"].append(host.ssh(team, "node-1", "ip -4 -o address show dev eth0 | cut -d' ' -f7"))
+        assert "1 received" in host.ssh(team, "node-1", "ping -c1 -W5 node-2.example.org")
+    for what, values in facts.items():
+        assert len(set(values)) == 3, what
+    uuids = {host.virsh("domuuid", f"{team}-node-1") for team in ("red", "green", "blue")}
+    assert len(uuids) == 3
+
+
+def test_a_set_that_forks_stand_on_is_not_removed(host: LabHost) -> None:
+    done = host.labctl("golden", "remove", SET, check=False)
+    assert done.returncode == 3
+    assert "green-node-1.qcow2" in done.stderr
+
+
+def test_a_warm_reset_gives_a_node_back_and_leaves_the_others(host: LabHost) -> None:
+    for node in ("node-1", "node-2"):
+        host.ssh("green", node, "echo ruined >/root/mark; echo ruined >/run/mark")
+    known = host.ssh("green", "node-2", "ssh-keyscan -t ed25519 10.0.0.3 2>/dev/null")
+    host.labctl("reset", "node-1", "-t", "green")
+    assert host.ssh("green", "node-1", "cat /root/mark /run/mark").split() == ["red", "red"]
+    assert host.ssh("green", "node-2", "cat /root/mark /run/mark").split() == ["ruined", "ruined"]
+    assert host.ssh("green", "node-2", "ssh-keyscan -t ed25519 10.0.0.3 2>/dev/null") == known
+
+
+def test_a_snapshot_brings_disks_and_memory_back(host: LabHost) -> None:
+    host.ssh("green", "node-2", "echo lunch >/run/mark; echo lunch >/root/mark")
+    host.labctl("snapshot", "save", "lunch", "-t", "green")
+    host.ssh("green", "node-2", "echo dinner >/run/mark; echo dinner >/root/mark; sync")
+    assert [each["name"] for each in host.document("snapshot", "list", "-t", "green")] == ["lunch"]
+    host.labctl("snapshot", "restore", "lunch", "-t", "green")
+    assert host.ssh("green", "node-2", "cat /run/mark /root/mark").split() == ["lunch", "lunch"]
+    assert clock_error(host, "green") < 3
+    host.labctl("reset", "node-2", "-t", "green")
+    assert host.ssh("green", "node-2", "cat /run/mark").strip() == "red"
+    host.labctl("snapshot", "remove", "lunch", "-t", "green")
+    assert "snapshot-" not in host.virsh("vol-list", "labctl")
+
+
+def test_a_bundle_moves_a_set(host: LabHost, tmp_path: Path) -> None:
+    file = tmp_path / "mini.labctl"
+    host.labctl("golden", "export", SET, str(file))
+    assert file.stat().st_mode & 0o077 == 0
+    for team in ("green", "blue"):
+        host.labctl("destroy", team)
+    host.labctl("golden", "remove", SET)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged = tmp_path / "damaged.labctl"
+    damaged.write_bytes(content)
+    inventory = host.inventory()
+    done = host.labctl("golden", "import", str(damaged), check=False)
+    assert done.returncode == 2, done.stderr
+    assert host.inventory() == inventory
+    host.labctl("golden", "import", str(file))
+    host.labctl("golden", "verify", SET)
+    host.labctl("create", "blue", "--from", SET)
+    assert host.ssh("blue", "node-1", BOOT) == host.ssh("red", "node-1", BOOT)
+
+
+def test_killed_captures_and_forks_are_finished_and_leave_nothing(host: LabHost) -> None:
+    boot = host.ssh("red", "node-1", BOOT)
+    whole = host.inventory()["volumes"]
+    for n in range(KILLS):
+        kill_at_random(host, 1.0 + 2.5 * n, "golden", "capture", "red", "--name", "other")
+        host.labctl("create", "red")
+        assert host.ssh("red", "node-1", BOOT) == boot
+        host.labctl("golden", "remove", "other", check=False)
+        assert host.inventory()["volumes"] == whole
+    for n in range(KILLS):
+        kill_at_random(host, 0.5 + 0.7 * n, "create", "green", "--topology", "mini")
+        host.labctl("create", "green", "--topology", "mini")
+        assert host.ssh("green", "node-1", BOOT) == boot
+        host.labctl("destroy", "green")
+        assert host.inventory()["volumes"] == whole
+
+
+def test_a_damaged_memory_image_is_noticed_and_the_node_boots(host: LabHost, tmp_path: Path) -> None:
+    noise = tmp_path / "noise"
+    noise.write_bytes(b"\xa5" * 1024**2)
+    broken = volume(host, "-node-1.memory")
+    host.virsh("vol-upload", "--pool", "labctl", broken, str(noise), "--offset", str(20 * 1024**2))
+    done = host.labctl("golden", "verify", SET, check=False)
+    assert done.returncode != 0
+    assert broken in done.stderr
+    done = host.labctl("create", "green", "--topology", "mini")
+    assert "boots instead" in done.stdout + done.stderr
+    boots = [host.ssh("green", node, BOOT) for node in ("node-1", "node-2")]
+    originals = [host.ssh("red", node, BOOT) for node in ("node-1", "node-2")]
+    assert boots[0] != originals[0]
+    assert boots[1] == originals[1]
+
+
+def test_nothing_is_left(host: LabHost, before: dict[str, Any]) -> None:
+    for team in ("red", "green", "blue"):
+        host.labctl("destroy", team, check=False)
+    host.labctl("golden", "remove", SET)
+    assert host.inventory() == before
+    assert "labctl" in output(["virsh", "--connect", host.uri, "pool-list", "--name"])
