@@ -53,6 +53,7 @@ check: setup ## Lint, check types and the import rules, run the unit tests
 
 bench: setup ## Measure against other tools and the raw libvirt calls (as root)
 	$(SUDO) $(BIN)/python -m tests.bench
+	$(SUDO) $(BIN)/python -m tests.bench.golden
 
 clean: ## Remove the Python environment and caches; labs stay
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache

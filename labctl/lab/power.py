@@ -8,7 +8,7 @@ from functools import partial
 
 from labctl.errors import HypervisorError, InputError
 from labctl.hypervisor import DomainFacts
-from labctl.lab import begin, nodes, ready
+from labctl.lab import begin, hold, nodes, ready
 from labctl.lab.begin import Begun
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
@@ -70,6 +70,8 @@ def start(
         wait: whether to wait until each is ready.
     """
     with begin.locked(home, [team]):
+        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
+        site = site.again()
         lab = begin.recorded(home, site, team)
         begin.refuse_foreign(site, [lab])
         ledger = Ledger(home.lab(team), lab.record)

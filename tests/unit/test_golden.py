@@ -1,0 +1,80 @@
+"""What is known about golden sets, and what is asked of a cloud before it becomes one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from labctl.images.golden import GoldenDisk, GoldenMachine, GoldenManifest, GoldenMemory, disk_key
+from labctl.lab import probe
+from labctl.plan.model import LabPlan
+from labctl.report import golden as report
+from tests.unit.test_roles import cloud
+
+DISK = GoldenDisk(volume="golden-a-0123456789ab-db-node.qcow2", size=3, virtual_size=10, sha256="d")
+MEMORY = GoldenMemory(
+    volume="golden-a-0123456789ab-db-node.memory", size=5, sha256="m", document="<domain/>", cookie="", room=4096
+)
+BAKED = GoldenManifest(
+    name="a",
+    id="0123456789ab",
+    topology="gridka",
+    digest="t",
+    stage="installed",
+    image="image-openstack.qcow2",
+    os_info="",
+    created="2026-11-21T08:00:00+00:00",
+    disks={"db-node": DISK},
+    secrets={"admin": "top-secret-word"},
+    done=("x",),
+)
+CAPTURED = replace(
+    BAKED,
+    memory={"db-node": MEMORY},
+    machine=GoldenMachine(virt="qemu", qemu="7.2.0", processor=""),
+    probes=("db-node: MariaDB answers",),
+)
+
+
+@pytest.mark.parametrize("manifest", [BAKED, CAPTURED])
+def test_a_manifest_is_read_as_it_was_written(manifest: GoldenManifest) -> None:
+    assert GoldenManifest.from_json(manifest.to_json()) == manifest
+
+
+def test_a_manifest_of_an_earlier_labctl_is_read() -> None:
+    values = json.loads(BAKED.to_json())
+    for newer in ("kind", "spec", "memory", "machine", "probes", "nested"):
+        del values[newer]
+    assert GoldenManifest.from_json(json.dumps(values)) == BAKED
+
+
+def test_a_set_names_its_volumes_and_adds_up_their_sizes() -> None:
+    assert CAPTURED.volumes == [DISK.volume, MEMORY.volume]
+    assert (BAKED.size, CAPTURED.size) == (3, 8)
+
+
+def test_data_disks_have_keys_of_their_own(gridka: LabPlan) -> None:
+    node = gridka.node("volume-node")
+    assert [disk_key(node, disk) for disk in node.disks] == ["volume-node", "volume-node/vdb"]
+    assert CAPTURED.copies(node) == {}
+    assert CAPTURED.copies(gridka.node("db-node")) == {"team01-db-node.qcow2": DISK.volume}
+
+
+def test_reports_hold_no_secret() -> None:
+    texts = [json.dumps(report.document(CAPTURED)), report.details(CAPTURED, ""), report.lines([CAPTURED])]
+    assert not any("top-secret-word" in text for text in texts)
+    assert "can be restored here" in texts[1]
+    assert "another QEMU" in report.details(CAPTURED, "another QEMU")
+
+
+def test_every_node_of_a_cloud_is_asked_what_its_roles_wait_for() -> None:
+    gridka = cloud("gridka")
+    asked = probe.probes(gridka, [node.name for node in gridka.lab.nodes])
+    said = {(each.node, each.wait.what) for each in asked}
+    assert ("image-node", "Glance answers") in said
+    assert ("auth-node", "Keystone answers") in said
+    assert any(node == "compute-1" and "nova-compute" in what for node, what in said)
+    assert {node.name for node in gridka.lab.nodes} == {node for node, _ in said}
+    assert {each.node for each in probe.probes(gridka, ["image-node"])} == {"image-node"}
