@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from dataclasses import replace
+from functools import partial
 
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GOLDEN, SNAPSHOT, GoldenManifest
@@ -17,6 +18,7 @@ from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.lab.work import together
 from labctl.plan.lab import INSTALLED
+from labctl.plan.model import NodePlan
 from labctl.state import Home
 
 _GREETING = 20.0  # seconds that a node has to greet us
@@ -93,19 +95,19 @@ def prove(home: Home, site: Site, lab: Begun, progress: Progress, cancelled: thr
         return ()
     known = install.ensure_secrets(home, site, lab)
     cloud = openstack.cloud_of(lab.plan, known, slow=site.virt == "qemu", nested=lab.record.nested)
-    names = [node.name for node in lab.plan.nodes]
 
-    def report(node: str, what: str) -> None:
-        progress.node(lab.plan.team, node, Phase.INSTALLING, what)
+    def ask(node: NodePlan) -> None:
+        progress.node(lab.plan.team, node.name, Phase.PROVING)
+        probe.ask(site, cloud, node, cancelled)
 
     together(
-        probe.pieces(site, cloud, names, report, cancelled),
-        jobs=len(names),
+        (partial(ask, node) for node in lab.plan.nodes),
+        jobs=len(lab.plan.nodes),
         cancelled=cancelled,
         brief=f"not everything works in the lab of {lab.plan.team}",
         remedy="A golden set is made of a lab that works. Repair or reset the nodes that are named.",
     )
-    return tuple(f"{each.node}: {each.wait.what}" for each in probe.probes(cloud, names))
+    return tuple(f"{node.name}: {each.what}" for node in lab.plan.nodes for each in probe.probes(cloud, node.name))
 
 
 def _saved(

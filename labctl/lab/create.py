@@ -19,6 +19,7 @@ from labctl.lab.work import together
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.render.seed import SeedKeys
+from labctl.roles.cloud import Cloud
 from labctl.spec.topology import Topology
 from labctl.state import Home
 
@@ -169,16 +170,19 @@ class _Construction:
 
     def waits(self, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that waits for nodes which were never seen ready."""
-        return [partial(self._wait, node, cancelled) for node in self.plan.nodes if not self._stood(node)]
+        golden, cloud = self._running_cloud(), None
+        if golden is not None and self._made and self._copied is None:
+            known = install.ensure_secrets(self._home, self._site, self._lab)
+            cloud = openstack.cloud_of(self.plan, known, slow=self._site.virt == "qemu", nested=golden.nested)
+        return [partial(self._wait, node, cloud, cancelled) for node in self.plan.nodes if not self._stood(node)]
 
     def installs(self, jobs: int, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that brings the cloud up, where that is the lab's stage and anything may be missing."""
-        record, golden = self.ledger.record, self._lab.golden
-        missing = {node.name for node in self.plan.nodes if node.domain in self._made}
-        if record.stage != INSTALLED or record.bare or (record.installed and not missing):
+        record = self.ledger.record
+        if record.stage != INSTALLED or record.bare or (record.installed and not self._made_nodes()):
             return []
-        if golden is not None and golden.stage == INSTALLED and golden.memory and missing <= self._restored:
-            return [partial(self._prove, golden, cancelled)]
+        if self._made_nodes() and (golden := self._running_cloud()) is not None:
+            return [partial(self._proven, golden)]
         return [partial(self._install, jobs, cancelled)]
 
     def created(self) -> Created:
@@ -238,7 +242,8 @@ class _Construction:
         self._restored.add(node.name)
         return True
 
-    def _wait(self, node: NodePlan, cancelled: threading.Event) -> None:
+    def _wait(self, node: NodePlan, cloud: Cloud | None, cancelled: threading.Event) -> None:
+        """Wait until a node is ready, and all that its roles do in a cloud that was restored."""
         if node.name in self._restored:
             warm.identify(self._site, node, self._keys[node.name], cancelled)
         ready.wait(
@@ -251,28 +256,25 @@ class _Construction:
             cancelled,
             seeded=node.name in self._restored,
         )
+        if cloud is not None:
+            self._progress.node(self.plan.team, node.name, Phase.PROVING)
+            probe.ask(self._site, cloud, node, cancelled)
 
-    def _prove(self, golden: GoldenManifest, cancelled: threading.Event) -> None:
-        """Wait until what was restored works: all of a new lab's cloud, else what the nodes that are new do."""
-        whole = not self.ledger.record.installed
-        lab = Begun(plan=self.plan, record=self.ledger.record, images=self._images, golden=golden)
-        known = install.ensure_secrets(self._home, self._site, lab)
-        cloud = openstack.cloud_of(self.plan, known, slow=self._site.virt == "qemu", nested=golden.nested)
-        asked = [node.name for node in self.plan.nodes if whole or node.name in self._restored]
-
-        def report(node: str, what: str) -> None:
-            self._progress.node(self.plan.team, node, Phase.INSTALLING, what)
-
-        together(
-            probe.pieces(self._site, cloud, asked, report, cancelled),
-            jobs=len(asked),
-            cancelled=cancelled,
-            brief=f"the cloud of {self.plan.team} was restored, but not all of it works",
-            remedy=f"labctl reset -t {self.plan.team} NODE --cold boots a node that does not.",
-        )
+    def _proven(self, golden: GoldenManifest) -> None:
+        """Write down that the cloud, whose nodes were all restored and asked, is up."""
         self.ledger.change(installed=True, nested=dict(golden.nested))
-        for name in asked:
-            self._progress.node(self.plan.team, name, Phase.INSTALLED)
+        for node in self._made_nodes():
+            self._progress.node(self.plan.team, node.name, Phase.INSTALLED)
+
+    def _made_nodes(self) -> list[NodePlan]:
+        return [node for node in self.plan.nodes if node.domain in self._made]
+
+    def _running_cloud(self) -> GoldenManifest | None:
+        """Return the golden set whose running cloud this lab has; None where the installer is to bring it up."""
+        golden = self._lab.golden
+        whole = golden is not None and golden.stage == self.ledger.record.stage == INSTALLED
+        restored = all(node.name in self._restored for node in self._made_nodes())
+        return golden if whole and restored and not self.ledger.record.bare else None
 
     def _install(self, jobs: int, cancelled: threading.Event) -> None:
         lab = Begun(plan=self.plan, record=self.ledger.record, images=self._images)

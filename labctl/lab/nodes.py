@@ -137,6 +137,7 @@ def document(site: Site, lab: LabPlan, node: NodePlan, *, images: dict[str, Imag
         site.machine,
         os_info=images[node.image].manifest.os_info,
         cpu=_cpu(site, lab, node),
+        lacks=_lacks(site, node),
         medium=PurePosixPath(medium.path) if medium else None,
     )
     return xml.domain_xml(node, lab, machine=machine)
@@ -186,6 +187,14 @@ def _cpu(site: Site, lab: LabPlan, node: NodePlan) -> str:
     """Return the processor of a node: an emulated compute node has one that offers SVM to its instances."""
     nested = lab.openstack is not None and lab.openstack.nested != "qemu" and "compute" in node.roles
     return "maximum" if nested and site.virt == "qemu" else site.machine.cpu
+
+
+def _lacks(site: Site, node: NodePlan) -> tuple[str, ...]:
+    """Return what the processor of a node has not: haproxy, a part of the gateway, needs cmpxchg16b.
+
+    The kernel of our images leaves that instruction alone (`clearcpuid`), which QEMU 7.2 emulates wrongly at times.
+    """
+    return () if "gateway" in node.roles else site.machine.lacks
 
 
 def _make_volume(site: Site, ledger: Ledger, name: str, document: str, source: str | None = None) -> None:

@@ -15,6 +15,7 @@ class Phase(enum.StrEnum):
     SEEDED = "seeded"
     READY = "ready"
     INSTALLING = "installing"
+    PROVING = "proving"
     INSTALLED = "installed"
     SAVED = "saved"
     RESTORED = "restored"

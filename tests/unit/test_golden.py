@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -71,10 +72,15 @@ def test_reports_hold_no_secret() -> None:
 
 def test_every_node_of_a_cloud_is_asked_what_its_roles_wait_for() -> None:
     gridka = cloud("gridka")
-    asked = probe.probes(gridka, [node.name for node in gridka.lab.nodes])
-    said = {(each.node, each.wait.what) for each in asked}
-    assert ("image-node", "Glance answers") in said
-    assert ("auth-node", "Keystone answers") in said
-    assert any(node == "compute-1" and "nova-compute" in what for node, what in said)
-    assert {node.name for node in gridka.lab.nodes} == {node for node, _ in said}
-    assert {each.node for each in probe.probes(gridka, ["image-node"])} == {"image-node"}
+    asked = {node.name: probe.probes(gridka, node.name) for node in gridka.lab.nodes}
+    assert all(asked.values())
+    assert "Glance answers" in [each.what for each in asked["image-node"]]
+    assert "Keystone answers" in [each.what for each in asked["auth-node"]]
+    assert "nova-compute" in asked["compute-1"][0].what
+
+
+@pytest.mark.parametrize(("line", "code", "said"), [("true", 0, ""), ("false", 1, "it's late\n")])
+def test_the_script_waits_for_what_it_is_asked(line: str, code: int, said: str) -> None:
+    text = probe.script([probe.Probe(what="fine", line="exit 0"), probe.Probe(what="it's late", line=line)], 0)
+    done = subprocess.run(["sh", "-s"], input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, said)
