@@ -282,6 +282,13 @@ class Hypervisor:
         flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
         self._start(domain, f"start domain {domain.name()}", lambda: domain.createWithFlags(flags))
 
+    def resident(self, uuid: UUID) -> int:
+        """Return how many bytes of the host's memory a domain takes now; 0 when it is off or libvirt cannot tell."""
+        try:
+            return int(self._lookup(uuid).memoryStats().get("rss", 0)) * 1024
+        except (libvirt.libvirtError, NotFoundError):
+            return 0
+
     def suspend_domain(self, uuid: UUID) -> None:
         """Stop a running domain's processors; nothing happens when they stand still."""
         domain = self._lookup(uuid)

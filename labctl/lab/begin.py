@@ -181,6 +181,7 @@ def _identities(
             taken.append(record.mgmt)
         else:
             _check_same(record, site, topology)
+            _check_choice(record, site, choice)
         records.append(record)
     return records
 
@@ -237,6 +238,15 @@ def _golden(site: Site, topology: Topology, choice: Choice) -> GoldenManifest | 
         return matching[-1] if matching and choice.stage == INSTALLED else None
     found = warm or [golden for golden in matching if choice.stage == INSTALLED]
     return found[-1] if found else None
+
+
+def _check_choice(record: LabRecord, site: Site, choice: Choice) -> None:
+    """Refuse to go on with a lab from another golden set than it was begun with."""
+    if choice.golden is not None and site.golden.newest(choice.golden).id != record.golden:
+        raise RefusedError(
+            f"the lab of {record.team} does not stand on golden set {choice.golden}",
+            remedy=f"labctl destroy {record.team}, then create it again; or leave --from out.",
+        )
 
 
 def _check_same(record: LabRecord, site: Site, topology: Topology | None) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from netaddr import IPAddress
 
+from labctl.images.golden import GoldenManifest
 from labctl.lab import begin, nodes, ready
 from labctl.lab.site import Site
 from labctl.plan.model import LabPlan, NodePlan
@@ -27,6 +28,8 @@ class NodeStatus:
         state: libvirt's word, `absent` or `foreign`.
         ready: whether it runs, finished its first boot well, and its SSH answers now.
         addresses: network to address; None where the node has none in a network that has addresses.
+        memory: bytes of the host's memory that it takes now.
+        disk: bytes of the pool that its own disks take now.
     """
 
     name: str
@@ -34,6 +37,8 @@ class NodeStatus:
     state: str
     ready: bool
     addresses: dict[str, IPAddress | None]
+    memory: int
+    disk: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,8 @@ class LabStatus:
         missing: networks that do not run or do not exist.
         installed: whether the cloud was brought up; None where the topology has none.
         nested: how instances run in each compute node, as far as the installer saw it.
+        golden: name of the golden set that it stands on; empty for none.
+        bare: nodes of an installed lab that stand at stage bare.
     """
 
     team: str
@@ -55,6 +62,8 @@ class LabStatus:
     missing: tuple[str, ...]
     installed: bool | None
     nested: dict[str, str]
+    golden: str
+    bare: tuple[str, ...]
 
 
 def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabStatus:
@@ -78,6 +87,8 @@ def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabSta
             virt=record.virt,
             installed=record.installed if plan.openstack else None,
             nested=record.nested,
+            golden=next((each.name for each in _sets(site, record) if each.id == record.golden), ""),
+            bare=record.bare,
             nodes=tuple(found),
             missing=tuple(
                 network.name
@@ -85,6 +96,10 @@ def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabSta
                 if network.name not in site.networks or not site.networks[network.name].active
             ),
         )
+
+
+def _sets(site: Site, record: LabRecord) -> list[GoldenManifest]:
+    return site.golden.every(site.volumes) if record.golden else []
 
 
 def state_of(site: Site, plan: LabPlan, node: NodePlan) -> str:
@@ -105,4 +120,6 @@ def _node(site: Site, record: LabRecord, plan: LabPlan, node: NodePlan, timeout:
         state=state,
         ready=seen and state == "running" and ready.answers(site, node, timeout=timeout),
         addresses={network.key: own.get(network.key) for network in plan.networks if network.subnet is not None},
+        memory=site.hypervisor.resident(node.uuid) if state not in (ABSENT, FOREIGN) else 0,
+        disk=sum(site.volumes[disk.volume].allocation for disk in node.disks if disk.volume in site.volumes),
     )

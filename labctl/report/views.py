@@ -19,6 +19,8 @@ def lab_document(lab: LabStatus) -> dict[str, Any]:
         "stage": lab.stage,
         "host": lab.host,
         "virt": lab.virt,
+        "golden": lab.golden or None,
+        "bare": list(lab.bare),
         "openstack": None if lab.installed is None else {"installed": lab.installed, "nested": lab.nested},
         "nodes": [
             {
@@ -27,6 +29,8 @@ def lab_document(lab: LabStatus) -> dict[str, Any]:
                 "state": node.state,
                 "ready": node.ready,
                 "addresses": {key: str(address) if address else None for key, address in node.addresses.items()},
+                "memory_bytes": node.memory,
+                "disk_bytes": node.disk,
             }
             for node in lab.nodes
         ],
@@ -47,6 +51,11 @@ def lab_table(lab: LabStatus) -> str:
         "",
         table(["NODE", "STATE", "READY", *(key.upper() for key in keys)], rows),
     ]
+    memory, disk = sum(node.memory for node in lab.nodes), sum(node.disk for node in lab.nodes)
+    stands = f" It stands on golden set {lab.golden}." if lab.golden else ""
+    lines += ["", f"It takes {size(memory)} of the host's memory and {size(disk)} of its disk.{stands}"]
+    if lab.bare:
+        lines += ["", f"At stage bare: {', '.join(lab.bare)}."]
     if lab.installed:
         ways = ", ".join(f"{virt} on {node}" for node, virt in lab.nested.items())
         lines += ["", f"The cloud is up; instances run by {ways}. labctl openrc {lab.team}"]
