@@ -12,12 +12,6 @@ printf '# The kernel command line mounts the root file system.\n' > /etc/fstab
 ln -sf ../run/labctl-resolv.conf /etc/resolv.conf
 printf 'DAEMON_OPTS=""\n' > /etc/default/chrony
 
-# apt's index of the install medium lies on the medium: apt-get install works without apt-get update.
-mkdir -p /media/labctl
-for index in Packages Release; do
-    ln -s "/media/labctl/$index" "/var/lib/apt/lists/_media_labctl_._$index"
-done
-
 # SSH sessions without a systemd session of their own: starting its manager costs as much as the handshake.
 pam-auth-update --package --remove systemd
 sed -i '/pam_motd.so\|pam_mail.so\|pam_selinux.so\|pam_keyinit.so/d' /etc/pam.d/sshd
