@@ -222,7 +222,7 @@ def _read(
         raise _no_bundle(source, "its index and its set disagree")
     _check_room(folder, sum(size for size, _ in members.values()), "the state folder")
     seen = set()
-    for member in archive:
+    while (member := archive.next()) is not None:  # iterating would begin with the first again
         size, wanted = members.get(member.name, (-1, ""))
         if not member.isreg() or member.size != size:
             raise _no_bundle(source, f"member {member.name} is not as its index says")

@@ -32,7 +32,8 @@ def host(image_host: LabHost, before: dict[str, Any]) -> Iterator[LabHost]:
     """Return a host with a lab that booted, and see that nothing stays on it."""
     try:
         image_host.labctl("create", "red", "--topology", "mini", "--cold")
-        image_host.ssh("red", "node-1", "echo red >/root/mark; echo red >/run/mark; sync")
+        for node in ("node-1", "node-2"):
+            image_host.ssh("red", node, "echo red >/root/mark; echo red >/run/mark; sync")
         yield image_host
     finally:
         for team in ("red", "green", "blue"):
