@@ -169,11 +169,11 @@ def import_(file: Path, host: str | None) -> None:
 @options.host
 @options.common
 def remove(name: str, host: str | None) -> None:
-    """Remove a golden set that no lab uses."""
+    """Remove a golden set that no lab uses, and what interrupted runs left of it."""
     from labctl.lab import site
 
     home = Home()
-    with site.opened(home, host) as place:
+    with site.opened(home, host) as place, home.lock(f"golden-{name}"):
         used = {record.golden for record in home.records() if record.host == place.name}
         place.golden.remove(name, in_use=used)
     options.say(f"Golden set {name} is removed.")
