@@ -137,14 +137,18 @@ class Cloud:
         }
 
     def messaging(self) -> Values:
-        """Return the settings of the message queue."""
-        heartbeat: Values = {"oslo_messaging_rabbit": {"heartbeat_timeout_threshold": self.seconds(60, 300)}}
+        """Return the settings of the message queue.
+
+        No heartbeats: APIs under uWSGI send none while nobody asks them anything, and lose the connection by which
+        their answers come; a suspended or emulated node sends them late. TCP's keepalive notices a dead peer.
+        """
         return {
             "DEFAULT": {
                 "transport_url": self.transport_url(),
                 "rpc_response_timeout": self.seconds(60, 300),
-            }
-        } | heartbeat
+            },
+            "oslo_messaging_rabbit": {"heartbeat_timeout_threshold": 0},
+        }
 
     def endpoint(self, service: str, kind: str, title: str, port: int, path: str = "") -> Action:
         """Make a service's user and its entry in the catalog; done where Keystone is."""
