@@ -73,7 +73,7 @@ def measure(host: LabHost, topology: str, stage: str, node: str, rounds: int) ->
 def restored(host: LabHost) -> float:
     """Return how long libvirt itself takes to have all nodes of the lab back from the memory images, running."""
     shown = host.document("golden", "show", TEAM)["memory"]
-    connect = ["virsh", "--connect", host.uri]
+    connect = ["virsh", "--quiet", "--connect", host.uri]
     paths = [host.virsh("vol-path", "--pool", "labctl", each["volume"]).strip() for each in shown.values()]
     for node in shown:
         host.virsh("destroy", f"{TEAM}-{node}")
