@@ -62,6 +62,7 @@ def capture(
                 home, site, lab, GOLDEN, called, probes, jobs=jobs, progress=progress, cancelled=cancelled
             )
             site.golden.seal(manifest)
+            hold.done(home, team)
     return manifest
 
 
@@ -86,6 +87,7 @@ def snapshot(
         ledger = lab.ledger(home.lab(team))
         ledger.claim({*manifest.volumes, f"{manifest.stem}.json"})
         site.snapshots.seal(manifest)
+        hold.done(home, team)
     return manifest
 
 

@@ -47,6 +47,8 @@ def save(
 ) -> Held:
     """Write a running lab's disks and memory into new volumes, all of them as they were at one moment.
 
+    Until the caller says `done`, when the set is sealed, the volumes are those of a run that may have ended early.
+
     Args:
         stem: how the names of the volumes begin.
 
@@ -79,7 +81,6 @@ def save(
         release(home, site, team, jobs=jobs, progress=progress, cancelled=threading.Event())
         raise
     _go_on(site, lab, jobs=jobs, progress=progress, cancelled=cancelled)
-    home.lab(team).remove_file(NOTE)
     progress.say(f"{team} goes on; its parts are being hashed")
     return _described(site.again(), lab, stem, heads, hashes, jobs=jobs, run=run)
 
@@ -93,7 +94,7 @@ def release(home: Home, site: Site, team: str, *, jobs: int, progress: Progress,
     if note is None:
         return False
     stem = str(json.loads(note)["stem"])
-    progress.say(f"{team} was held still by a run that ended early; it goes on")
+    progress.say(f"a run that saved {team} ended early; what it held still goes on")
     now = site.again()
     lab = begin.recorded(home, now, team)
     together(
@@ -108,15 +109,22 @@ def release(home: Home, site: Site, team: str, *, jobs: int, progress: Progress,
     return True
 
 
+def done(home: Home, team: str) -> None:
+    """Take back the note of a save whose set is sealed."""
+    home.lab(team).remove_file(NOTE)
+
+
 def forget(home: Home, site: Site, team: str) -> None:
-    """Delete what a killed run has written of a lab; the lab itself is not touched."""
+    """Delete what a killed run has written of a lab, unless its set was sealed; the lab itself is not touched."""
     note = home.lab(team).read(NOTE)
-    if note is not None:
-        stem = str(json.loads(note)["stem"])
+    if note is None:
+        return
+    stem = str(json.loads(note)["stem"])
+    if f"{stem}.json" not in site.volumes:
         for volume in site.volumes:
             if volume.startswith(f"{stem}-"):
                 site.hypervisor.remove_volume(site.pool.name, volume)
-        home.lab(team).remove_file(NOTE)
+    done(home, team)
 
 
 def memory_volume(stem: str, node: NodePlan) -> str:
