@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from labctl.errors import HypervisorError
+from labctl.errors import DeadlineError, HypervisorError
 from labctl.hypervisor import State
 from labctl.images.golden import GoldenManifest, GoldenMemory
 from labctl.lab import begin, hold, install, nodes, openstack, probe, ready, secrets, warm
@@ -245,7 +245,7 @@ class _Construction:
     def _wait(self, node: NodePlan, cloud: Cloud | None, cancelled: threading.Event) -> None:
         """Wait until a node is ready, and all that its roles do in a cloud that was restored."""
         if node.name in self._restored:
-            warm.identify(self._site, node, self._keys[node.name], cancelled)
+            self._identify(node, cancelled)
         ready.wait(
             self._site,
             self._folder,
@@ -259,6 +259,24 @@ class _Construction:
         if cloud is not None:
             self._progress.node(self.plan.team, node.name, Phase.PROVING)
             probe.ask(self._site, cloud, node, cancelled)
+
+    def _identify(self, node: NodePlan, cancelled: threading.Event) -> None:
+        """Make a restored guest this lab's; one that does not come to itself is restored once more, then booted."""
+        for last in (False, True):
+            try:
+                return warm.identify(self._site, node, self._keys[node.name], cancelled)
+            except DeadlineError as exc:
+                self._progress.say(f"{node.domain} is {'booted' if last else 'restored once more'}: {exc.brief}")
+            nodes.remove_node(self._site, self.ledger, node)
+            copies = self._copied.copies(node) if self._copied else {}
+            keys = self._keys[node.name]
+            nodes.make_node(self._site, self.ledger, self.plan, node, images=self._images, keys=keys, copies=copies)
+            if last or not self._restore(node):
+                self._restored.discard(node.name)
+                self._site.hypervisor.start_domain(node.uuid)
+                return None
+            self._release(node)
+        return None
 
     def _proven(self, golden: GoldenManifest) -> None:
         """Write down that the cloud, whose nodes were all restored and asked, is up."""

@@ -15,7 +15,7 @@ from labctl.render import fork, identity
 from labctl.render.seed import SeedKeys
 from labctl.state import Home
 
-IDENTITY_SECONDS = {"kvm": 60.0, "qemu": 300.0}
+IDENTITY_SECONDS = {"kvm": 30.0, "qemu": 120.0}
 """How long a restored guest may take to become another lab's; emulated ones share few cores."""
 
 
