@@ -13,6 +13,7 @@ from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.lab.work import together
+from labctl.plan.lab import INSTALLED
 from labctl.state import Home
 
 
@@ -53,7 +54,9 @@ def restore(
         folder = home.lab(team)
         ledger = Ledger(folder, lab.record)
         names = [node.name for node in lab.plan.nodes]
-        ledger.renew(names, stage=saved.stage, installed=bool(saved.nested) or lab.record.installed)
+        # A snapshot from before the cloud came up takes the lab back to before that.
+        installed = lab.record.installed and saved.stage == INSTALLED
+        ledger.renew(names, stage=saved.stage, installed=installed)
         folder.write(install.JOURNAL, "".join(json.dumps([key, {}]) + "\n" for key in saved.done))
         for node in lab.plan.nodes:
             progress.node(team, node.name, Phase.STOPPING)

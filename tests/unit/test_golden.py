@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from labctl.images.golden import GoldenDisk, GoldenMachine, GoldenManifest, GoldenMemory, disk_key
-from labctl.lab import probe
+from labctl.lab import hold, probe
 from labctl.plan.model import LabPlan
 from labctl.report import golden as report
+from labctl.state import Home
 from tests.unit.test_roles import cloud
 
 DISK = GoldenDisk(volume="golden-a-0123456789ab-db-node.qcow2", size=3, virtual_size=10, sha256="d")
@@ -84,3 +88,18 @@ def test_the_script_waits_for_what_it_is_asked(line: str, code: int, said: str) 
     text = probe.script([probe.Probe(what="fine", line="exit 0"), probe.Probe(what="it's late", line=line)], 0)
     done = subprocess.run(["sh", "-s"], input=text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (code, said)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_what_a_killed_save_left_is_deleted_unless_its_set_was_sealed(tmp_path: Path, sealed: bool) -> None:
+    home, removed = Home(tmp_path), []
+    home.lab("red").write(hold.NOTE, json.dumps({"stem": "golden-a-1"}))
+    volumes = dict.fromkeys(["golden-a-1-db-node.memory", "golden-a-12-db-node.memory", "red-db-node.qcow2"])
+    site: Any = SimpleNamespace(
+        volumes=volumes | ({"golden-a-1.json": None} if sealed else {}),
+        pool=SimpleNamespace(name="labctl"),
+        hypervisor=SimpleNamespace(remove_volume=lambda pool, name: removed.append(name)),
+    )
+    hold.forget(home, site, "red")
+    assert removed == ([] if sealed else ["golden-a-1-db-node.memory"])
+    assert home.lab("red").read(hold.NOTE) is None
