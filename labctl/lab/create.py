@@ -297,7 +297,11 @@ class _Construction:
     def _install(self, jobs: int, cancelled: threading.Event) -> None:
         lab = Begun(plan=self.plan, record=self.ledger.record, images=self._images)
         site = self._site.again()
-        outcome = install.proceed(self._home, site, lab, jobs=jobs, progress=self._progress, cancelled=cancelled)
+        golden = self._lab.golden
+        # The disks of a captured cloud know of all its nodes; those that were baked do not until it has run.
+        missing = {node.name for node in self._made_nodes()}
+        on = missing if self.ledger.record.installed and golden is not None and golden.memory else None
+        outcome = install.proceed(self._home, site, lab, on=on, jobs=jobs, progress=self._progress, cancelled=cancelled)
         self._installed += outcome.changed
 
     def _stood(self, node: NodePlan) -> bool:

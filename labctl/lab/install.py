@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -75,22 +75,27 @@ def proceed(
     *,
     until: str | None = None,
     only: str | None = None,
+    on: Collection[str] | None = None,
     jobs: int,
     progress: Progress,
     cancelled: threading.Event,
 ) -> Outcome:
-    """Do what `install` does, for a caller who holds the lab's lock."""
+    """Do what `install` does, for a caller who holds the lab's lock.
+
+    Args:
+        on: the nodes that are to be seen to; None for all.
+    """
     plan, folder = lab.plan, home.lab(lab.plan.team)
     known = ensure_secrets(home, site, lab)
     with _connections(site, folder, plan, cancelled) as machine:
         draft = openstack.cloud_of(
             plan, known, slow=site.virt == "qemu", nested={node.name: "qemu" for node in plan.nodes}
         )
-        nodes = {step.node for task in plan_tasks(draft, until=until, only=only) for step in task.steps}
+        nodes = {step.node for task in plan_tasks(draft, until=until, only=only, on=on) for step in task.steps}
         _check_running(site, plan, nodes)
         nested = {name: nested_virt(plan, name, machine) for name in draft.nodes("compute") if name in nodes}
         cloud = replace(draft, nested={**draft.nested, **nested})
-        tasks = plan_tasks(cloud, until=until, only=only)
+        tasks = plan_tasks(cloud, until=until, only=only, on=on)
         again = " ".join(filter(None, (f"--until {until}" if until else "", f"--only {only}" if only else "")))
         outcome = Installer(
             cloud=cloud,

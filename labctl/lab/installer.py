@@ -9,7 +9,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -221,12 +221,15 @@ class Installer:
             return changed
 
 
-def plan_tasks(cloud: Cloud, *, until: str | None = None, only: str | None = None) -> list[Task]:
+def plan_tasks(
+    cloud: Cloud, *, until: str | None = None, only: str | None = None, on: Collection[str] | None = None
+) -> list[Task]:
     """Return what is to be done for a cloud, in an order that respects the needs.
 
     Args:
         until: the last role; those that it needs come too, and those everywhere.
         only: this role alone.
+        on: the nodes whose steps are wanted; None for all. Tasks without any are kept, for others wait for them.
 
     Raises:
         InputError: there is no such role in the cloud.
@@ -251,7 +254,7 @@ def plan_tasks(cloud: Cloud, *, until: str | None = None, only: str | None = Non
             name=f"{role}@{node}",
             role=role,
             node=node,
-            steps=tuple(ROLES[role].steps(cloud, node)),
+            steps=tuple(step for step in ROLES[role].steps(cloud, node) if on is None or step.node in on),
             needs=tuple(task for need in ROLES[role].needs for task in names.get(need, ())),
         )
         for role in chosen

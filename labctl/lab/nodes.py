@@ -19,6 +19,7 @@ from labctl.images.store import Image
 from labctl.lab.site import Site
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.render import seed, xml
+from labctl.roles.role import ROLES
 from labctl.state import LabFolder, LabRecord
 
 
@@ -184,17 +185,19 @@ def foreign(site: Site, lab: LabPlan, record: LabRecord) -> list[str]:
 
 
 def _cpu(site: Site, lab: LabPlan, node: NodePlan) -> str:
-    """Return the processor of a node: an emulated compute node has one that offers SVM to its instances."""
-    nested = lab.openstack is not None and lab.openstack.nested != "qemu" and "compute" in node.roles
-    return "maximum" if nested and site.virt == "qemu" else site.machine.cpu
+    """Return the processor of a node: an emulated one that is to run instances offers them SVM."""
+    nested = lab.openstack is not None and lab.openstack.nested != "qemu"
+    nests = nested and any(ROLES[role].nests for role in node.roles)
+    return "maximum" if nests and site.virt == "qemu" else site.machine.cpu
 
 
 def _lacks(site: Site, node: NodePlan) -> tuple[str, ...]:
-    """Return what the processor of a node has not: haproxy, a part of the gateway, needs cmpxchg16b.
+    """Return what the processor of a node has not, of what our emulated ones lack.
 
-    The kernel of our images leaves that instruction alone (`clearcpuid`), which QEMU 7.2 emulates wrongly at times.
+    The kernel of our images leaves `cmpxchg16b` alone (`clearcpuid`), which QEMU 7.2 emulates wrongly at times.
     """
-    return () if "gateway" in node.roles else site.machine.lacks
+    needed = {name for role in node.roles for name in ROLES[role].instructions}
+    return tuple(name for name in site.machine.lacks if name not in needed)
 
 
 def _make_volume(site: Site, ledger: Ledger, name: str, document: str, source: str | None = None) -> None:

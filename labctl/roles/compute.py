@@ -19,6 +19,7 @@ from labctl.roles.role import Step, role
         openstack server list --all-projects --host "$(hostname)" -f value -c ID | while read -r id; do
             test -e /var/lib/nova/instances/$id || openstack server delete --wait $id
         done""",
+    nests=True,
 )
 def compute(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Nova's agent with libvirt, Neutron's with Open vSwitch, and the iSCSI initiator for volumes."""

@@ -10,7 +10,7 @@ from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
 
 
-@role("gateway", "Network gateway", needs=("neutron", "nova"))
+@role("gateway", "Network gateway", needs=("neutron", "nova"), instructions=("cx16",))  # haproxy's
 def gateway(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Neutron's agents that serve all instances."""
     yield Step(

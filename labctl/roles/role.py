@@ -40,6 +40,8 @@ class Role:
         steps: yields the steps for one node that has the role.
         loses: what a reset of its node takes away while other nodes still speak of it; empty for nothing.
         clean: a shell line for that node which then makes the others forget it; empty where nothing can.
+        nests: whether it runs virtual machines of its own.
+        instructions: what its programs need of an emulated processor, as QEMU names it, beyond what every node has.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Role:
     everywhere: bool = False
     loses: str = ""
     clean: str = ""
+    nests: bool = False
+    instructions: tuple[str, ...] = ()
 
 
 ROLES: Registry[Role] = Registry("labctl.roles", "role")
@@ -62,12 +66,24 @@ def role(
     everywhere: bool = False,
     loses: str = "",
     clean: str = "",
+    nests: bool = False,
+    instructions: tuple[str, ...] = (),
 ) -> Callable[[Steps], Steps]:
     """Register the function that yields the steps of a role."""
 
     def register(steps: Steps) -> Steps:
         ROLES.add(
-            Role(name=name, title=title, needs=needs, steps=steps, everywhere=everywhere, loses=loses, clean=clean)
+            Role(
+                name=name,
+                title=title,
+                needs=needs,
+                steps=steps,
+                everywhere=everywhere,
+                loses=loses,
+                clean=clean,
+                nests=nests,
+                instructions=instructions,
+            )
         )
         return steps
 

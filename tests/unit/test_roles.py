@@ -94,6 +94,13 @@ def test_only_means_that_role_alone() -> None:
     assert {task.role for task in installer.plan_tasks(cloud("gridka"), only="cinder")} == {"cinder"}
 
 
+def test_some_nodes_alone_keep_the_order_of_all() -> None:
+    every, some = installer.plan_tasks(cloud("gridka")), installer.plan_tasks(cloud("gridka"), on={"image-node"})
+    assert [(task.name, task.needs) for task in some] == [(task.name, task.needs) for task in every]
+    assert {step.node for task in some for step in task.steps} == {"image-node"}
+    assert "glance" in {task.role for task in some if task.steps}
+
+
 def test_a_role_that_no_node_has_is_refused_with_those_there_are() -> None:
     with pytest.raises(InputError, match="no node of this lab has the role swift") as caught:
         installer.plan_tasks(cloud("gridka"), until="swift")
