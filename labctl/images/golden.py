@@ -132,6 +132,16 @@ class GoldenManifest:
         """Bytes that its disks and memory take."""
         return sum(disk.size for disk in self.disks.values()) + sum(memory.size for memory in self.memory.values())
 
+    def check(self) -> None:
+        """Refuse names that are not a golden set's own, for what comes from elsewhere, with InputError."""
+        check_name(self.name)
+        own = re.compile(rf"golden-{re.escape(self.name)}-[0-9a-f]{{12}}-[a-z0-9.-]+")
+        strange = [name for name in self.volumes if not (own.fullmatch(name) and name.startswith(f"{self.stem}-"))]
+        if strange or self.kind != GOLDEN or len(set(self.volumes)) < len(self.volumes):
+            raise InputError(
+                f"golden set {self.name} claims what is not its own", details=", ".join(map(repr, strange)) or self.kind
+            )
+
     def copies(self, node: NodePlan) -> dict[str, str]:
         """Return from which volume of the set each of a node's disks would be copied."""
         names = {disk.volume: disk_key(node, disk) for disk in node.disks}

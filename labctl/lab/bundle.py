@@ -23,7 +23,7 @@ from typing import BinaryIO
 from labctl.errors import CapacityError, InputError, LabctlError
 from labctl.images.golden import GoldenManifest
 from labctl.images.importing import digest
-from labctl.images.store import Image, Manifest
+from labctl.images.store import Image, Manifest, check_name
 from labctl.lab.images import scratch
 from labctl.lab.site import Site
 from labctl.lab.work import together
@@ -218,7 +218,9 @@ def _read(
         members = {str(name): (int(each["bytes"]), str(each["sha256"])) for name, each in index["members"].items()}
     except (ValueError, KeyError, TypeError) as exc:
         raise _no_bundle(source, f"its index cannot be read: {exc}") from exc
-    if members.keys() != {_IMAGE, *golden.volumes} or any("/" in name for name in members):
+    golden.check()
+    check_name(image.name)
+    if members.keys() != {_IMAGE, *golden.volumes} or members[_IMAGE][1] != image.sha256:
         raise _no_bundle(source, "its index and its set disagree")
     _check_room(folder, sum(size for size, _ in members.values()), "the state folder")
     seen = set()

@@ -123,6 +123,7 @@ def test_a_bundle_moves_a_set(host: LabHost, tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o077 == 0
     for team in ("green", "blue"):
         host.labctl("destroy", team)
+    whole = host.inventory()["volumes"]
     host.labctl("golden", "remove", SET)
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -132,13 +133,19 @@ def test_a_bundle_moves_a_set(host: LabHost, tmp_path: Path) -> None:
     done = host.labctl("golden", "import", str(damaged), check=False)
     assert done.returncode == 2, done.stderr
     assert host.inventory() == inventory
+    for n in range(KILLS):
+        kill_at_random(host, 0.5 + 0.8 * n, "golden", "import", str(file))
+        if any(each["name"] == SET for each in host.document("golden", "list")):
+            host.labctl("golden", "verify", SET)
+            host.labctl("golden", "remove", SET)
     host.labctl("golden", "import", str(file))
+    assert host.inventory()["volumes"] == whole
     host.labctl("golden", "verify", SET)
     host.labctl("create", "blue", "--from", SET)
     assert host.ssh("blue", "node-1", BOOT) == host.ssh("red", "node-1", BOOT)
 
 
-def test_killed_captures_and_forks_are_finished_and_leave_nothing(host: LabHost) -> None:
+def test_killed_captures_forks_and_resets_are_finished_and_leave_nothing(host: LabHost) -> None:
     boot = host.ssh("red", "node-1", BOOT)
     whole = host.inventory()["volumes"]
     for n in range(KILLS):
@@ -150,6 +157,11 @@ def test_killed_captures_and_forks_are_finished_and_leave_nothing(host: LabHost)
     for n in range(KILLS):
         kill_at_random(host, 0.5 + 0.7 * n, "create", "green", "--topology", "mini")
         host.labctl("create", "green", "--topology", "mini")
+        assert host.ssh("green", "node-1", BOOT) == boot
+        host.ssh("green", "node-1", "echo ruined >/run/mark")
+        kill_at_random(host, 0.5 + 0.7 * n, "reset", "node-1", "-t", "green")
+        host.labctl("reset", "node-1", "-t", "green")
+        assert host.ssh("green", "node-1", "cat /run/mark").strip() == "red"
         assert host.ssh("green", "node-1", BOOT) == boot
         host.labctl("destroy", "green")
         assert host.inventory()["volumes"] == whole

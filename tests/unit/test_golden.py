@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from labctl.errors import InputError
 from labctl.images.golden import GoldenDisk, GoldenMachine, GoldenManifest, GoldenMemory, disk_key
 from labctl.lab import hold, probe
 from labctl.plan.model import LabPlan
@@ -103,3 +104,21 @@ def test_what_a_killed_save_left_is_deleted_unless_its_set_was_sealed(tmp_path: 
     hold.forget(home, site, "red")
     assert removed == ([] if sealed else ["golden-a-1-db-node.memory"])
     assert home.lab("red").read(hold.NOTE) is None
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"name": "../a"},
+        {"id": "012345678!ab"},
+        {"kind": "snapshot"},
+        {"disks": {"db-node": replace(DISK, volume="image-openstack-0123456789ab.qcow2")}},
+        {"disks": {"db-node": replace(DISK, volume="golden-a-0123456789ab-../../x")}},
+        {"disks": {"db-node": DISK, "api-node": DISK}},
+        {"memory": {"db-node": replace(MEMORY, volume="team01-db-node.qcow2")}},
+    ],
+)
+def test_a_set_from_elsewhere_that_claims_other_volumes_is_refused(hostile: dict[str, Any]) -> None:
+    CAPTURED.check()
+    with pytest.raises(InputError):
+        replace(CAPTURED, **hostile).check()

@@ -33,6 +33,13 @@ def saved(lab: LabPlan, name: str) -> str:
     """Return a node's document with what libvirt adds to it while the domain runs."""
     root = ET.fromstring(document(lab, name))
     root.set("id", "7")
+    devices = root.find("devices")
+    assert devices is not None
+    ET.SubElement(devices, "emulator").text = "/usr/bin/qemu-system-x86_64"
+    for kind in ("pci", "virtio-serial"):
+        ET.SubElement(devices, "controller", type=kind, index="0")
+    ET.SubElement(devices, "input", type="mouse", bus="ps2")
+    ET.SubElement(ET.SubElement(root, "resource"), "partition").text = "/machine"
     for disk in root.findall("devices/disk"):
         backing = ET.SubElement(disk, "backingStore", type="file")
         ET.SubElement(backing, "source", file="/srv/labs/golden-of-another.qcow2")
@@ -76,6 +83,42 @@ def test_nothing_in_a_fork_names_the_lab_that_was_saved(gridka: LabPlan, other: 
 def test_memory_of_another_machine_is_refused(gridka: LabPlan, other: LabPlan) -> None:
     with pytest.raises(HypervisorError, match="another machine"):
         fork.document(saved(gridka, "db-node"), document(other, "volume-node"))
+
+
+HOSTILE = {
+    "another emulator": ("devices", "<emulator>/tmp/evil</emulator>", None),
+    "arguments for QEMU": (
+        ".",
+        '<q:commandline xmlns:q="http://libvirt.org/schemas/domain/qemu/1.0"><q:arg value="-x"/></q:commandline>',
+        "commandline",
+    ),
+    "a folder of the host": ("devices", '<filesystem type="mount"><source dir="/root"/></filesystem>', "filesystem"),
+    "a device of the host": ("devices", '<hostdev mode="subsystem" type="usb"/>', "hostdev usb"),
+    "a file to write": ("devices", '<serial type="file"><source path="/etc/passwd"/></serial>', "serial file"),
+    "a socket": ("devices", '<channel type="spicevmc"/>', "channel spicevmc"),
+    "another kernel": ("os", "<kernel>/etc/shadow</kernel>", "/etc/shadow"),
+    "a random source": ("devices/rng", '<backend model="random">/dev/sda</backend>', "/dev/sda"),
+    "a disk's encryption": ("devices/disk", "<encryption format='luks'/>", None),
+    "a card's script": ("devices/interface", "<script path='evil'/>", None),
+}
+
+
+@pytest.mark.parametrize(("place", "more", "named"), HOSTILE.values(), ids=HOSTILE)
+def test_a_set_from_anywhere_gets_no_more_of_the_host_than_a_node(
+    gridka: LabPlan, other: LabPlan, place: str, more: str, named: str | None
+) -> None:
+    root = ET.fromstring(saved(gridka, "db-node"))
+    element = root.find(place)
+    assert element is not None
+    element.append(ET.fromstring(more))
+    own = document(other, "db-node")
+    if named is None:  # what it asks for does not get through
+        clean = fork.document(saved(gridka, "db-node"), own)
+        assert fork.document(ET.tostring(root, encoding="unicode"), own) == clean
+    else:
+        with pytest.raises(HypervisorError) as caught:
+            fork.document(ET.tostring(root, encoding="unicode"), own)
+        assert named in caught.value.details
 
 
 def test_the_identity_script_is_quoted_and_writes_what_it_should(
