@@ -5,6 +5,7 @@ Tests of this file run in order on the same labs, for an emulated boot is expens
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,6 +182,19 @@ def test_a_damaged_memory_image_is_noticed_and_the_node_boots(host: LabHost, tmp
     originals = [host.ssh("red", node, BOOT) for node in ("node-1", "node-2")]
     assert boots[0] != originals[0]
     assert boots[1] == originals[1]
+
+
+def test_memory_of_another_qemu_is_not_restored(host: LabHost, tmp_path: Path) -> None:
+    manifest, file = volume(host, ".json"), tmp_path / "manifest.json"
+    host.virsh("vol-download", "--pool", "labctl", manifest, str(file))
+    version = json.loads(file.read_text())["machine"]["qemu"]
+    other = f"0{version[1:]}"
+    file.write_text(file.read_text().replace(f'"{version}"', f'"{other}"'))
+    host.virsh("vol-upload", "--pool", "labctl", manifest, str(file))
+    done = host.labctl("reset", "node-2", "-t", "blue")
+    assert f"QEMU is {version} here and was {other}" in done.stdout + done.stderr
+    assert host.ssh("blue", "node-1", BOOT) == host.ssh("red", "node-1", BOOT)
+    assert host.ssh("blue", "node-2", BOOT) != host.ssh("red", "node-2", BOOT)
 
 
 def test_nothing_is_left(host: LabHost, before: dict[str, Any]) -> None:
