@@ -289,6 +289,12 @@ class Hypervisor:
         except (libvirt.libvirtError, NotFoundError):
             return 0
 
+    def processor_time(self, uuid: UUID) -> float:
+        """Return how many seconds of the host's processors a running domain has taken so far."""
+        domain = self._lookup(uuid)
+        with translated(f"ask domain {domain.name()} for its processor time"):
+            return float(domain.info()[4]) / 1e9
+
     def suspend_domain(self, uuid: UUID) -> None:
         """Stop a running domain's processors; nothing happens when they stand still."""
         domain = self._lookup(uuid)

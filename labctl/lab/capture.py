@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from dataclasses import replace
 from functools import partial
@@ -16,12 +17,16 @@ from labctl.lab.images import now
 from labctl.lab.installer import Journal
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
-from labctl.lab.work import together
+from labctl.lab.work import Cancelled, together
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import NodePlan
 from labctl.state import Home
 
 _GREETING = 20.0  # seconds that a node has to greet us
+
+_WINDOW = 5.0  # seconds for which processors are watched
+_IDLE = {"kvm": 0.1, "qemu": 0.5}  # of one processor: more than a node of a cloud at rest takes
+_PATIENCE = {"kvm": 120.0, "qemu": 900.0}  # seconds
 
 
 def capture(
@@ -58,6 +63,7 @@ def capture(
         with home.lock(f"golden-{called}"):
             _check_ready(site, lab)
             probes = prove(home, site, lab, progress, cancelled)
+            _settle(site, lab, progress, cancelled)
             manifest = _saved(
                 home, site, lab, GOLDEN, called, probes, jobs=jobs, progress=progress, cancelled=cancelled
             )
@@ -110,6 +116,31 @@ def prove(home: Home, site: Site, lab: Begun, progress: Progress, cancelled: thr
         remedy="A golden set is made of a lab that works. Repair or reset the nodes that are named.",
     )
     return tuple(f"{node.name}: {each.what}" for node in lab.plan.nodes for each in probe.probes(cloud, node.name))
+
+
+def _settle(site: Site, lab: Begun, progress: Progress, cancelled: threading.Event) -> None:
+    """Wait until the nodes are at rest: what services have not done of their start, every fork would have to do.
+
+    A lab that works all the time is captured all the same.
+    """
+    deadline = time.monotonic() + _PATIENCE[site.virt]
+    nodes = {node.name: node.uuid for node in lab.plan.nodes}
+    said = ""
+    while True:
+        began, before = time.monotonic(), {name: site.hypervisor.processor_time(uuid) for name, uuid in nodes.items()}
+        if cancelled.wait(_WINDOW):
+            raise Cancelled("the capture was given up")
+        window = time.monotonic() - began
+        used = {name: (site.hypervisor.processor_time(uuid) - before[name]) / window for name, uuid in nodes.items()}
+        busy = sorted(name for name, share in used.items() if share > _IDLE[site.virt])
+        if not busy:
+            return
+        if time.monotonic() > deadline:
+            progress.say(f"{', '.join(busy)} of {lab.plan.team} are not at rest; captured as they are")
+            return
+        if (line := f"waiting until {', '.join(busy)} of {lab.plan.team} are at rest") != said:
+            progress.say(line)
+            said = line
 
 
 def _saved(

@@ -100,3 +100,9 @@ def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
             ),
         ),
     )
+    yield Step(
+        title="Cinder's services report",
+        node=cloud.node("mariadb"),
+        live=True,
+        actions=(cloud.heard(node, "cinder-scheduler", "cinder-volume"),),
+    )

@@ -10,13 +10,20 @@ from urllib.parse import quote
 
 from netaddr import IPAddress
 
-from labctl.actions import Action, Ini, Python, Run
+from labctl.actions import Action, Ini, Python, Run, Wait
 from labctl.errors import InputError
 from labctl.plan.model import LabPlan, NodePlan
-from labctl.quoting import sql, sql_name
+from labctl.quoting import shell, sql, sql_name
 from labctl.spec.topology import OpenStack
 
 Values = dict[str, dict[str, object]]
+
+_REPORTS = {
+    "nova": ("nova.services", "last_seen_up"),
+    "neutron": ("neutron.agents", "heartbeat_timestamp"),
+    "cinder": ("cinder.services", "updated_at"),
+}
+"""Where services write that they are up, by the first word of their names: table and column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +118,25 @@ class Cloud:
             lines.append(f"GRANT ALL PRIVILEGES ON {sql_name(name)}.* TO {account};")
         return Run(command="mariadb", stdin="\n".join(lines))
 
+    def heard(self, node: str, *programs: str) -> Action:
+        """Wait until services of a node have reported to the database, where others see whether they are up.
+
+        It is done on the database's node. A unit that runs may be minutes away from its first report in an emulated
+        node, and a cloud that went on from memory is back when its services have reported again.
+        """
+        recent = f"> UTC_TIMESTAMP() - INTERVAL {self.seconds(75, 600)} SECOND"
+        lines = []
+        for program in programs:
+            table, seen = _REPORTS[program.partition("-")[0]]
+            place = f"SUBSTRING_INDEX(host, '@', 1) = {sql(node)}"  # Cinder's end with @BACKEND
+            which = f"`binary` = {sql(program)} AND {place} AND {seen} {recent}"
+            lines.append(f"(SELECT 1 FROM {table} WHERE {which} LIMIT 1)")  # noqa: S608 - quoted above
+        return Wait(
+            until=f"[ $(mariadb -BNe {shell(' UNION ALL '.join(lines))} | wc -l) -eq {len(programs)} ]",
+            what=f"{', '.join(programs)} of {node} report",
+            seconds=180,
+        )
+
     def credentials(self, user: str) -> dict[str, object]:
         """Return the options with which a service logs in to Keystone."""
         return {
@@ -192,9 +218,16 @@ def merge(*parts: Values) -> Values:
     return joined
 
 
-def uwsgi(name: str, project: str | None = None) -> Action:
-    """Keep an API to one process: a lab has few callers and little memory."""
-    return Ini(path=f"/etc/{project or name}/{name}-uwsgi.ini", values={"uwsgi": {"processes": 1, "threads": 8}})
+def uwsgi(name: str, project: str | None = None, *, green: int = 0) -> Action:
+    """Keep an API to few processes: a lab has few callers and little memory.
+
+    Args:
+        green: how many processes, where its threads are eventlet's. These live in the system's thread that began them,
+            and the one that receives the answers to remote calls runs only while that thread serves a request: each
+            process must have one alone.
+    """
+    values = {"processes": green, "threads": 1} if green else {"processes": 1, "threads": 8}
+    return Ini(path=f"/etc/{project or name}/{name}-uwsgi.ini", values={"uwsgi": values})
 
 
 def as_user(user: str, command: str) -> str:

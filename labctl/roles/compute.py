@@ -70,3 +70,9 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
             Unit(names=("nova-compute",), seconds=120),
         ),
     )
+    yield Step(
+        title="the compute node's services report",
+        node=cloud.node("mariadb"),
+        live=True,
+        actions=(cloud.heard(node, "nova-compute", "neutron-openvswitch-agent"),),
+    )

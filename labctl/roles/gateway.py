@@ -53,3 +53,10 @@ def gateway(cloud: Cloud, node: str) -> Iterator[Step]:
             Unit(names=units, seconds=90),
         ),
     )
+    agents = ("neutron-openvswitch-agent", *units)
+    yield Step(
+        title="the network agents report",
+        node=cloud.node("mariadb"),
+        live=True,
+        actions=(cloud.heard(node, *agents),),
+    )

@@ -94,8 +94,8 @@ def nova(cloud: Cloud, node: str) -> Iterator[Step]:
                 path="/etc/default/nova-consoleproxy",
                 content="NOVA_CONSOLE_PROXY_TYPE=novnc\nNOVA_SERIAL_PROXY_START=FALSE\n",
             ),
-            uwsgi("nova-api", "nova"),
-            uwsgi("nova-api-metadata", "nova"),
+            uwsgi("nova-api", "nova", green=2),
+            uwsgi("nova-api-metadata", "nova", green=1),
             manage("api_db sync"),
             manage("cell_v2 map_cell0"),  # nova_cell0 beside the main database
             manage("db sync", 600),
@@ -126,4 +126,10 @@ def nova(cloud: Cloud, node: str) -> Iterator[Step]:
                 seconds=60,
             ),
         ),
+    )
+    yield Step(
+        title="Nova's services report",
+        node=cloud.node("mariadb"),
+        live=True,
+        actions=(cloud.heard(node, "nova-conductor", "nova-scheduler"),),
     )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
 from labctl.errors import InputError
 from labctl.images.golden import GoldenDisk, GoldenMachine, GoldenManifest, GoldenMemory, disk_key
-from labctl.lab import hold, probe
+from labctl.lab import capture, hold, probe
+from labctl.lab.work import Cancelled
 from labctl.plan.model import LabPlan
 from labctl.report import golden as report
 from labctl.state import Home
@@ -89,6 +93,33 @@ def test_the_script_waits_for_what_it_is_asked(line: str, code: int, said: str) 
     text = probe.script([probe.Probe(what="fine", line="exit 0"), probe.Probe(what="it's late", line=line)], 0)
     done = subprocess.run(["sh", "-s"], input=text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (code, said)
+
+
+@pytest.mark.parametrize(("busy", "patience", "said"), [(0, 9, ""), (3, 9, "waiting"), (99, 0, "captured as they are")])
+def test_a_capture_waits_until_the_nodes_are_at_rest(
+    gridka: LabPlan, monkeypatch: pytest.MonkeyPatch, busy: int, patience: float, said: str
+) -> None:
+    monkeypatch.setattr(capture, "_WINDOW", 0.001)
+    monkeypatch.setattr(capture, "_PATIENCE", {"kvm": patience})
+    asked, told = Counter[UUID](), list[str]()
+
+    def processor_time(node: UUID) -> float:
+        asked[node] += 1
+        return min(asked[node], busy) if node == gridka.node("db-node").uuid else 0
+
+    site: Any = SimpleNamespace(virt="kvm", hypervisor=SimpleNamespace(processor_time=processor_time))
+    lab, progress = SimpleNamespace(plan=gridka), SimpleNamespace(say=told.append)
+    capture._settle(site, cast(Any, lab), cast(Any, progress), threading.Event())
+    assert len(told) == bool(said)
+    assert all(said in line and "db-node" in line for line in told)
+
+
+def test_a_capture_that_waits_can_be_given_up(gridka: LabPlan) -> None:
+    site: Any = SimpleNamespace(virt="kvm", hypervisor=SimpleNamespace(processor_time=lambda node: 0.0))
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        capture._settle(site, cast(Any, SimpleNamespace(plan=gridka)), cast(Any, None), cancelled)
 
 
 @pytest.mark.parametrize("sealed", [False, True])

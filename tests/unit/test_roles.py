@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from netaddr import IPNetwork
 
-from labctl.actions import Ini, PutFile, Python, Run
+from labctl.actions import Ini, PutFile, Python, Run, Wait
 from labctl.errors import InputError
 from labctl.lab import installer, openstack
 from labctl.lab.installer import Task
@@ -155,3 +155,24 @@ def test_a_password_of_nothing_is_refused() -> None:
 def test_two_labs_have_no_secret_in_common() -> None:
     one, other = cloud("gridka").secrets, cloud("gridka").secrets
     assert not set(one.values()) & set(other.values())
+
+
+def test_processes_of_novas_apis_have_one_thread_each(tasks: tuple[Cloud, list[Task]]) -> None:
+    actions = [action for task in tasks[1] for step in task.steps for action in step.actions]
+    apis = [each for each in actions if isinstance(each, Ini) and each.path.startswith("/etc/nova/nova-api")]
+    assert len(apis) == 2
+    assert all(api.values["uwsgi"]["threads"] == 1 for api in apis)  # they are patched by eventlet
+
+
+def test_who_reports_is_asked_of_the_database(tasks: tuple[Cloud, list[Task]]) -> None:
+    made, planned = tasks
+    waits = {
+        action.what: step.node
+        for task in planned
+        for step in task.steps
+        for action in step.actions
+        if isinstance(action, Wait) and action.what.endswith(" report")
+    }
+    for node in made.nodes("compute"):
+        assert waits[f"nova-compute, neutron-openvswitch-agent of {node} report"] == made.node("mariadb")
+    assert len(waits) == len(made.nodes("compute")) + 3
