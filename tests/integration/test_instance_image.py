@@ -198,7 +198,7 @@ def test_the_console_tells_the_boots_story_in_order(guest: Guest) -> None:
 def test_the_owner_logs_in_by_key_as_lab_and_as_root(guest: Guest) -> None:
     with guest.ssh("lab") as session:
         assert session.run("whoami; hostname; sudo whoami", timeout=60).stdout.split() == ["lab", "vm-1", "root"]
-        assert "1 packets received" in session.run("ping -c1 127.0.0.1", timeout=60).stdout
+        assert "1 packets received" in session.run("sh -lc 'ping -c1 127.0.0.1'", timeout=60).stdout
     with guest.ssh("root") as session:
         assert session.run("cat made", timeout=60).stdout == "user data of vm-1\n"
 
