@@ -129,6 +129,15 @@ def recorded(home: Home, site: Site, team: str) -> Begun:
     return _begin(site, record_of(home, team))
 
 
+def check_images(site: Site, record: LabRecord) -> None:
+    """See that the host has all that a lab of that record stands on.
+
+    Raises:
+        InputError: it lacks an image, or the golden set.
+    """
+    _begin(site, record)
+
+
 def record_of(home: Home, team: str) -> LabRecord:
     """Return the record of a team's lab.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from labctl.errors import InputError, RemoteError
@@ -46,7 +47,7 @@ def reset(
         The names of the nodes that were reset.
 
     Raises:
-        InputError: the team has no lab, or the lab no such node.
+        InputError: the team has no lab, the lab no such node, or the host not the image for that stage.
         ForeignObjectError: an object on the host has a name of this lab and is not ours.
     """
     with begin.locked(home, [team]):
@@ -56,6 +57,7 @@ def reset(
         chosen = choose(lab, names)
         ledger = Ledger(home.lab(team), lab.record)
         bare = _bare(lab, chosen, stage)
+        begin.check_images(site, replace(lab.record, bare=bare))  # before anything is lost
         ledger.renew(chosen, bare=bare)
         old = [lab.plan.node(name) for name in chosen]
         for node in old:

@@ -18,9 +18,9 @@ GROUP = "cinder-volumes"
     needs=("keystone", "rabbitmq", "glance"),
     loses="the content of volumes that were made since, whose records stay in the database",
     clean="""
-        openstack volume list --all-projects -f value -c ID | while read -r id; do
-            lvs cinder-volumes/volume-$id >/dev/null 2>&1 || openstack volume delete --force $id
-        done""",
+        ids=$(openstack volume list --all-projects -f value -c ID)
+        gone=$(for id in $ids; do lvs cinder-volumes/volume-$id >/dev/null 2>&1 || echo $id; done)
+        [ -z "$gone" ] || openstack volume delete --force $gone""",
 )
 def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Cinder's API, scheduler and volume service."""

@@ -18,5 +18,5 @@ def client(cloud: Cloud, node: str) -> Iterator[Step]:
     yield Step(
         title="the openstack command and the files to log in with",
         node=node,
-        actions=(Packages(names=("python3-openstackclient",)), *login.files(cloud)),
+        actions=(Packages(names=("python3-openstackclient",)), *login.files(cloud, node)),
     )

@@ -16,9 +16,9 @@ from labctl.roles.role import Step, role
     needs=("nova", "neutron", "cinder"),
     loses="the instances that ran there, whose records stay in the database",
     clean="""
-        openstack server list --all-projects --host "$(hostname)" -f value -c ID | while read -r id; do
-            test -e /var/lib/nova/instances/$id || openstack server delete --wait $id
-        done""",
+        ids=$(openstack server list --all-projects --host "$(hostname)" -f value -c ID)
+        gone=$(for id in $ids; do test -e /var/lib/nova/instances/$id || echo $id; done)
+        [ -z "$gone" ] || openstack server delete --wait $gone""",
     nests=True,
 )
 def compute(cloud: Cloud, node: str) -> Iterator[Step]:

@@ -16,9 +16,9 @@ from labctl.roles.role import Step, role
     needs=("keystone",),
     loses="the files of images that were uploaded since, whose records stay in the database",
     clean="""
-        openstack image list -f value -c ID | while read -r id; do
-            test -e /var/lib/glance/images/$id || openstack image delete $id
-        done""",
+        ids=$(openstack image list -f value -c ID)
+        gone=$(for id in $ids; do test -e /var/lib/glance/images/$id || echo $id; done)
+        [ -z "$gone" ] || openstack image delete $gone""",
 )
 def glance(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Glance with images in a folder of its node."""
@@ -56,6 +56,6 @@ def glance(cloud: Cloud, node: str) -> Iterator[Step]:
         actions=(
             Unit(names=("glance-api",)),
             Wait(until=f"curl -sf -o /dev/null http://{cloud.address(node)}:9292/", what="Glance answers", seconds=90),
-            *login.files(cloud),
+            *login.files(cloud, node),
         ),
     )

@@ -58,6 +58,6 @@ def keystone(cloud: Cloud, node: str) -> Iterator[Step]:
                 roles=[{"name": "service"}],
                 users=[{"name": "demo", "password": cloud.secret("demo"), "roles": {"demo": ["member"]}}],
             ),
-            *login.files(cloud),
+            *login.files(cloud, node),
         ),
     )

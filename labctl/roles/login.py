@@ -10,10 +10,16 @@ USERS = {"admin": "admin", "demo": "demo"}
 """User to project: who has such a file."""
 
 
-def openrc(cloud: Cloud, user: str, *, auth_url: str | None = None) -> str:
-    """Write the variables for a shell; `. admin-openrc` reads them."""
+def openrc(cloud: Cloud, user: str, node: str | None = None) -> str:
+    """Write the variables for a shell; `. admin-openrc` reads them.
+
+    Args:
+        node: where they are used; None is outside the nodes.
+    """
+    url, interface = _way(cloud, node)
     values = {
-        "OS_AUTH_URL": auth_url or public_url(cloud),
+        "OS_AUTH_URL": url,
+        "OS_INTERFACE": interface,
         "OS_USERNAME": user,
         "OS_PASSWORD": cloud.secret(user),
         "OS_PROJECT_NAME": USERS[user],
@@ -25,16 +31,18 @@ def openrc(cloud: Cloud, user: str, *, auth_url: str | None = None) -> str:
     return "".join(f"export {name}={shell(value)}\n" for name, value in values.items())
 
 
-def clouds_yaml(cloud: Cloud, *, auth_url: str | None = None) -> str:
+def clouds_yaml(cloud: Cloud, node: str | None = None) -> str:
     """Write clouds.yaml, whose clouds bear the users' names: `openstack --os-cloud demo`."""
+    url, interface = _way(cloud, node)
     lines = ["clouds:"]
     for user, project in USERS.items():
         lines += [
             f"  {user}:",
             f"    region_name: {yaml(cloud.spec.region)}",
             "    identity_api_version: 3",
+            f"    interface: {interface}",
             "    auth:",
-            f"      auth_url: {yaml(auth_url or public_url(cloud))}",
+            f"      auth_url: {yaml(url)}",
             f"      username: {yaml(user)}",
             f"      password: {yaml(cloud.secret(user))}",
             f"      project_name: {yaml(project)}",
@@ -44,12 +52,14 @@ def clouds_yaml(cloud: Cloud, *, auth_url: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def public_url(cloud: Cloud) -> str:
-    """Return Keystone's public address."""
-    return f"http://{cloud.public('keystone')}:5000/v3"
-
-
-def files(cloud: Cloud) -> tuple[Action, ...]:
+def files(cloud: Cloud, node: str) -> tuple[Action, ...]:
     """Put the files where the tutorial's reader finds them: in root's home."""
-    made = [PutFile(path=f"/root/{user}-openrc", content=openrc(cloud, user), mode=0o600) for user in USERS]
-    return (*made, PutFile(path="/root/clouds.yaml", content=clouds_yaml(cloud), mode=0o600))
+    made = [PutFile(path=f"/root/{user}-openrc", content=openrc(cloud, user, node), mode=0o600) for user in USERS]
+    return (*made, PutFile(path="/root/clouds.yaml", content=clouds_yaml(cloud, node), mode=0o600))
+
+
+def _way(cloud: Cloud, node: str | None) -> tuple[str, str]:
+    """Return Keystone's address and the kind of endpoints for a node: compute nodes are not on the public network."""
+    if node is None or cloud.card(node, cloud.spec.public):
+        return f"http://{cloud.public('keystone')}:5000/v3", "public"
+    return cloud.auth_url(), "internal"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import graphlib
+import subprocess
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -14,6 +16,7 @@ from labctl.lab import installer, openstack
 from labctl.lab.installer import Task
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity
+from labctl.roles import login
 from labctl.roles.cloud import Cloud
 from labctl.roles.role import ROLES
 from labctl.spec import topology
@@ -176,3 +179,27 @@ def test_who_reports_is_asked_of_the_database(tasks: tuple[Cloud, list[Task]]) -
     for node in made.nodes("compute"):
         assert waits[f"nova-compute, neutron-openvswitch-agent of {node} report"] == made.node("mariadb")
     assert len(waits) == len(made.nodes("compute")) + 3
+
+
+def test_every_node_logs_in_by_a_network_that_it_is_on() -> None:
+    made = cloud("gridka")
+    for node in ("compute-1", "db-node"):
+        public = node == "db-node"
+        for text in (login.openrc(made, "admin", node), login.clouds_yaml(made, node)):
+            assert ("auth-node.example.org" in text) == public
+            assert ("http://10.0.0.4:5000/v3" in text) == (not public)
+            assert ("public" if public else "internal") in text
+
+
+@pytest.mark.parametrize("name", [role.name for role in ROLES if role.clean])
+@pytest.mark.parametrize("works", [True, False])
+def test_cleaning_up_deletes_what_is_gone_and_fails_aloud(name: str, works: bool, tmp_path: Path) -> None:
+    program, asked = tmp_path / "openstack", tmp_path / "asked"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >>{asked}\ncase $2 in list) echo one; echo two; {"" if works else "exit 1"};; esac\n'
+    )
+    program.chmod(0o755)
+    line = f"set -e; {ROLES[name].clean.strip()}"
+    done = subprocess.run(["sh", "-c", line], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
+    assert (done.returncode == 0) == works
+    assert asked.read_text().endswith("one two\n") == works

@@ -1,0 +1,60 @@
+"""What a reset refuses before anything is lost."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from netaddr import IPNetwork
+
+from labctl.errors import InputError
+from labctl.images.store import Image, Manifest
+from labctl.lab import reset
+from labctl.spec import topology
+from labctl.state import Home, LabRecord
+
+
+def image(name: str) -> Image:
+    manifest = Manifest(name=name, sha256="0", size=1, virtual_size=1, os_info="", created="", source="")
+    return Image(manifest=manifest, volume=f"image-{name}.qcow2", path=f"/srv/image-{name}.qcow2")
+
+
+def test_a_stage_whose_image_is_missing_costs_nothing(tmp_path: Path) -> None:
+    spec = topology.load("gridka")
+    home = Home(tmp_path)
+    record = LabRecord(
+        team="red",
+        lab=uuid4(),
+        owner=uuid4(),
+        host="local",
+        mgmt=IPNetwork("192.168.128.0/24"),
+        topology=spec.document(),
+        digest=spec.digest,
+        stage="installed",
+        virt="qemu",
+    )
+    home.lab("red").save(record)
+    site: Any = SimpleNamespace(
+        domains={},
+        networks={},
+        volumes={},
+        settings=SimpleNamespace(pool=SimpleNamespace(name="labctl")),
+        images=SimpleNamespace(every=lambda volumes: [image("openstack"), image("openstack-medium")]),
+    )
+    with pytest.raises(InputError, match="no image debian-13"):
+        reset.reset(
+            home,
+            site,
+            "red",
+            ["image-node"],
+            stage="bare",
+            jobs=1,
+            wait=True,
+            progress=cast(Any, None),
+            cancelled=threading.Event(),
+        )
+    assert home.lab("red").load() == record
