@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import CapacityError, InputError, RefusedError
+from labctl.images import compiled
 from labctl.images.importing import digest
 from labctl.images.recipe import Layer, Recipe
 from labctl.process import run
@@ -77,7 +78,8 @@ def build(
     Args:
         target: the qcow2 file to make; it appears when it is whole.
         scratch: a folder with room for it, cleared by the caller.
-        archives: a folder that receives the package files of the layers above the base.
+        archives: a folder that receives the package files of the layers above the base, and in its folder
+            `compiled` their bytecode (compiled.py).
         mirror: where packages come from; None takes the one that this machine's apt uses.
         progress: receives each step's name.
         log: receives what the programs say.
@@ -97,6 +99,9 @@ def build(
     sources = archive_sources(recipe, mirror)
     progress("installing packages")
     _bootstrap(recipe, root, sources, archives, log)
+    if archives:
+        (archives / "compiled").mkdir()
+        compiled.pack(root, archives, archives / "compiled")
     progress("writing the disk")
     write_disk(recipe, root, raw, log)
     progress("converting to qcow2")

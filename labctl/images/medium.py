@@ -25,7 +25,7 @@ def build(archives: Path, disks: Mapping[str, Path], *, target: Path, scratch: P
     """Make a medium.
 
     Args:
-        archives: the folder of package files; index and disks are put into it.
+        archives: the folder of package files and their bytecode; index and disks are put into it.
         disks: names of files to put beside the packages, and where they are.
         target: the qcow2 file to make; it appears when it is whole.
         scratch: a folder with room for the medium, cleared by the caller.
@@ -38,7 +38,7 @@ def build(archives: Path, disks: Mapping[str, Path], *, target: Path, scratch: P
         copyfile(disk, archives / name)
     (archives / "Packages").write_bytes(run(["apt-ftparchive", "packages", "."], timeout=_SECONDS, cwd=archives))
     (archives / "Release").write_bytes(run(["apt-ftparchive", "release", "."], timeout=_SECONDS, cwd=archives))
-    used = sum(file.stat().st_size for file in archives.iterdir())
+    used = sum(file.stat().st_size for file in archives.rglob("*"))
     raw = scratch / "medium.raw"
     with raw.open("wb") as file:
         file.truncate((int(used * _SLACK) + _RESERVE) // 4096 * 4096)

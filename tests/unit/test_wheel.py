@@ -8,13 +8,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
-import sys
+import os, sys
 from labctl import data
 from labctl.images import recipe
 from labctl.render import seed, xml
 from labctl.spec import topology
 assert str(data.folder("images")).startswith(sys.argv[1]), data.folder("images")
 assert "debian-13" in recipe.names() and recipe.load("debian-13").layers[0].overlay.is_dir()
+py3compile = recipe.load("debian-13").layers[0].overlay / "usr/lib/labctl/apt/py3compile"
+assert os.access(py3compile, os.X_OK), py3compile
 assert "gridka" in topology.shipped() and topology.load("gridka").nodes
 assert "<pool" in xml.pool_xml("p", "/p")
 assert (data.folder("cloud-init") / "user-data.j2").is_file()
