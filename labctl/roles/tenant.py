@@ -19,7 +19,9 @@ def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
     """Make what a user needs to boot an instance, as its user finds it after the tutorial's chapters."""
     public = cloud.lab.network(cloud.spec.public).subnet
     assert public is not None
-    first, last = (str(IPAddress(number)) for number in (cloud.spec.floating.first + 1, cloud.spec.floating.last - 1))
+    # The network's last address is its gateway's, and may be within the part for floating addresses.
+    gateway = public.last - 1
+    first, last = cloud.spec.floating.first + 1, min(cloud.spec.floating.last, gateway) - 1
     yield Step(
         title="flavors and the image for instances",
         node=cloud.node("glance"),
@@ -59,8 +61,8 @@ def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
                             "name": "public",
                             "cidr": str(public),
                             "is_dhcp_enabled": False,
-                            "gateway_ip": str(IPAddress(public.last - 1)),
-                            "allocation_pools": [{"start": first, "end": last}],
+                            "gateway_ip": str(IPAddress(gateway)),
+                            "allocation_pools": [{"start": str(IPAddress(first)), "end": str(IPAddress(last))}],
                         },
                     },
                     {

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from netaddr import IPNetwork
+from netaddr import IPAddress, IPNetwork, IPRange
 
 from labctl.actions import Ini, PutFile, Python, Run, Wait
 from labctl.errors import InputError
@@ -137,6 +137,17 @@ def test_tenant_networks_are_vlans_where_there_is_a_private_network(name: str, k
         if isinstance(action, Ini)
     }
     assert values["/etc/neutron/plugins/ml2/ml2_conf.ini"]["ml2"]["tenant_network_types"] == kind
+
+
+@pytest.mark.parametrize(("name", "pool"), [("gridka", "172.16.1.1-172.16.1.254"), ("havana", "10.0.0.129-10.0.0.253")])
+def test_the_public_networks_gateway_is_no_floating_address(name: str, pool: str) -> None:
+    steps = [step for task in installer.plan_tasks(cloud(name)) for step in task.steps]
+    ensures = [action for step in steps for action in step.actions if isinstance(action, Python)]
+    networks = [network for action in ensures for network in action.data["wanted"].get("networks", ())]
+    (subnet,) = (network["subnet"] for network in networks if network["name"] == "public")
+    (allocation,) = subnet["allocation_pools"]
+    assert f"{allocation['start']}-{allocation['end']}" == pool
+    assert IPAddress(subnet["gateway_ip"]) not in IPRange(allocation["start"], allocation["end"])
 
 
 def test_what_needs_the_nodes_own_kernel_is_left_out_of_baking() -> None:
