@@ -22,6 +22,11 @@ from labctl.render import seed, xml
 from labctl.roles.role import ROLES
 from labctl.state import LabFolder, LabRecord
 
+_PATCHES_WELL = (8, 1, 0)
+"""The first QEMU whose emulated processors take code that another one patches as it is. With an older one a second
+processor may run a breakpoint that is gone, and Linux panics ("Oops: int3"; Red Hat's bug 2216496). Nested KVM patches
+the kernel with each virtual machine that comes or goes."""
+
 
 class Ledger:
     """The record of one lab while a command works on it; safe to use from many threads."""
@@ -134,11 +139,13 @@ def make_node(
 def document(site: Site, lab: LabPlan, node: NodePlan, *, images: dict[str, Image]) -> str:
     """Return the XML document of a node's domain."""
     medium = images.get(lab.openstack.medium or "") if lab.openstack else None
+    nests = _nests(site, lab, node)
     machine = replace(
         site.machine,
         os_info=images[node.image].manifest.os_info,
-        cpu=_cpu(site, lab, node),
+        cpu="maximum" if nests else site.machine.cpu,  # it offers SVM
         lacks=_lacks(site, node),
+        single=nests and site.host.qemu < _PATCHES_WELL,
         medium=PurePosixPath(medium.path) if medium else None,
     )
     return xml.domain_xml(node, lab, machine=machine)
@@ -184,11 +191,10 @@ def foreign(site: Site, lab: LabPlan, record: LabRecord) -> list[str]:
     return taken
 
 
-def _cpu(site: Site, lab: LabPlan, node: NodePlan) -> str:
-    """Return the processor of a node: an emulated one that is to run instances offers them SVM."""
-    nested = lab.openstack is not None and lab.openstack.nested != "qemu"
-    nests = nested and any(ROLES[role].nests for role in node.roles)
-    return "maximum" if nests and site.virt == "qemu" else site.machine.cpu
+def _nests(site: Site, lab: LabPlan, node: NodePlan) -> bool:
+    """Is it an emulated node that is to run instances by nested KVM?"""
+    wanted = lab.openstack is not None and lab.openstack.nested != "qemu"
+    return site.virt == "qemu" and wanted and any(ROLES[role].nests for role in node.roles)
 
 
 def _lacks(site: Site, node: NodePlan) -> tuple[str, ...]:

@@ -90,10 +90,7 @@ class Site:
             return Machine(virt="kvm", volumes=volumes)
         # QEMU 7.2 emulates cmpxchg16b so that an interrupt at the wrong moment garbles the flags register: one boot
         # in a few ends in a kernel panic. Linux does without the instruction where the processor has none.
-        # Before 8.1 a second emulated processor may still run a breakpoint that the first has taken away: Linux, which
-        # patches its own code that way, panics ("Oops: int3"; Red Hat's bug 2216496).
-        single = self.host.qemu < (8, 1, 0)
-        return Machine(virt="qemu", volumes=volumes, cpu="qemu64", lacks=("cx16",), single=single)
+        return Machine(virt="qemu", volumes=volumes, cpu="qemu64", lacks=("cx16",))
 
     def again(self) -> Site:
         """Return the same site with nothing listed yet."""

@@ -30,7 +30,7 @@ class Machine:
         type: machine type; pc boots faster than q35 under emulation, its devices need no PCI bridges.
         cpu: a mode (host-passthrough, host-model, maximum) or a model's name.
         lacks: features to take away from the processor.
-        single: nodes get one processor, whatever their topology says.
+        single: one processor, whatever the topology says.
         tb_cache: MiB of QEMU's translation cache under emulation; without a limit it takes a gigabyte a node.
         emulator: path of QEMU on the host; libvirt's choice when None.
         medium: path of the install medium on the host; None for none.
