@@ -23,8 +23,8 @@ MANIFEST = Manifest(name="any", sha256="0", size=1, virtual_size=1, os_info="", 
 
 
 def domain(name: str, *, virt: Any, qemu: tuple[int, int, int], nested: str = "auto") -> ET.Element:
-    """Return the domain of a node of gridka on a host."""
-    spec = topology.load("gridka")
+    """Return the domain of a node on a host."""
+    spec = topology.load("allinone" if name == "allinone" else "gridka")
     assert spec.openstack is not None
     spec = spec.model_copy(update={"openstack": spec.openstack.model_copy(update={"nested": nested})})
     lab = plan(spec, IDENTITY, stage=INSTALLED)
@@ -44,6 +44,7 @@ def domain(name: str, *, virt: Any, qemu: tuple[int, int, int], nested: str = "a
         ("compute-1", "qemu", (8, 1, 0), "auto", "2"),
         ("compute-1", "kvm", (7, 2, 22), "auto", "2"),
         ("network-node", "qemu", (7, 2, 22), "auto", "2"),
+        ("allinone", "qemu", (7, 2, 22), "auto", "2"),
     ],
 )
 def test_an_emulated_compute_node_has_one_processor_where_qemu_cannot_patch_two(
