@@ -100,7 +100,6 @@ def build(
     progress("installing packages")
     _bootstrap(recipe, root, sources, archives, log)
     if archives:
-        (archives / "compiled").mkdir()
         compiled.pack(root, archives, archives / "compiled")
     progress("writing the disk")
     write_disk(recipe, root, raw, log)

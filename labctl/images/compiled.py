@@ -1,7 +1,7 @@
 """Packs the Python bytecode of a root file system's packages, so that nodes unpack it instead of compiling it.
 
-Debian compiles each Python package where it is installed. In an emulated node that is most of an installation's time;
-here it was done natively, while the image was made, from the same files. A node's py3compile (images/debian-13/overlay)
+Debian compiles each Python package where it is installed. In an emulated node that takes minutes; here it was
+done natively, while the image was made, from the same files. A node's py3compile (images/debian-13/overlay)
 looks for these archives on its install medium.
 """
 
@@ -20,8 +20,9 @@ def pack(root: Path, packages: Path, target: Path) -> None:
     Args:
         root: a root file system in which the packages are installed.
         packages: a folder of their package files.
-        target: the folder to fill; it must exist.
+        target: the folder to make.
     """
+    target.mkdir()
     for package in packages.glob("*.deb"):
         name = package.name.partition("_")[0]
         if caches := list(_caches(root, name)):

@@ -145,10 +145,11 @@ def document(site: Site, lab: LabPlan, node: NodePlan, *, images: dict[str, Imag
         os_info=images[node.image].manifest.os_info,
         cpu="maximum" if nests else site.machine.cpu,  # it offers SVM
         lacks=_lacks(site, node),
-        # A node that carries the control plane, too, cannot do with one.
-        single=nests and site.host.qemu < _PATCHES_WELL and all(ROLES[role].nests for role in node.roles),
         medium=PurePosixPath(medium.path) if medium else None,
     )
+    # A node that carries the control plane, too, cannot do with one processor.
+    if nests and site.host.qemu < _PATCHES_WELL and all(ROLES[role].nests for role in node.roles):
+        node = replace(node, vcpus=1)
     return xml.domain_xml(node, lab, machine=machine)
 
 

@@ -30,7 +30,6 @@ class Machine:
         type: machine type; pc boots faster than q35 under emulation, its devices need no PCI bridges.
         cpu: a mode (host-passthrough, host-model, maximum) or a model's name.
         lacks: features to take away from the processor.
-        single: one processor, whatever the topology says.
         tb_cache: MiB of QEMU's translation cache under emulation; without a limit it takes a gigabyte a node.
         emulator: path of QEMU on the host; libvirt's choice when None.
         medium: path of the install medium on the host; None for none.
@@ -42,7 +41,6 @@ class Machine:
     type: str = "pc"
     cpu: str = "host-passthrough"
     lacks: tuple[str, ...] = ()
-    single: bool = False
     tb_cache: int = 96
     emulator: str | None = None
     medium: PurePosixPath | None = None

@@ -37,7 +37,6 @@ def packed(root: Path, tmp_path: Path) -> Path:
     """Return the folder of archives made of it."""
     packages, target = tmp_path / "packages", tmp_path / "compiled"
     packages.mkdir()
-    target.mkdir()
     for name in ("python3-lamp_1.0-1_amd64.deb", "python3-lamp-extras_1.0-1_all.deb"):
         (packages / name).touch()
     compiled.pack(root, packages, target)
