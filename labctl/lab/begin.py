@@ -357,7 +357,9 @@ def _runs(site: Site, domain: str) -> bool:
 def left(site: Site) -> capacity.Capacity:
     """Return what the host has left for new guests; running guests count with all the memory they may come to use."""
     running = [domain for domain in site.domains.values() if domain.state.active]
-    promised = sum(domain.memory + capacity.overhead(domain.virt) for domain in running)
+    promised = sum(
+        domain.memory + capacity.overhead(domain.virt, domain.owner.stage if domain.owner else "") for domain in running
+    )
     return capacity.Capacity(
         memory=min(site.host.memory - promised, site.host.available),
         cpus=site.host.cpus,

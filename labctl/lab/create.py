@@ -262,9 +262,10 @@ class _Construction:
 
     def _identify(self, node: NodePlan, cancelled: threading.Event) -> None:
         """Make a restored guest this lab's; one that does not come to itself is restored once more, then booted."""
+        whole = len(self._restored) == len(self.plan.nodes)
         for last in (False, True):
             try:
-                return warm.identify(self._site, node, self._keys[node.name], cancelled)
+                return warm.identify(self._site, node, self._keys[node.name], cancelled, alone=last or not whole)
             except DeadlineError as exc:
                 self._progress.say(f"{node.domain} is {'booted' if last else 'restored once more'}: {exc.brief}")
             nodes.remove_node(self._site, self.ledger, node)

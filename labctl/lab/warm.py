@@ -65,14 +65,17 @@ def restore(home: Home, site: Site, memory: GoldenMemory, own: str) -> None:
         site.hypervisor.restore_domain(site.volumes[memory.volume].path)
 
 
-def identify(site: Site, node: NodePlan, keys: SeedKeys, cancelled: threading.Event) -> None:
+def identify(site: Site, node: NodePlan, keys: SeedKeys, cancelled: threading.Event, *, alone: bool) -> None:
     """Give a restored guest the clock, the keys, the machine ID and the lease of its node.
+
+    Args:
+        alone: whether other nodes of its lab went on meanwhile.
 
     Raises:
         DeadlineError: its agent did not answer.
         RemoteError: the guest could not be changed.
     """
-    script = identity.script(node, keys, entropy=secrets.token_hex(64), now=time.time())
+    script = identity.script(node, keys, entropy=secrets.token_hex(64), now=time.time(), alone=alone)
     said = site.hypervisor.run_inside(
         node.uuid, "exec sh -s", stdin=script.encode(), timeout=IDENTITY_SECONDS[site.virt], cancelled=cancelled
     )

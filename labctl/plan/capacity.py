@@ -15,8 +15,9 @@ GIB = 1024**3
 OVERHEAD = 80
 """MiB that QEMU itself takes for a node: code, device state, the VNC server's picture. Measured: 60 to 80."""
 
-TB_CACHE = 96
-"""MiB of translation cache that an emulated node gets (see render.xml.Machine.tb_cache)."""
+TB_CACHE = {"bare": 96, "installed": 512}
+"""MiB of QEMU's translation cache that an emulated node gets, by stage; without a limit it takes a gigabyte. When it is
+full all of it is thrown away: with less than what the services come to run, their code is translated over and over."""
 
 VCPUS_PER_CPU = 16
 """Virtual processors for each of the host's; OpenStack's own default ratio. Idle nodes take 1 % of a processor."""
@@ -77,7 +78,6 @@ def need(plans: Iterable[LabPlan], virt: Literal["kvm", "qemu"]) -> Need:
     """
     labs = list(plans)
     nodes = [(lab, node) for lab in labs for node in lab.nodes]
-    extra = overhead(virt)
     likely = worst = 0
     for lab, node in nodes:
         system, *others = node.disks
@@ -86,7 +86,7 @@ def need(plans: Iterable[LabPlan], virt: Literal["kvm", "qemu"]) -> Need:
         likely += min(system.capacity, LIKELY_OVERLAY.get(lab.stage, LIKELY_OVERLAY["installed"])) + data // 10 + SEED
     return Need(
         nodes=len(nodes),
-        memory=sum(node.memory + extra for _, node in nodes),
+        memory=sum(node.memory + overhead(virt, lab.stage) for lab, node in nodes),
         vcpus=sum(node.vcpus for _, node in nodes),
         disk=likely,
         disk_worst=worst,
@@ -133,13 +133,14 @@ def judge(need: Need, have: Capacity, overcommit: bool) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def overhead(virt: str) -> int:
+def overhead(virt: str, stage: str) -> int:
     """Return what QEMU takes beside a guest's own memory, in MiB.
 
     Args:
         virt: kvm, or qemu for emulation.
+        stage: of the guest's lab; empty for a guest that is none of ours.
     """
-    return OVERHEAD + (TB_CACHE if virt == "qemu" else 0)
+    return OVERHEAD + (TB_CACHE.get(stage, TB_CACHE["bare"]) if virt == "qemu" else 0)
 
 
 def _too_little(need: Need, numbers: list[str], lacking: list[str], *, no_subnet: bool) -> CapacityError:

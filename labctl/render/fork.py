@@ -1,9 +1,9 @@
 """Turns the saved XML document of one lab's domain into that of another lab's node, for the same memory.
 
 The memory belongs to the devices as they were: their kinds, addresses and MACs stay. What names the lab (names, UUID,
-metadata, disks, cards) comes from the node's own document, and what libvirt itself chose for the time the domain ran
-(device paths, sockets, ports, labels) is left to it again. A set may come in a bundle from anywhere: a document that
-asks the hypervisor for more than our nodes have is refused.
+metadata, disks, cards) and QEMU's translation cache come from the node's own document, and what libvirt itself chose
+for the time the domain ran (device paths, sockets, ports, labels) is left to it again. A set may come in a bundle from
+anywhere: a document that asks the hypervisor for more than our nodes have is refused.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import xml.etree.ElementTree as ET
 from labctl.errors import HypervisorError
 
 _NAMING = ("name", "uuid", "genid", "title", "description", "metadata", "sysinfo")
+_CACHE = "features/tcg/tb-cache"
 _CHOSEN = ("seclabel", "backingStore", "mirror", "resource", "emulator")
 _LIBVIRTS = frozenset(("audio", "controller", "input", "watchdog"))
 """Devices that libvirt adds by itself; all others are of kinds that the node's own document has."""
@@ -45,6 +46,8 @@ def document(saved: str, own: str) -> str:
     devices = root.find("devices")
     if devices is not None and (emulator := node.find("devices/emulator")) is not None:
         devices.insert(0, emulator)
+    if (saved_cache := root.find(_CACHE)) is not None and (cache := node.find(_CACHE)) is not None:
+        saved_cache.attrib, saved_cache.text = cache.attrib, cache.text
     _check(root, node)
     return ET.tostring(root, encoding="unicode")
 

@@ -7,7 +7,7 @@ from labctl.plan.model import NodePlan
 from labctl.render.seed import SeedKeys
 
 
-def script(node: NodePlan, keys: SeedKeys, *, entropy: str, now: float) -> str:
+def script(node: NodePlan, keys: SeedKeys, *, entropy: str, now: float, alone: bool) -> str:
     """Return a script for the node's shell: what is unique to a machine, the clock, and a lease of its own network.
 
     Programs cost much in an emulated guest; most of this is the shell's own.
@@ -17,7 +17,10 @@ def script(node: NodePlan, keys: SeedKeys, *, entropy: str, now: float) -> str:
         keys: who may log in, and how the node proves who it is.
         entropy: random text that nobody else has.
         now: the time, seconds since 1970.
+        alone: whether other nodes of its lab went on meanwhile. The guest's connections to them are dead then, as none
+            of the two ends has what the other one will send next; each would wait for the other for many minutes.
     """
+    addresses = [f"src {nic.address}" for nic in node.nics if nic.address and not nic.dhcp]
     card = next((nic.name for nic in node.nics if nic.dhcp), "")
     word = quoting.shell
     lines = [
@@ -33,6 +36,9 @@ def script(node: NodePlan, keys: SeedKeys, *, entropy: str, now: float) -> str:
         f"printf '%s\\n' {word(node.machine_id)} >/etc/machine-id",
         "read -r server </run/sshd.pid; kill -HUP $server",
     ]
+    if alone and addresses:
+        # Ended here, so that services connect again now, and other nodes are told when they next send anything.
+        lines.append(f"ss -tHK {word(' or '.join(addresses))} >/dev/null")
     if card:
         # networkd forgets its lease with the carrier, and asks the new network's server for one.
         lines.append(f"ip link set {word(card)} down; ip link set {word(card)} up")

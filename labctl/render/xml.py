@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from labctl import data, quoting
+from labctl.plan.capacity import TB_CACHE
 from labctl.plan.model import DiskPlan, LabPlan, NetworkPlan, NodePlan
 
 NAMESPACE = "urn:labctl:1"
@@ -30,7 +31,6 @@ class Machine:
         type: machine type; pc boots faster than q35 under emulation, its devices need no PCI bridges.
         cpu: a mode (host-passthrough, host-model, maximum) or a model's name.
         lacks: features to take away from the processor.
-        tb_cache: MiB of QEMU's translation cache under emulation; without a limit it takes a gigabyte a node.
         emulator: path of QEMU on the host; libvirt's choice when None.
         medium: path of the install medium on the host; None for none.
         os_info: libosinfo's name of the guests' system, empty when unknown; virt-manager shows its icon.
@@ -41,7 +41,6 @@ class Machine:
     type: str = "pc"
     cpu: str = "host-passthrough"
     lacks: tuple[str, ...] = ()
-    tb_cache: int = 96
     emulator: str | None = None
     medium: PurePosixPath | None = None
     os_info: str = "http://debian.org/debian/13"
@@ -67,7 +66,16 @@ def domain_xml(node: NodePlan, lab: LabPlan, *, machine: Machine) -> str:
     """
     networks = {network.key: network.name for network in lab.networks}
     seed = machine.volumes / node.seed
-    return _render("domain.xml.j2", node=node, lab=lab, machine=machine, networks=networks, seed=seed, modes=CPU_MODES)
+    return _render(
+        "domain.xml.j2",
+        node=node,
+        lab=lab,
+        machine=machine,
+        tb_cache=TB_CACHE[lab.stage],
+        networks=networks,
+        seed=seed,
+        modes=CPU_MODES,
+    )
 
 
 def network_xml(network: NetworkPlan, lab: LabPlan) -> str:

@@ -43,6 +43,7 @@ def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
                 "osapi_volume_workers": 1,
                 "report_interval": cloud.seconds(10, 60),
                 "service_down_time": cloud.seconds(60, 600),
+                "backend_stats_polling_interval": cloud.seconds(60, 900),
                 "use_multipath_for_image_xfer": False,
             },
             "database": {"connection": cloud.database_url("cinder")},

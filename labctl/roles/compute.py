@@ -37,6 +37,10 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
                 values=merge(
                     nova.common(cloud, node),
                     {
+                        "DEFAULT": {
+                            "update_resources_interval": cloud.seconds(60, 300),
+                            "heal_instance_info_cache_interval": cloud.seconds(60, 600),
+                        },
                         "vnc": {
                             "enabled": True,
                             "server_listen": "0.0.0.0",  # noqa: S104 - the console proxy is on another node

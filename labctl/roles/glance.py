@@ -38,7 +38,8 @@ def glance(cloud: Cloud, node: str) -> Iterator[Step]:
                 values=merge(
                     cloud.authtoken("glance", node),
                     {
-                        "DEFAULT": {"enabled_backends": "local:file", "workers": 1},
+                        # Without a parent process: its green wait for the worker wakes up a hundred times a second.
+                        "DEFAULT": {"enabled_backends": "local:file", "workers": 0},
                         "glance_store": {"default_backend": "local"},
                         "local": {"filesystem_store_datadir": "/var/lib/glance/images"},
                         "database": {"connection": cloud.database_url("glance")},

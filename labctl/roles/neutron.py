@@ -48,7 +48,11 @@ def agent(cloud: Cloud, node: str) -> tuple[Action, ...]:
                     "bridge_mappings": ",".join(f"{physical[bridge]}:{bridge}" for bridge in bridges),
                     "local_ip": None if cloud.spec.private else cloud.address(node),
                 },
-                "agent": {"tunnel_types": "" if cloud.spec.private else "vxlan", "l2_population": False},
+                "agent": {
+                    "tunnel_types": "" if cloud.spec.private else "vxlan",
+                    "l2_population": False,
+                    "polling_interval": cloud.seconds(2, 10),
+                },
                 "securitygroup": {"firewall_driver": "openvswitch", "enable_ipset": False},
             },
         ),

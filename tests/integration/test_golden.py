@@ -20,6 +20,10 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 SET = "mini-bare"
 BOOT = "cat /proc/sys/kernel/random/boot_id"
+SERVE = "systemd-run -q python3 -m http.server 8000"
+CALL = "systemd-run -q bash -c 'until exec 3<>/dev/tcp/node-2/8000; do sleep 1; done; exec sleep inf'"
+CONNECTIONS = "ss -tnH state established 'dport = :8000' | wc -l"
+"""Of node-1 to node-2; nothing is said on it."""
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +39,8 @@ def host(image_host: LabHost, before: dict[str, Any]) -> Iterator[LabHost]:
         image_host.labctl("create", "red", "--topology", "mini", "--cold")
         for node in ("node-1", "node-2"):
             image_host.ssh("red", node, "echo red >/root/mark; echo red >/run/mark; sync")
+        image_host.ssh("red", "node-2", SERVE)
+        image_host.ssh("red", "node-1", f"{CALL}; until [ $({CONNECTIONS}) = 1 ]; do sleep 1; done")
         yield image_host
     finally:
         for team in ("red", "green", "blue"):
@@ -82,6 +88,7 @@ def test_forks_are_labs_of_their_own(host: LabHost) -> None:
         facts["authorized"].append(host.ssh(team, "node-1", "cat /root/.ssh/authorized_keys"))
         facts["mgmt"].append(host.ssh(team, "node-1", "ip -4 -o address show dev eth0 | cut -d' ' -f7"))
         assert "1 received" in host.ssh(team, "node-1", "ping -c1 -W5 node-2.example.org")
+        assert host.ssh(team, "node-1", CONNECTIONS).strip() == "1"
     for what, values in facts.items():
         assert len(set(values)) == 3, what
     uuids = {host.virsh("domuuid", f"{team}-node-1") for team in ("red", "green", "blue")}
@@ -102,6 +109,7 @@ def test_a_warm_reset_gives_a_node_back_and_leaves_the_others(host: LabHost) -> 
     assert host.ssh("green", "node-1", "cat /root/mark /run/mark").split() == ["red", "red"]
     assert host.ssh("green", "node-2", "cat /root/mark /run/mark").split() == ["ruined", "ruined"]
     assert host.ssh("green", "node-2", "ssh-keyscan -t ed25519 10.0.0.3 2>/dev/null") == known
+    assert host.ssh("green", "node-1", CONNECTIONS).strip() == "0"  # node-2 went on, and its end with it
 
 
 def test_a_snapshot_brings_disks_and_memory_back(host: LabHost) -> None:

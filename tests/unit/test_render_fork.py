@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -74,6 +75,13 @@ def test_a_fork_is_the_other_lab_on_the_same_devices(gridka: LabPlan, other: Lab
     ]
 
 
+def test_the_translation_cache_of_a_fork_is_the_nodes_own(gridka: LabPlan, other: LabPlan) -> None:
+    before = saved(gridka, "volume-node")
+    text = fork.document(before, document(replace(other, stage="installed"), "volume-node"))
+    assert ET.fromstring(before).findtext("features/tcg/tb-cache") == "96"
+    assert ET.fromstring(text).findtext("features/tcg/tb-cache") == "512"
+
+
 def test_nothing_in_a_fork_names_the_lab_that_was_saved(gridka: LabPlan, other: LabPlan) -> None:
     text = fork.document(saved(gridka, "db-node"), document(other, "db-node"))
     for trace in ("team01", str(gridka.identity.lab), "golden-of-another", "/dev/pts", "vnet", "seclabel", 'id="7"'):
@@ -125,8 +133,9 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
     gridka: LabPlan, keys: SeedKeys, tmp_path: Path
 ) -> None:
     node = gridka.node("db-node")
-    script = identity.script(node, keys, entropy="abc", now=1000.5)
+    script = identity.script(node, keys, entropy="abc", now=1000.5, alone=False)
     assert "date -s @1000.500" in script
+    assert "ss -" not in script
     assert "ip link set eth0 down; ip link set eth0 up" in script
     for tool in ("date", "ip", "kill"):
         (tmp_path / tool).write_text("#!/bin/sh\n")
@@ -146,3 +155,8 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
     assert private.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "etc/ssh/ssh_host_ed25519_key.pub").read_text().strip() == keys.host_public
     assert (tmp_path / "etc/machine-id").read_text().strip() == node.machine_id
+
+
+def test_a_node_that_comes_back_alone_ends_its_connections_to_the_others(gridka: LabPlan, keys: SeedKeys) -> None:
+    script = identity.script(gridka.node("db-node"), keys, entropy="abc", now=1000.5, alone=True)
+    assert "ss -tHK 'src 10.0.0.3 or src 172.16.0.3' >/dev/null" in script.splitlines()

@@ -132,6 +132,8 @@ def test_emulation_has_a_bounded_translation_cache_and_kvm_none(gridka: LabPlan)
     emulated, real = domain(gridka, "db-node"), domain(gridka, "db-node", KVM)
     assert emulated.get("type") == "qemu"
     assert emulated.findtext("features/tcg/tb-cache") == "96"
+    with_cloud = domain(replace(gridka, stage="installed"), "db-node")
+    assert with_cloud.findtext("features/tcg/tb-cache") == "512"
     assert emulated.find("cpu").get("mode") == "maximum"
     assert real.get("type") == "kvm"
     assert real.find("features/tcg") is None
