@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.actions import Ini, Packages, Unit, Wait
+from labctl.actions import Ini, Packages, Unit
 from labctl.roles import neutron
 from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
@@ -42,21 +42,15 @@ def gateway(cloud: Cloud, node: str) -> Iterator[Step]:
         ),
     )
     units = ("neutron-l3-agent", "neutron-dhcp-agent", "neutron-metadata-agent")
+    yield Step(title="Open vSwitch and its agent run", node=node, live=True, actions=tuple(neutron.agent(cloud, node)))
+    # Ports of the other agents can only be bound on a node whose Open vSwitch agent is known to be up.
     yield Step(
-        title="Open vSwitch and the network agents run",
-        node=node,
-        live=True,
-        actions=(
-            *neutron.agent(cloud, node),
-            # Ports of the agents below can only be bound on a node whose Open vSwitch agent is up.
-            Wait(until="ovs-vsctl br-exists br-int", what="the Open vSwitch agent has made its bridge", seconds=120),
-            Unit(names=units, seconds=90),
-        ),
-    )
-    agents = ("neutron-openvswitch-agent", *units)
-    yield Step(
-        title="the network agents report",
+        title="the Open vSwitch agent reports",
         node=cloud.node("mariadb"),
         live=True,
-        actions=(cloud.heard(node, *agents),),
+        actions=(cloud.heard(node, "neutron-openvswitch-agent"),),
+    )
+    yield Step(title="the network agents run", node=node, live=True, actions=(Unit(names=units, seconds=90),))
+    yield Step(
+        title="the network agents report", node=cloud.node("mariadb"), live=True, actions=(cloud.heard(node, *units),)
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from netaddr import IPAddress, IPNetwork, IPRange
 
-from labctl.actions import Ini, PutFile, Python, Run, Wait
+from labctl.actions import Ini, PutFile, Python, Run, Unit, Wait
 from labctl.errors import InputError
 from labctl.lab import installer, openstack
 from labctl.lab.installer import Task
@@ -150,6 +150,14 @@ def test_the_public_networks_gateway_is_no_floating_address(name: str, pool: str
     assert IPAddress(subnet["gateway_ip"]) not in IPRange(allocation["start"], allocation["end"])
 
 
+def test_network_agents_start_when_neutron_knows_the_open_vswitch_agent() -> None:
+    (task,) = installer.plan_tasks(cloud("allinone"), only="gateway")
+    actions = [action for step in task.steps for action in step.actions]
+    heard = next(n for n, action in enumerate(actions) if isinstance(action, Wait) and "openvswitch" in action.what)
+    started = next(n for n, action in enumerate(actions) if isinstance(action, Unit) and "dhcp" in str(action.names))
+    assert heard < started
+
+
 def test_what_needs_the_nodes_own_kernel_is_left_out_of_baking() -> None:
     live = {task.role for task in installer.plan_tasks(cloud("gridka")) if any(step.live for step in task.steps)}
     assert live == {"chrony", "cinder", "compute", "gateway", "heat", "nova"}
@@ -189,7 +197,7 @@ def test_who_reports_is_asked_of_the_database(tasks: tuple[Cloud, list[Task]]) -
     }
     for node in made.nodes("compute"):
         assert waits[f"nova-compute, neutron-openvswitch-agent of {node} report"] == made.node("mariadb")
-    assert len(waits) == len(made.nodes("compute")) + 3
+    assert len(waits) == len(made.nodes("compute")) + 4  # Nova, Cinder, and the gateway twice
 
 
 def test_every_node_logs_in_by_a_network_that_it_is_on() -> None:
