@@ -137,6 +137,19 @@ class Cloud:
             seconds=180,
         )
 
+    def listens(self, queue: str) -> Action:
+        """Wait until somebody takes what is put into a queue; what is published before is lost.
+
+        It is done on the message queue's node, by Erlang's own small client: `rabbitmqctl` starts a whole Erlang, nine
+        seconds of an emulated node, for the same question.
+        """
+        count = f'{{ok, Q}} = rabbit_amqqueue:lookup({{resource, <<"/">>, queue, <<"{queue}">>}}), '
+        count += "length(rabbit_amqqueue:consumers(Q))."
+        ask = "HOME=/var/lib/rabbitmq erl_call -n rabbit@$(hostname -s) -e"  # the cookie is in its home
+        return Wait(
+            until=f"echo {shell(count)} | {ask} | grep -q '{{ok, [1-9]'", what=f"{queue} has a listener", seconds=180
+        )
+
     def credentials(self, user: str) -> dict[str, object]:
         """Return the options with which a service logs in to Keystone."""
         return {

@@ -51,6 +51,13 @@ def gateway(cloud: Cloud, node: str) -> Iterator[Step]:
         actions=(cloud.heard(node, "neutron-openvswitch-agent"),),
     )
     yield Step(title="the network agents run", node=node, live=True, actions=(Unit(names=units, seconds=90),))
+    # It reads all networks first and listens afterwards: of a port that is made in between it never hears.
+    yield Step(
+        title="the DHCP agent listens",
+        node=cloud.node("rabbitmq"),
+        live=True,
+        actions=(cloud.listens(f"dhcp_agent.{node}"),),
+    )
     yield Step(
         title="the network agents report", node=cloud.node("mariadb"), live=True, actions=(cloud.heard(node, *units),)
     )

@@ -155,7 +155,8 @@ def test_network_agents_start_when_neutron_knows_the_open_vswitch_agent() -> Non
     actions = [action for step in task.steps for action in step.actions]
     heard = next(n for n, action in enumerate(actions) if isinstance(action, Wait) and "openvswitch" in action.what)
     started = next(n for n, action in enumerate(actions) if isinstance(action, Unit) and "dhcp" in str(action.names))
-    assert heard < started
+    listens = next(n for n, action in enumerate(actions) if isinstance(action, Wait) and "dhcp_agent" in action.until)
+    assert heard < started < listens
 
 
 def test_what_needs_the_nodes_own_kernel_is_left_out_of_baking() -> None:
