@@ -104,9 +104,11 @@ def prove(home: Home, site: Site, lab: Begun, progress: Progress, cancelled: thr
     known = install.ensure_secrets(home, site, lab)
     cloud = openstack.cloud_of(lab.plan, known, slow=site.virt == "qemu", nested=lab.record.nested)
 
+    probes = probe.probes(cloud)
+
     def ask(node: NodePlan) -> None:
         progress.node(lab.plan.team, node.name, Phase.PROVING)
-        probe.ask(site, cloud, node, cancelled)
+        probe.ask(site, lab.plan, (each for each in probes if each.node == node.name), cancelled)
 
     together(
         (partial(ask, node) for node in lab.plan.nodes),
@@ -115,7 +117,7 @@ def prove(home: Home, site: Site, lab: Begun, progress: Progress, cancelled: thr
         brief=f"not everything works in the lab of {lab.plan.team}",
         remedy="A golden set is made of a lab that works. Repair or reset the nodes that are named.",
     )
-    return tuple(f"{node.name}: {each.what}" for node in lab.plan.nodes for each in probe.probes(cloud, node.name))
+    return tuple(f"{each.node}: {each.what}" for each in probes)
 
 
 def _settle(site: Site, lab: Begun, progress: Progress, cancelled: threading.Event) -> None:

@@ -13,6 +13,7 @@ from labctl.images.golden import GoldenManifest, GoldenMemory
 from labctl.lab import begin, hold, install, nodes, openstack, probe, ready, secrets, warm
 from labctl.lab.begin import Begun, Choice
 from labctl.lab.nodes import Ledger
+from labctl.lab.probe import Probe
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.lab.work import together
@@ -115,7 +116,7 @@ def _stand(
 ) -> None:
     """Make what is missing of labs, let their nodes go, and wait until they are ready."""
     run((piece for lab in sites for piece in lab.pieces()), jobs=jobs)
-    run((piece for lab in sites for piece in lab.releases()), jobs=jobs)
+    run((piece for lab in sites for piece in lab.releases(cancelled)), jobs=jobs)
     if wait:
         waits = [piece for lab in sites for piece in lab.waits(cancelled)]
         run(waits, jobs=len(waits))
@@ -138,6 +139,8 @@ class _Construction:
         self._memory = memory
         self._copied = copied
         self._restored: set[str] = set()
+        self._cloud: Cloud | None = None
+        self._unheard: set[str] = set()
         self.plan: LabPlan = lab.plan
         self.ledger = Ledger(folder, lab.record)
         self._home = home
@@ -160,21 +163,22 @@ class _Construction:
         networks = [partial(self._network, network) for network in self.plan.networks]
         return [*networks, *(partial(self._node, node, self._keys[node.name]) for node in self.plan.nodes)]
 
-    def releases(self) -> list[Callable[[], None]]:
+    def releases(self, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that lets paused nodes go.
 
         All nodes are started paused, then released together: starting a machine takes the hypervisor much longer
         while earlier ones already boot, and the lab as a whole stands sooner.
         """
-        return [partial(self._release, node) for node in self._paused]
+        golden = self._running_cloud()
+        if golden is not None and self._made and self._copied is None:
+            known = install.ensure_secrets(self._home, self._site, self._lab)
+            self._cloud = openstack.cloud_of(self.plan, known, slow=self._site.virt == "qemu", nested=golden.nested)
+        return [partial(self._release, node, cancelled) for node in self._paused]
 
     def waits(self, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that waits for nodes which were never seen ready."""
-        golden, cloud = self._running_cloud(), None
-        if golden is not None and self._made and self._copied is None:
-            known = install.ensure_secrets(self._home, self._site, self._lab)
-            cloud = openstack.cloud_of(self.plan, known, slow=self._site.virt == "qemu", nested=golden.nested)
-        return [partial(self._wait, node, cloud, cancelled) for node in self.plan.nodes if not self._stood(node)]
+        probes = probe.probes(self._cloud) if self._cloud else []
+        return [partial(self._wait, node, probes, cancelled) for node in self.plan.nodes if not self._stood(node)]
 
     def installs(self, jobs: int, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that brings the cloud up, where that is the lab's stage and anything may be missing."""
@@ -242,7 +246,7 @@ class _Construction:
         self._restored.add(node.name)
         return True
 
-    def _wait(self, node: NodePlan, cloud: Cloud | None, cancelled: threading.Event) -> None:
+    def _wait(self, node: NodePlan, probes: Sequence[Probe], cancelled: threading.Event) -> None:
         """Wait until a node is ready, and all that its roles do in a cloud that was restored."""
         if node.name in self._restored:
             self._identify(node, cancelled)
@@ -256,16 +260,18 @@ class _Construction:
             cancelled,
             seeded=node.name in self._restored,
         )
-        if cloud is not None:
+        if probes:
             self._progress.node(self.plan.team, node.name, Phase.PROVING)
-            probe.ask(self._site, cloud, node, cancelled)
+            about = node.name if node.name in self._unheard else None
+            asked = [each for each in probes if each.node == node.name or each.about == about]
+            probe.ask(self._site, self.plan, asked, cancelled)
 
     def _identify(self, node: NodePlan, cancelled: threading.Event) -> None:
         """Make a restored guest this lab's; one that does not come to itself is restored once more, then booted."""
-        whole = len(self._restored) == len(self.plan.nodes)
         for last in (False, True):
             try:
-                return warm.identify(self._site, node, self._keys[node.name], cancelled, alone=last or not whole)
+                alone = last or not self._whole
+                return warm.identify(self._site, node, self._keys[node.name], cancelled, alone=alone)
             except DeadlineError as exc:
                 self._progress.say(f"{node.domain} is {'booted' if last else 'restored once more'}: {exc.brief}")
             nodes.remove_node(self._site, self.ledger, node)
@@ -276,7 +282,7 @@ class _Construction:
                 self._restored.discard(node.name)
                 self._site.hypervisor.start_domain(node.uuid)
                 return None
-            self._release(node)
+            self._release(node, cancelled)
         return None
 
     def _proven(self, golden: GoldenManifest) -> None:
@@ -309,6 +315,22 @@ class _Construction:
         """Whether this generation of the node was seen ready once; what became of it since is its users' affair."""
         return self.ledger.record.ready.get(node.name) == node.generation
 
-    def _release(self, node: NodePlan) -> None:
+    @property
+    def _whole(self) -> bool:
+        """Whether all nodes go on from memory of one moment."""
+        return len(self._restored) == len(self.plan.nodes)
+
+    def _release(self, node: NodePlan, cancelled: threading.Event) -> None:
+        if self._cloud is not None and node.name in self._restored and not self._whole:
+            self._unhear(self._cloud, node, cancelled)
         self._site.hypervisor.resume_domain(node.uuid)
         self._progress.node(self.plan.team, node.name, Phase.BOOTING)
+
+    def _unhear(self, cloud: Cloud, node: NodePlan, cancelled: threading.Event) -> None:
+        database = self.plan.node(cloud.node("mariadb"))
+        if database.name in self._restored:
+            return  # what it knows of the node is as old as the node
+        if why := warm.unhear(self._site, database, cloud, node.name, cancelled):
+            self._progress.say(f"{node.domain}: nobody asks whether its services report: {why}")
+        else:
+            self._unheard.add(node.name)

@@ -6,7 +6,7 @@ Programs cost tenths of a second each in an emulated node: a node is asked every
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from labctl import quoting
@@ -15,7 +15,7 @@ from labctl.errors import DeadlineError
 from labctl.lab.install import SLOW
 from labctl.lab.installer import plan_tasks
 from labctl.lab.site import Site
-from labctl.plan.model import NodePlan
+from labctl.plan.model import LabPlan
 from labctl.roles.cloud import Cloud
 
 SECONDS = 90.0
@@ -27,22 +27,32 @@ class Probe:
     """A question to a node.
 
     Attributes:
+        node: who is asked.
+        about: whose work it proves; whether services report is asked of the database's node.
         what: what it proves, for people.
         line: a shell line that ends well when it holds.
     """
 
+    node: str
+    about: str
     what: str
     line: str
 
 
-def probes(cloud: Cloud, node: str) -> list[Probe]:
-    """Return what can be asked of a node: that units run, and what its roles' steps wait for at their ends."""
-    actions = [
-        action for task in plan_tasks(cloud) for step in task.steps if step.node == node for action in step.actions
-    ]
-    units = list(dict.fromkeys(name for each in actions if isinstance(each, Unit) and each.on for name in each.names))
-    waits = {each.until: Probe(what=each.what, line=each.until) for each in actions if isinstance(each, Wait)}
-    return [*(_active(units) if units else ()), *waits.values()]
+def probes(cloud: Cloud) -> list[Probe]:
+    """Return what can be asked in a cloud: that units run, and what the roles' steps wait for at their ends."""
+    units: dict[str, list[str]] = {}
+    waits: dict[tuple[str, str], Probe] = {}
+    for task in plan_tasks(cloud):
+        for step in task.steps:
+            for each in step.actions:
+                if isinstance(each, Unit) and each.on:
+                    units.setdefault(step.node, []).extend(each.names)
+                elif isinstance(each, Wait):
+                    waits[step.node, each.until] = Probe(
+                        node=step.node, about=task.node, what=each.what, line=each.until
+                    )
+    return [*(_active(node, list(dict.fromkeys(names))) for node, names in units.items()), *waits.values()]
 
 
 def script(asked: Iterable[Probe], seconds: float) -> str:
@@ -57,25 +67,33 @@ def script(asked: Iterable[Probe], seconds: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def ask(site: Site, cloud: Cloud, node: NodePlan, cancelled: threading.Event) -> None:
-    """Wait until all that can be asked of a node holds.
+def ask(site: Site, lab: LabPlan, asked: Iterable[Probe], cancelled: threading.Event) -> None:
+    """Wait until what is asked holds; one node after the other.
 
     Raises:
         DeadlineError: something does not; it is named.
     """
     seconds = SECONDS * SLOW[site.virt]
-    text = script(probes(cloud, node.name), seconds)
-    said = site.hypervisor.run_inside(
-        node.uuid, "exec sh -s", stdin=text.encode(), timeout=2 * seconds, cancelled=cancelled
-    )
-    if said.exit_code:
-        raise DeadlineError(
-            f"{node.domain}: not yet: {said.stdout.strip() or said.stderr.strip()}",
-            remedy=f"labctl ssh {node.name}; or labctl reset {node.name} --cold boots it.",
+    by_node: dict[str, list[Probe]] = {}
+    for each in asked:
+        by_node.setdefault(each.node, []).append(each)
+    for name, questions in by_node.items():
+        node = lab.node(name)
+        said = site.hypervisor.run_inside(
+            node.uuid,
+            "exec sh -s",
+            stdin=script(questions, seconds).encode(),
+            timeout=2 * seconds,
+            cancelled=cancelled,
         )
+        if said.exit_code:
+            raise DeadlineError(
+                f"{node.domain}: not yet: {said.stdout.strip() or said.stderr.strip()}",
+                remedy=f"labctl ssh {name}; or labctl reset {name} --cold boots it.",
+            )
 
 
-def _active(units: list[str]) -> Iterator[Probe]:
-    """Yield the question whether units run: all of them at once, for systemctl is a program too."""
+def _active(node: str, units: list[str]) -> Probe:
+    """Return the question whether units run: all of them at once, for systemctl is a program too."""
     line = f"[ $(systemctl is-active {quoting.shell_line(units)} | grep -cx active) -eq {len(units)} ]"
-    yield Probe(what=f"{', '.join(units)}: active", line=line)
+    return Probe(node=node, about=node, what=f"{', '.join(units)}: active", line=line)

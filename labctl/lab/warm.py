@@ -7,16 +7,20 @@ import secrets
 import threading
 import time
 
-from labctl.errors import RemoteError
+from labctl.errors import DeadlineError, HypervisorError, RemoteError
 from labctl.images.golden import GoldenMachine, GoldenManifest, GoldenMemory
 from labctl.lab.site import Site
 from labctl.plan.model import NodePlan
 from labctl.render import fork, identity
 from labctl.render.seed import SeedKeys
+from labctl.roles.cloud import Cloud
 from labctl.state import Home
 
 IDENTITY_SECONDS = {"kvm": 30.0, "qemu": 120.0}
 """How long a restored guest may take to become another lab's; emulated ones share few cores."""
+
+UNHEAR_SECONDS = {"kvm": 10.0, "qemu": 60.0}
+"""How long the cloud's database may take to answer."""
 
 
 def machine_of(site: Site) -> GoldenMachine:
@@ -85,3 +89,17 @@ def identify(site: Site, node: NodePlan, keys: SeedKeys, cancelled: threading.Ev
             details=said.stderr.strip(),
             remedy=f"labctl reset {node.name} --cold boots it instead.",
         )
+
+
+def unhear(site: Site, database: NodePlan, cloud: Cloud, name: str, cancelled: threading.Event) -> str:
+    """Have a cloud take the services of a node that is to go on alone for down, until they report; see `Cloud.unheard`.
+
+    Returns:
+        Why it could not be done: a ruined cloud is no reason to keep a node back. Empty when it was done.
+    """
+    timeout = UNHEAR_SECONDS[site.virt]
+    try:
+        said = site.hypervisor.run_inside(database.uuid, cloud.unheard(name), timeout=timeout, cancelled=cancelled)
+    except (DeadlineError, HypervisorError) as exc:
+        return exc.brief
+    return f"{database.domain}: {said.stderr.strip()}" if said.exit_code else ""

@@ -137,6 +137,19 @@ class Cloud:
             seconds=180,
         )
 
+    def unheard(self, node: str) -> str:
+        """Return a shell line for the database's node: a node's services are down for the others until they report.
+
+        It is for a node that goes on from older memory than the others. Neutron tells agents of changes alone; those
+        that report after having been down read everything anew, and so learn what they missed.
+        """
+        updates = [
+            f"UPDATE {table} SET {seen} = '2000-01-01' WHERE SUBSTRING_INDEX(host, '@', 1) = {sql(node)};"  # noqa: S608 - quoted
+            for service, (table, seen) in _REPORTS.items()
+            if self.nodes(service)
+        ]
+        return f"mariadb -e {shell(' '.join(updates))}"
+
     def listens(self, queue: str) -> Action:
         """Wait until somebody takes what is put into a queue; what is published before is lost.
 

@@ -20,7 +20,7 @@ def common(cloud: Cloud) -> Values:
             "DEFAULT": {"core_plugin": "ml2", "service_plugins": "router", "dhcp_agents_per_network": 1}
             | {"agent_down_time": cloud.seconds(75, 600)},
             "agent": {
-                "report_interval": cloud.seconds(30, 60),
+                "report_interval": cloud.seconds(10, 60),
                 "root_helper_daemon": "sudo neutron-rootwrap-daemon /etc/neutron/rootwrap.conf",
             },
             "oslo_concurrency": {"lock_path": "/var/lock/neutron"},

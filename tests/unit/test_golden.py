@@ -14,9 +14,10 @@ from uuid import UUID
 
 import pytest
 
-from labctl.errors import InputError
+from labctl.errors import DeadlineError, InputError
+from labctl.hypervisor.agent import Said
 from labctl.images.golden import GoldenDisk, GoldenMachine, GoldenManifest, GoldenMemory, disk_key
-from labctl.lab import capture, hold, probe
+from labctl.lab import capture, hold, probe, warm
 from labctl.lab.work import Cancelled
 from labctl.plan.model import LabPlan
 from labctl.report import golden as report
@@ -81,16 +82,27 @@ def test_reports_hold_no_secret() -> None:
 
 def test_every_node_of_a_cloud_is_asked_what_its_roles_wait_for() -> None:
     gridka = cloud("gridka")
-    asked = {node.name: probe.probes(gridka, node.name) for node in gridka.lab.nodes}
+    probes = probe.probes(gridka)
+    asked = {node.name: [each.what for each in probes if each.node == node.name] for node in gridka.lab.nodes}
     assert all(asked.values())
-    assert "Glance answers" in [each.what for each in asked["image-node"]]
-    assert "Keystone answers" in [each.what for each in asked["auth-node"]]
-    assert "nova-compute" in asked["compute-1"][0].what
+    assert "Glance answers" in asked["image-node"]
+    assert "Keystone answers" in asked["auth-node"]
+    assert "nova-compute" in asked["compute-1"][0]
+
+
+def test_whether_services_report_is_asked_of_the_database_about_their_node() -> None:
+    (reports,) = [
+        each
+        for each in probe.probes(cloud("gridka"))
+        if each.what.startswith("nova-compute") and "compute-1" in each.what and each.what.endswith("report")
+    ]
+    assert (reports.node, reports.about) == ("db-node", "compute-1")
 
 
 @pytest.mark.parametrize(("line", "code", "said"), [("true", 0, ""), ("false", 1, "it's late\n")])
 def test_the_script_waits_for_what_it_is_asked(line: str, code: int, said: str) -> None:
-    text = probe.script([probe.Probe(what="fine", line="exit 0"), probe.Probe(what="it's late", line=line)], 0)
+    questions = [("fine", "exit 0"), ("it's late", line)]
+    text = probe.script([probe.Probe(node="a", about="a", what=what, line=each) for what, each in questions], 0)
     done = subprocess.run(["sh", "-s"], input=text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (code, said)
 
@@ -153,3 +165,26 @@ def test_a_set_from_elsewhere_that_claims_other_volumes_is_refused(hostile: dict
     CAPTURED.check()
     with pytest.raises(InputError):
         replace(CAPTURED, **hostile).check()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Said(exit_code=0, stdout="", stderr=""), ""),
+        (Said(exit_code=1, stdout="", stderr="Can't connect\n"), "team01-db-node: Can't connect"),
+        (DeadlineError("its agent did not answer"), "its agent did not answer"),
+    ],
+)
+def test_a_ruined_cloud_does_not_keep_a_node_back(gridka: LabPlan, answer: Said | Exception, why: str) -> None:
+    asked = []
+
+    def run_inside(uuid: UUID, line: str, **_: object) -> Said:
+        asked.append((uuid, line))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    made, database = cloud("gridka"), gridka.node("db-node")
+    site: Any = SimpleNamespace(virt="kvm", hypervisor=SimpleNamespace(run_inside=run_inside))
+    assert warm.unhear(site, database, made, "compute-1", threading.Event()) == why
+    assert asked == [(database.uuid, made.unheard("compute-1"))]

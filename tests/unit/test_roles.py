@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import shlex
 import subprocess
 from pathlib import Path
 from uuid import UUID
@@ -199,6 +200,17 @@ def test_who_reports_is_asked_of_the_database(tasks: tuple[Cloud, list[Task]]) -
     for node in made.nodes("compute"):
         assert waits[f"nova-compute, neutron-openvswitch-agent of {node} report"] == made.node("mariadb")
     assert len(waits) == len(made.nodes("compute")) + 4  # Nova, Cinder, and the gateway twice
+
+
+def test_a_node_is_down_for_the_others_wherever_its_services_report() -> None:
+    *_, statements = shlex.split(cloud("gridka").unheard("network-node"))
+    columns = (
+        "nova.services SET last_seen_up",
+        "neutron.agents SET heartbeat_timestamp",
+        "cinder.services SET updated_at",
+    )
+    where = "WHERE SUBSTRING_INDEX(host, '@', 1) = 'network-node'"
+    assert statements == " ".join(f"UPDATE {column} = '2000-01-01' {where};" for column in columns)
 
 
 def test_every_node_logs_in_by_a_network_that_it_is_on() -> None:
