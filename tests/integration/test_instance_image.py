@@ -231,6 +231,16 @@ def test_a_network_card_plugged_in_gets_a_lease(guest: Guest) -> None:
     guest.says(r"instance: lease 10\.0\.2\.15/24 \(eth1\)", seconds=30)
 
 
+def test_a_late_lease_is_told_too(guest: Guest) -> None:
+    guest.monitor("netdev_add", type="user", id="third", restrict=True)
+    guest.monitor("set_link", name="third", up=False)
+    guest.monitor("device_add", driver="virtio-net-pci", netdev="third")
+    card = guest.says(r"instance: no lease yet \((eth\d)\)", seconds=90)[1]
+    guest.says("no lease, forking to background", seconds=30)
+    guest.monitor("set_link", name="third", up=True)
+    guest.says(rf"instance: lease 10\.0\.2\.15/24 \({card}\)", seconds=60)
+
+
 def test_the_power_button_shuts_down_and_files_and_host_key_stay(
     guest: Guest, disk: Path, key: KeyPair, tmp_path: Path
 ) -> None:
