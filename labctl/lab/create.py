@@ -140,6 +140,7 @@ class _Construction:
         self._copied = copied
         self._restored: set[str] = set()
         self._cloud: Cloud | None = None
+        self._probes: list[Probe] = []
         self._unheard: set[str] = set()
         self.plan: LabPlan = lab.plan
         self.ledger = Ledger(folder, lab.record)
@@ -173,12 +174,12 @@ class _Construction:
         if golden is not None and self._made and self._copied is None:
             known = install.ensure_secrets(self._home, self._site, self._lab)
             self._cloud = openstack.cloud_of(self.plan, known, slow=self._site.virt == "qemu", nested=golden.nested)
+            self._probes = probe.probes(self._cloud)
         return [partial(self._release, node, cancelled) for node in self._paused]
 
     def waits(self, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that waits for nodes which were never seen ready."""
-        probes = probe.probes(self._cloud) if self._cloud else []
-        return [partial(self._wait, node, probes, cancelled) for node in self.plan.nodes if not self._stood(node)]
+        return [partial(self._wait, node, cancelled) for node in self.plan.nodes if not self._stood(node)]
 
     def installs(self, jobs: int, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that brings the cloud up, where that is the lab's stage and anything may be missing."""
@@ -246,7 +247,7 @@ class _Construction:
         self._restored.add(node.name)
         return True
 
-    def _wait(self, node: NodePlan, probes: Sequence[Probe], cancelled: threading.Event) -> None:
+    def _wait(self, node: NodePlan, cancelled: threading.Event) -> None:
         """Wait until a node is ready, and all that its roles do in a cloud that was restored."""
         if node.name in self._restored:
             self._identify(node, cancelled)
@@ -260,10 +261,10 @@ class _Construction:
             cancelled,
             seeded=node.name in self._restored,
         )
-        if probes:
+        if self._probes:
             self._progress.node(self.plan.team, node.name, Phase.PROVING)
             about = node.name if node.name in self._unheard else None
-            asked = [each for each in probes if each.node == node.name or each.about == about]
+            asked = [each for each in self._probes if each.node == node.name or each.about == about]
             probe.ask(self._site, self.plan, asked, cancelled)
 
     def _identify(self, node: NodePlan, cancelled: threading.Event) -> None:
@@ -328,8 +329,9 @@ class _Construction:
 
     def _unhear(self, cloud: Cloud, node: NodePlan, cancelled: threading.Event) -> None:
         database = self.plan.node(cloud.node("mariadb"))
-        if database.name in self._restored:
-            return  # what it knows of the node is as old as the node
+        reports = any((each.node, each.about) == (database.name, node.name) for each in self._probes)
+        if not reports or database.name in self._restored:
+            return  # what a restored database knows of the node is as old as the node
         if why := warm.unhear(self._site, database, cloud, node.name, cancelled):
             self._progress.say(f"{node.domain}: nobody asks whether its services report: {why}")
         else:
