@@ -103,7 +103,6 @@ def prove(home: Home, site: Site, lab: Begun, progress: Progress, cancelled: thr
         return ()
     known = install.ensure_secrets(home, site, lab)
     cloud = openstack.cloud_of(lab.plan, known, slow=site.virt == "qemu", nested=lab.record.nested)
-
     probes = probe.probes(cloud)
 
     def ask(node: NodePlan) -> None:
