@@ -13,7 +13,7 @@ from functools import partial
 from labctl.errors import InputError
 from labctl.lab import begin, openstack, secrets, status
 from labctl.lab.begin import Begun
-from labctl.lab.installer import Installer, Journal, Outcome, Task, plan_tasks
+from labctl.lab.installer import Installer, Journal, Outcome, Task, packages_first, plan_tasks
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.plan.lab import INSTALLED
@@ -95,7 +95,7 @@ def proceed(
         _check_running(site, plan, nodes)
         nested = {name: nested_virt(plan, name, machine) for name in draft.nodes("compute") if name in nodes}
         cloud = replace(draft, nested={**draft.nested, **nested})
-        tasks = plan_tasks(cloud, until=until, only=only, on=on)
+        tasks = packages_first(plan_tasks(cloud, until=until, only=only, on=on))
         again = " ".join(filter(None, (f"--until {until}" if until else "", f"--only {only}" if only else "")))
         outcome = Installer(
             cloud=cloud,
@@ -104,7 +104,7 @@ def proceed(
             logs=folder.path / "logs",
             slow=SLOW[site.virt],
             live=True,
-            jobs=jobs,
+            jobs=max(jobs, len(plan.nodes)),  # most of them wait for their nodes
             report=lambda role, node, title: progress.node(plan.team, node, Phase.INSTALLING, f"{role}: {title}"),
             cancelled=cancelled,
             remedy=f"labctl install {plan.team} {again}".rstrip() + " goes on where this ended.",
@@ -132,7 +132,7 @@ def tasks_of(home: Home, team: str, *, until: str | None, only: str | None) -> t
         InputError: the team has no lab, the lab no cloud, or the cloud no such role.
     """
     cloud = cloud_on_record(home, team)
-    return plan_tasks(cloud, until=until, only=only), dict(cloud.secrets)
+    return packages_first(plan_tasks(cloud, until=until, only=only)), dict(cloud.secrets)
 
 
 def cloud_on_record(home: Home, team: str) -> Cloud:

@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from labctl.actions import Doing, Machine, masked
+from labctl.actions import Doing, Machine, Packages, masked
 from labctl.errors import InputError, LabctlError
 from labctl.lab.work import Cancelled
 from labctl.roles.cloud import Cloud
@@ -27,13 +27,15 @@ class Task:
 
     Attributes:
         needs: names of the tasks that come before it.
+        stands_on: the nodes of the roles that its role needs.
     """
 
     name: str
     role: str
     node: str
     steps: tuple[Step, ...]
-    needs: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    stands_on: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,20 +169,20 @@ class Installer:
 
     def _task(self, task: Task) -> list[str]:
         changed = []
-        closure = needed_nodes(self.cloud, task.role) | {task.node}
+        concerned = task.stands_on | {task.node}
         for number, step in enumerate(task.steps, start=1):
             if step.live and not self.live:
                 continue
             if self.cancelled.is_set():
                 raise Cancelled(f"{task.name} was given up")
             self.report(task.role, step.node, step.title)
-            if self._step(task, step, self.logs / log_name(task, number, step), closure | {step.node}):
+            if self._step(task, step, self.logs / log_name(task, number, step), concerned | {step.node}):
                 changed.append(f"{step.node}: {step.title}")
-        for node in {step.node for step in task.steps}:
+        for node in _nodes(task):
             self.journal.settle(f"{task.name}:{node}", settled=True)
         return changed
 
-    def _step(self, task: Task, step: Step, log: Path, nodes: set[str]) -> bool:
+    def _step(self, task: Task, step: Step, log: Path, nodes: Collection[str]) -> bool:
         place = f"{task.name}:{step.node}"
         changed = False
         secrets = self.cloud.secrets
@@ -256,6 +258,7 @@ def plan_tasks(
             node=node,
             steps=tuple(step for step in ROLES[role].steps(cloud, node) if on is None or step.node in on),
             needs=tuple(task for need in ROLES[role].needs for task in names.get(need, ())),
+            stands_on=frozenset(other for need in needed(role, present) for other in present[need]),
         )
         for role in chosen
         for node in present[role]
@@ -280,15 +283,36 @@ def needed(role: str, present: Iterable[str]) -> set[str]:
     return found
 
 
-def needed_nodes(cloud: Cloud, role: str) -> set[str]:
-    """Return the nodes that a role stands on: those of the roles that it needs."""
-    present = {name for node in cloud.lab.nodes for name in node.roles}
-    return {node for name in needed(role, present) for node in cloud.nodes(name)}
+def packages_first(tasks: Sequence[Task]) -> list[Task]:
+    """Have every node install the packages of all its tasks at once, before the first of them, as other nodes do.
+
+    Role by role, nodes would wait for each other's packages, and apt would begin anew for each role.
+    """
+    wanted: dict[str, list[str]] = {}
+    for step in (step for task in tasks for step in task.steps):
+        names = [name for action in step.actions if isinstance(action, Packages) for name in action.names]
+        wanted.setdefault(step.node, []).extend(names)
+    first = {node: _packages_task(node, names) for node, names in wanted.items() if names}
+    later = [
+        replace(task, needs=(*task.needs, *(first[node].name for node in _nodes(task) if node in first)))
+        for task in tasks
+    ]
+    return [*first.values(), *later]
 
 
 def log_name(task: Task, number: int, step: Step) -> str:
     """Return the name of a step's log: role, number, node."""
     return f"{task.role}-{task.node}-{number}-{re.sub('[^a-z0-9]+', '-', step.title.lower()).strip('-')[:40]}.log"
+
+
+def _packages_task(node: str, names: Iterable[str]) -> Task:
+    packages = Packages(names=tuple(dict.fromkeys(names)))
+    step = Step(title="the packages of all that follows", node=node, actions=(packages,))
+    return Task(name=f"packages@{node}", role="packages", node=node, steps=(step,))
+
+
+def _nodes(task: Task) -> list[str]:
+    return list(dict.fromkeys(step.node for step in task.steps))
 
 
 # How the journal marks the names of steps; keys of actions begin with a node's name.

@@ -144,7 +144,7 @@ def test_units_of_a_later_step_take_notice_of_what_an_earlier_one_changed(tmp_pa
         Step(title="units", node="db-node", actions=(Unit(names=("mariadb",)),)),
     )
     machine = Commands()
-    both = Task(name="service", role="mariadb", node="db-node", steps=steps, needs=())
+    both = Task(name="service", role="mariadb", node="db-node", steps=steps)
     outcome = installer(tmp_path, machine).run([both])
     assert any(command.startswith("systemctl --quiet restart mariadb") for command in machine.ran)
     assert len(outcome.changed) == 2

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from netaddr import IPAddress, IPNetwork, IPRange
 
-from labctl.actions import Ini, PutFile, Python, Run, Unit, Wait
+from labctl.actions import Ini, Packages, PutFile, Python, Run, Unit, Wait
 from labctl.errors import InputError
 from labctl.lab import installer, openstack
 from labctl.lab.installer import Task
@@ -19,7 +19,7 @@ from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity
 from labctl.roles import login
 from labctl.roles.cloud import Cloud
-from labctl.roles.role import ROLES
+from labctl.roles.role import ROLES, Step
 from labctl.spec import topology
 
 CLOUDS = ("gridka", "allinone", "havana")
@@ -103,6 +103,22 @@ def test_some_nodes_alone_keep_the_order_of_all() -> None:
     assert [(task.name, task.needs) for task in some] == [(task.name, task.needs) for task in every]
     assert {step.node for task in some for step in task.steps} == {"image-node"}
     assert "glance" in {task.role for task in some if task.steps}
+
+
+def test_each_node_installs_what_all_its_tasks_need_before_the_first_of_them() -> None:
+    planned = installer.packages_first(installer.plan_tasks(cloud("gridka"), until="glance"))
+    first = {task.node: (task, packages(task.steps[0])) for task in planned if task.role == "packages"}
+    assert "keystone" in first["auth-node"][1]
+    assert not any("nova-compute" in names for _, names in first.values())
+    for task in planned:
+        for step in task.steps if task.role != "packages" else ():
+            before, names = first[step.node]
+            assert before.name in task.needs
+            assert packages(step) <= names
+
+
+def packages(step: Step) -> set[str]:
+    return {name for action in step.actions if isinstance(action, Packages) for name in action.names}
 
 
 def test_a_role_that_no_node_has_is_refused_with_those_there_are() -> None:
