@@ -349,9 +349,9 @@ _INSTALLED = (
     "check() { for name; do dpkg-query -W -f '${db:Status-Status}\\n' \"$name\" 2>/dev/null | "
     "grep -qx installed || echo missing; done; }; check"
 )
-# What a package's scripts would start is started by its role, when it is configured. D-Bus may be told of a new user:
-# polkit, without which nova-compute does not get at libvirt, may not bear its name before. The shell of a run that was
-# killed goes on in the node and takes policy-rc.d away at its end: the next one waits for it, and apt for anybody else's.
+# What a package's scripts would start is started by its role, when it is configured. But D-Bus is to hear of new users:
+# before, polkit may not bear its name, and nova-compute does not get at libvirt. The shell of a run that was killed
+# goes on in the node and takes policy-rc.d away at its end: the next one waits for it, and apt for anybody else's.
 _INSTALL = (
     "set -e; exec 9>/run/labctl-packages; flock 9; "
     "install() { DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet --no-install-recommends "

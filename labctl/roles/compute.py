@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from labctl.actions import Ini, Packages, PutFile, Unit, Wait
 from labctl.roles import neutron, nova
-from labctl.roles.cloud import Cloud, merge
+from labctl.roles.cloud import Cloud, as_user, merge
 from labctl.roles.role import Step, role
 
 
@@ -71,7 +71,7 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
             *neutron.agent(cloud, node),
             Unit(names=("virtlogd.socket", "libvirtd.socket", "iscsid.socket")),
             # Nova's agent ends, as if all were well, when polkit does not let it in.
-            Wait(until="runuser -u nova -- virsh -c qemu:///system list >/dev/null", what="libvirt answers Nova's user"),
+            Wait(until=as_user("nova", "virsh -c qemu:///system list >/dev/null"), what="libvirt answers Nova's user"),
             Unit(names=("nova-compute",), seconds=120),
         ),
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,6 +121,16 @@ def test_only_missing_packages_are_installed() -> None:
     action = Packages(names=("curl", "keystone"))
     assert action.apply(doing(machine))
     assert not action.apply(doing(machine))
+
+
+def test_packages_start_nothing_but_tell_dbus_of_new_users(tmp_path: Path) -> None:
+    machine = Table()
+    Packages(names=("polkitd",)).apply(doing(machine))
+    (policy,) = re.findall("printf '(.*)' >/usr/sbin/policy-rc.d", machine.ran[-1])
+    script = tmp_path / "policy-rc.d"
+    script.write_text(policy.replace(r"\n", "\n"))
+    asked = (("dbus", "reload"), ("dbus", "restart"), ("keystone", "reload"), ("keystone", "start"))
+    assert [subprocess.run(["sh", script, *each]).returncode for each in asked] == [0, 101, 101, 101]
 
 
 def test_a_command_is_not_run_when_its_effect_is_there() -> None:
