@@ -251,3 +251,10 @@ def test_cleaning_up_deletes_what_is_gone_and_fails_aloud(name: str, works: bool
     done = subprocess.run(["sh", "-c", line], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
     assert (done.returncode == 0) == works
     assert asked.read_text().endswith("one two\n") == works
+
+
+def test_apis_under_uwsgi_tell_that_they_end_each_connection(tasks: tuple[Cloud, list[Task]]) -> None:
+    actions = [action for task in tasks[1] for step in task.steps for action in step.actions]
+    apis = [each for each in actions if isinstance(each, Ini) and each.path.endswith("-uwsgi.ini")]
+    assert len(apis) == 8
+    assert all(api.values["uwsgi"]["add-header"] == "Connection: close" for api in apis)
