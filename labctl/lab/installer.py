@@ -284,9 +284,9 @@ def needed(role: str, present: Iterable[str]) -> set[str]:
 
 
 def packages_first(tasks: Sequence[Task]) -> list[Task]:
-    """Have every node install the packages of all its tasks at once, before the first of them, as other nodes do.
+    """Have every node install the packages of all its tasks before the first of them, all nodes at once.
 
-    Role by role, nodes would wait for each other's packages, and apt would begin anew for each role.
+    Role by role, nodes would install one after the other, and apt would begin anew for each role.
     """
     wanted: dict[str, list[str]] = {}
     for step in (step for task in tasks for step in task.steps):
