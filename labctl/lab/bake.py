@@ -67,7 +67,7 @@ def bake(
     nobody = Identity(team="golden", lab=uuid.uuid4(), owner=home.owner, mgmt=IPNetwork("192.0.2.0/24"))
     lab = plan(topology, nobody, stage=INSTALLED)
     secrets = openstack.complete({}, lab)
-    with home.lock(f"golden-{name}"), scratch(home, f"golden-{name}") as folder:
+    with home.lock("golden", name), scratch(home, f"golden-{name}") as folder:
         if shutil.disk_usage(folder).free < ROOM:
             raise CapacityError(f"baking needs {ROOM // 1024**3} GiB in {folder}", remedy="Free some disk space.")
         say(f"fetching image {image.manifest.name}")

@@ -21,7 +21,7 @@ from labctl.plan import addresses, capacity, diff
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity, LabPlan
 from labctl.spec.topology import Topology, restore
-from labctl.state import Home, LabFolder, LabRecord
+from labctl.state import MOMENT, Home, LabFolder, LabRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def locked(home: Home, teams: Iterable[str]) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         for team in sorted(set(teams)):
-            stack.enter_context(home.lock(team))
+            stack.enter_context(home.lock("lab", team))
         yield
 
 
@@ -105,7 +105,7 @@ def decide(
         RefusedError: a lab differs from its topology, is on another host, or a foreign object has its name.
         CapacityError: the host has not enough of something.
     """
-    with home.lock("leases", wait=True):
+    with home.lock("home", "leases", wait=MOMENT):
         records = _identities(home, site, teams, topology, choice)
         begun = [_begin(site, record) for record in records]
         refuse_foreign(site, begun)

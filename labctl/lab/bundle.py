@@ -122,7 +122,7 @@ def import_(
             raise InputError(f"golden set {golden.name} ({golden.id}) is on this host already")
         disks = {name: folder / disk.volume for name, disk in golden.disks.items()}
         _check_disks(golden, image, disks, folder / _IMAGE)
-        with home.lock(f"golden-{golden.name}"):
+        with home.lock("golden", golden.name):
             say(f"uploading image {image.name}")
             base = _base(site, image, folder / _IMAGE)
             renamed: dict[str, str] = {}

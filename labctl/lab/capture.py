@@ -60,7 +60,7 @@ def capture(
             )
         called = name or f"{lab.plan.topology}-{lab.record.stage}"
         check_name(called)
-        with home.lock(f"golden-{called}"):
+        with home.lock("golden", called):
             _check_ready(site, lab)
             probes = prove(home, site, lab, progress, cancelled)
             _settle(site, lab, progress, cancelled)

@@ -41,7 +41,7 @@ def build(home: Home, site: Site, name: str, *, mirror: str | None, say: Callabl
         )
         return site.images.publish(disk.path, manifest)
 
-    with home.lock(f"image-{name}"), scratch(home, name) as folder:
+    with home.lock("image", name), scratch(home, name) as folder:
         work, archives = folder / "work", folder / "archives"
         for made in (work, archives):
             made.mkdir()
@@ -87,7 +87,7 @@ def import_(home: Home, site: Site, name: str, source: str, *, sha256: str | Non
         InputError: the file is missing, hostile, not bootable, or not the one that `sha256` names.
     """
     check_name(name)
-    with home.lock(f"image-{name}"), scratch(home, name) as folder:
+    with home.lock("image", name), scratch(home, name) as folder:
         disk = importing.import_(source, sha256=sha256, scratch=folder, progress=say)
         say("uploading")
         manifest = Manifest(
@@ -110,7 +110,7 @@ def remove(home: Home, site: Site, name: str) -> None:
         RefusedError: a lab on record uses it.
     """
     used = {volume for record in home.records() if record.host == site.name for volume in record.images.values()}
-    with home.lock(f"image-{name}"):
+    with home.lock("image", name):
         site.images.remove(name, in_use=used)
 
 

@@ -111,7 +111,7 @@ def _place(home: Home, team: str) -> Iterator[int]:
     with contextlib.ExitStack() as stack:
         for number in range(_SHELLS):
             try:
-                stack.enter_context(home.lock(f"{team}.shell-{number}"))
+                stack.enter_context(home.lock("shell", f"{team}.{number}"))
             except LockedError:
                 if number == _SHELLS - 1:
                     raise

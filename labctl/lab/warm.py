@@ -22,6 +22,8 @@ IDENTITY_SECONDS = {"kvm": 30.0, "qemu": 120.0}
 UNHEAR_SECONDS = {"kvm": 10.0, "qemu": 60.0}
 """How long the cloud's database may take to answer."""
 
+_QUEUE = 600.0  # seconds to wait until other labs have read the head of a memory image
+
 
 def machine_of(site: Site) -> GoldenMachine:
     """Return what memory that is captured on this host depends on."""
@@ -64,7 +66,7 @@ def restore(home: Home, site: Site, memory: GoldenMemory, own: str) -> None:
     """
     pool = site.settings.pool.name
     head = memory.head.of(fork.document(memory.document, own)).encode()
-    with home.lock(memory.volume, wait=True):
+    with home.lock("memory", memory.volume, wait=_QUEUE):
         site.hypervisor.upload(pool, memory.volume, io.BytesIO(head), len(head))
         site.hypervisor.restore_domain(site.volumes[memory.volume].path)
 

@@ -1,0 +1,8 @@
+"""The state folder: records of labs, their secrets, and locks."""
+
+from labctl.state.files import write_atomically
+from labctl.state.home import MOMENT, Home, LabFolder
+from labctl.state.locks import Kind
+from labctl.state.record import LabRecord
+
+__all__ = ["MOMENT", "Home", "Kind", "LabFolder", "LabRecord", "write_atomically"]
