@@ -3,12 +3,90 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from labctl.errors import ProcessError
+
+_STOPPING = 3.0  # seconds that a resident program may take to end when it is told to
+_TAIL = 16 * 1024  # bytes of a resident program's complaints that are kept
+
+
+class Resident:
+    """A program that runs beside us until it is stopped, or until we end, however that happens.
+
+    It has a session of its own: Ctrl-C on our terminal does not reach it, and it cannot ask a question there.
+
+    Args:
+        argv: the program and its arguments; no shell is involved. Nothing is on its standard input, its output goes
+            nowhere, its complaints are kept.
+
+    Raises:
+        ProcessError: the program, or setpriv, is missing.
+    """
+
+    def __init__(self, argv: Sequence[str | Path]) -> None:
+        program, setpriv = find(str(argv[0])), find("setpriv")
+        if program is None or setpriv is None:
+            missing = argv[0] if program is None else "setpriv"
+            raise ProcessError(f"{missing} is not installed", remedy="labctl doctor names the package it comes in.")
+        self._command = [str(setpriv), "--pdeathsig", "TERM", "--", str(program), *map(str, argv[1:])]
+        self._complaints = bytearray()
+        self._failure: OSError | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = threading.Event()
+        # The kernel sends the signal when the thread ends that started the program: this one waits for it.
+        self._thread = threading.Thread(target=self._attend, name=f"resident-{program.name}", daemon=True)
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise ProcessError(f"{argv[0]} could not be started", details=str(self._failure)) from self._failure
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._thread.is_alive()
+
+    @property
+    def complaints(self) -> str:
+        """The end of what it wrote to its standard error."""
+        return self._complaints.decode(errors="replace").strip()
+
+    def stop(self) -> None:
+        """End it; safe more than once."""
+        if self._process is None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, number)  # with what it started
+            self._thread.join(_STOPPING)
+
+    def _attend(self) -> None:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - argv only, never a shell
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as exc:
+            self._failure = exc
+            self._started.set()
+            return
+        self._process = process
+        self._started.set()
+        assert process.stderr is not None
+        with process.stderr as complaints:
+            while content := complaints.read1():  # type: ignore[attr-defined]
+                self._complaints = (self._complaints + content)[-_TAIL:]
+        process.wait()
 
 
 def find(program: str) -> Path | None:

@@ -87,6 +87,12 @@ def sql_name(value: object) -> Quoted:
     return Quoted("`" + _clean(str(value)).replace("`", "``") + "`")
 
 
+def ssh_file(path: object) -> Quoted:
+    """Write the path of a file as the value of an option of OpenSSH: blanks would end it, % begins a token."""
+    text = _clean(str(path)).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return Quoted(f'"{text}"')
+
+
 def word(value: object) -> Quoted:
     """Return one word for a file whose words are separated by blanks, /etc/hosts for instance.
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from netaddr import IPAddress, IPNetwork
 
+from labctl import quoting
 from labctl.errors import InputError, LockedError, RefusedError
 from labctl.host import enter as shells
 from labctl.host.enter import Plug
@@ -17,8 +18,9 @@ from labctl.lab import status
 from labctl.lab.site import Site
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.remote import dial as dialers
+from labctl.remote.dial import Dialer
 from labctl.remote.forward import Forward
-from labctl.state import Home
+from labctl.state import Home, LabFolder
 
 _SHELLS = 100
 """How many shells may stand in a lab at a time."""
@@ -31,20 +33,26 @@ def ssh(home: Home, site: Site, lab: LabPlan, name: str, command: Sequence[str])
         InputError: the lab has no such node, or it is not running.
     """
     node = _running(site, lab, name)
-    folder = home.lab(lab.team)
+    return site.dialer.command(ssh_line(home.lab(lab.team), site.dialer, node, command))
+
+
+def ssh_line(folder: LabFolder, dialer: Dialer, node: NodePlan, command: Sequence[str]) -> list[str]:
+    """Return the OpenSSH command line for a node, as it is run where `dialer.command` says.
+
+    The user's own configuration is about their servers. It counts on the way, and not for nodes: their users are root
+    there, and would be handed the user's agent by `ForwardAgent yes`.
+    """
     options = {
         "IdentitiesOnly": "yes",
-        "IdentityFile": str(folder.key),
-        "UserKnownHostsFile": str(folder.known_hosts),
+        "IdentityFile": quoting.ssh_file(folder.key),
+        "UserKnownHostsFile": quoting.ssh_file(folder.known_hosts),
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "HostKeyAlias": node.name,
         "LogLevel": "ERROR",
     }
-    jump = site.dialer.ssh_options()
-    # The user's own configuration is about their servers: it counts for the jump, and must not touch nodes without.
-    argv = ["ssh", *(jump or ["-F", "/dev/null"]), *(f"-o{key}={value}" for key, value in options.items())]
-    return site.dialer.command([*argv, f"root@{node.mgmt}", *command])
+    argv = ["ssh", "-F", "/dev/null", *dialer.ssh_options()]
+    return [*argv, *(f"-o{key}={value}" for key, value in options.items()), f"root@{node.mgmt}", *command]
 
 
 def console(site: Site, lab: LabPlan, name: str) -> list[str]:

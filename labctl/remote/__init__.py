@@ -1,1 +1,1 @@
-"""Reaches nodes by SSH: the only user of paramiko."""
+"""Reaches nodes and hosts by SSH: the only user of paramiko and OpenSSH."""

@@ -7,7 +7,8 @@ import threading
 import time
 
 from labctl.errors import DeadlineError, LabctlError, RemoteError
-from labctl.remote.dial import Dialer, HostError
+from labctl.remote.dial import Dialer
+from labctl.remote.openssh import HostError
 from labctl.remote.ssh import SshTransport
 from labctl.remote.stream import Stream
 from labctl.remote.translate import HostKeyError, LoginError

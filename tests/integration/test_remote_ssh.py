@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -363,7 +364,7 @@ def test_a_first_boot_may_show_other_keys_for_a_moment(
         )
 
 
-def _jump(server: Server, folder: Path, *, known: KeyPair) -> Jump:
+def _jump(server: Server, folder: Path, *, known: KeyPair, host: str = "kvm1", more: str = "") -> Jump:
     entry = keys.known_hosts([([f"[127.0.0.1]:{server.port}"], known.public)])
     lines = [
         "Host kvm1",
@@ -382,13 +383,13 @@ def _jump(server: Server, folder: Path, *, known: KeyPair) -> Jump:
         f"  UserKnownHostsFile {folder / 'known'}",
         "  ProxyJump kvm1",
     ]
-    return Jump("kvm1", config=_write(folder / "config", "\n".join(lines) + "\n"))
+    _write(folder / "hosts", "\n".join(lines) + "\n")
+    return Jump(host, config=_write(folder / "config", f"{more}\nInclude {folder}/hosts\n"))
 
 
 @pytest.mark.parametrize("host", ["kvm1", "kvm2"])
 def test_a_guest_is_reached_through_its_host(server: Server, tmp_path: Path, host: str) -> None:
-    dialer = _jump(server, tmp_path, known=server.host)
-    dialer.host = host
+    dialer = _jump(server, tmp_path, known=server.host, host=host)
     try:
         assert (wait.banner(dialer, "127.0.0.1", port=server.port, timeout=10) or "").startswith("SSH-2.0-")
         assert wait.banner(dialer, "127.0.0.1", port=_free_port(), timeout=10) is None
@@ -413,6 +414,63 @@ def test_a_host_with_an_unknown_key_is_not_trusted(server: Server, tmp_path: Pat
     with pytest.raises(HostError) as caught:
         _jump(server, tmp_path, known=keys.generate("other")).connect("127.0.0.1", server.port, timeout=10)
     assert "ssh kvm1" in caught.value.remedy
+
+
+def test_what_a_user_wants_for_every_host_reaches_no_node(server: Server, tmp_path: Path) -> None:
+    """A node's users are root: with the organiser's agent forwarded, they could log in as the organiser."""
+    with contextlib.closing(
+        _jump(
+            server, tmp_path, known=server.host, more="Host *\n ForwardAgent yes\n LocalForward 1 localhost:1\nHost *"
+        )
+    ) as dialer:
+        options = {
+            "IdentityFile": tmp_path / "identity",
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": tmp_path / "known",
+            "StrictHostKeyChecking": "yes",
+            "HostKeyAlias": f"[127.0.0.1]:{server.port}",
+        }
+        argv = [
+            "ssh",
+            "-F",
+            "/dev/null",
+            *dialer.ssh_options(),
+            *(f"-o{key}={value}" for key, value in options.items()),
+        ]
+        argv += ["-p", str(server.port), f"{getpass.getuser()}@127.0.0.1", "echo in; env"]
+        with _agent(tmp_path) as agent:
+            done = subprocess.run(
+                argv, env=os.environ | {"SSH_AUTH_SOCK": agent}, capture_output=True, text=True, timeout=60, check=False
+            )
+    assert done.stdout.startswith("in\n"), done.stderr
+    assert "SSH_AUTH_SOCK" not in done.stdout
+
+
+@contextlib.contextmanager
+def _agent(folder: Path) -> Iterator[str]:
+    path = str(folder / "agent")
+    with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as process:
+        _until(Path(path).exists)
+        yield path
+        process.terminate()
+
+
+def test_the_connection_to_the_host_ends_with_us(server: Server, tmp_path: Path) -> None:
+    """Also by SIGKILL: no process stays that anybody on this machine could go through the host by."""
+    _jump(server, tmp_path, known=server.host)
+    script = (
+        "import sys, pathlib; from labctl.remote.dial import Jump\n"
+        f"jump = Jump('kvm1', config=pathlib.Path({str(tmp_path / 'config')!r}))\n"
+        f"jump.connect('127.0.0.1', {server.port}, timeout=20)\n"
+        "print(jump._server._master._process.pid, flush=True); sys.stdin.read()"
+    )
+    ours = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert ours.stdout is not None
+    pid = int(ours.stdout.readline())
+    assert Path(f"/proc/{pid}").exists()
+    ours.kill()
+    ours.wait()
+    _until(lambda: not Path(f"/proc/{pid}").exists() or "zombie" in Path(f"/proc/{pid}/status").read_text())
 
 
 @pytest.mark.root
