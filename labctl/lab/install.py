@@ -18,7 +18,6 @@ from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
-from labctl.remote import wait as remote_wait
 from labctl.remote.ssh import SshTransport
 from labctl.roles.cloud import Cloud
 from labctl.state import Home, LabFolder
@@ -186,7 +185,7 @@ class Machines:
         with self._locks[name]:
             if name not in self._made or not self._made[name].alive:
                 node = self._plan.node(name)
-                self._made[name] = remote_wait.log_in(
+                self._made[name] = self._site.log_in(
                     self._site.dialer,
                     str(node.mgmt),
                     name=name,

@@ -70,7 +70,7 @@ def answers(site: Site, node: NodePlan, *, timeout: float) -> bool:
 
 
 def _login(site: Site, folder: LabFolder, node: NodePlan, deadline: float, cancelled: threading.Event) -> SshTransport:
-    return remote_wait.log_in(
+    return site.log_in(
         site.dialer,
         str(node.mgmt),
         name=node.domain,

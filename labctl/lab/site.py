@@ -16,7 +16,9 @@ from labctl.hypervisor import DomainFacts, HostFacts, Hypervisor, NetworkFacts, 
 from labctl.images.golden import SNAPSHOT, GoldenStore
 from labctl.images.store import ImageStore
 from labctl.remote import dial
+from labctl.remote import wait as remote_wait
 from labctl.remote.dial import Dialer
+from labctl.remote.wait import LogIn
 from labctl.render import xml
 from labctl.render.xml import Machine
 from labctl.spec import host as host_files
@@ -34,6 +36,7 @@ class Site:
     Attributes:
         name: how records refer to it: a private host's name, a host file's name or a URI.
         virt: kvm or qemu.
+        log_in: waits for a guest's SSH and logs in to it.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Site:
     hypervisor: Hypervisor
     dialer: Dialer
     virt: Literal["kvm", "qemu"]
+    log_in: LogIn = remote_wait.log_in
 
     @functools.cached_property
     def host(self) -> HostFacts:
@@ -94,7 +98,7 @@ class Site:
 
     def again(self) -> Site:
         """Return the same site with nothing listed yet."""
-        return Site(self.name, self.settings, self.hypervisor, self.dialer, self.virt)
+        return Site(self.name, self.settings, self.hypervisor, self.dialer, self.virt, self.log_in)
 
 
 @contextlib.contextmanager

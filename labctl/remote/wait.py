@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import Protocol
 
 from labctl.errors import DeadlineError, LabctlError, RemoteError
 from labctl.remote.dial import Dialer
@@ -19,6 +20,24 @@ _GREETING = 60.0  # seconds from an accepted connection to sshd's greeting; an e
 _SETTLING = 30.0  # seconds in which a first boot may still replace the image's host keys and accounts
 _LOGIN_PAUSE = 5.0  # seconds between logins: sshd locks out who fails often (PerSourcePenalties, 5 s a failure)
 _HANDSHAKE = 120.0  # seconds; 5 for one emulated node, more for many at once
+
+
+class LogIn(Protocol):
+    """Waits until a node lets us in; see `log_in`."""
+
+    def __call__(
+        self,
+        dialer: Dialer,
+        address: str,
+        *,
+        name: str,
+        key: str,
+        host_key: str,
+        deadline: float,
+        cancelled: threading.Event | None = None,
+    ) -> SshTransport:
+        """Log in to a node as soon as it lets us."""
+        ...
 
 
 def banner(dialer: Dialer, address: str, *, timeout: float, port: int = 22) -> str | None:

@@ -9,10 +9,12 @@ from uuid import UUID
 import pytest
 from netaddr import IPNetwork
 
+from labctl.lab import capture
 from labctl.plan.lab import plan
 from labctl.plan.model import Identity, LabPlan
 from labctl.render.seed import SeedKeys
 from labctl.spec import topology
+from tests.unit.fake_site import World
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -43,6 +45,13 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def make_identity() -> Callable[..., Identity]:
     """Make up identities: the same arguments give the same one."""
     return _identity
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return an installation with a fake host; see `fake_site`."""
+    monkeypatch.setattr(capture, "_WINDOW", 0.001)  # seconds for which a capture watches whether nodes are at rest
+    return World(tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,22 @@
+"""The fake hypervisor has the interface of the real one; tests/hypervisor proves that it behaves so."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from labctl.hypervisor import Hypervisor
+from labctl.hypervisor.fake import FakeHypervisor
+
+
+def interface(kind: type) -> dict[str, inspect.Signature]:
+    """Return the signatures of a class's public methods."""
+    methods: dict[str, Callable[..., Any]] = {
+        name: method for name, method in vars(kind).items() if callable(method) and not name.startswith("_")
+    }
+    return {name: inspect.signature(method) for name, method in methods.items()}
+
+
+def test_the_fake_hypervisor_has_the_interface_of_the_real_one() -> None:
+    assert interface(FakeHypervisor) == interface(Hypervisor)
