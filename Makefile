@@ -9,6 +9,13 @@ MISSING := $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(PACKA
 	END { n = split(want, name, " "); for (i = 1; i <= n; i++) if (!have[name[i]]) print name[i] }')
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
+LOCKS := requirements/build.txt requirements/dev.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Hashes, and no address of a registry: the lock serves any mirror.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command 'make update'
+OLDEST := $(VENV)/oldest
+
 .DEFAULT_GOAL := help
 .PHONY: help setup packages demo test check bench clean
 
@@ -23,11 +30,24 @@ ifneq ($(strip $(MISSING)),)
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(MISSING)
 endif
 
-$(VENV)/ready: pyproject.toml | packages
+$(VENV)/ready: pyproject.toml $(LOCKS) | packages
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(PIP) --require-hashes --requirement requirements/build.txt
+	$(PIP) --require-hashes --requirement requirements/dev.txt --no-build-isolation
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
+
+update: setup ## Lock the newest versions (requirements/*.txt), install them, run the unit tests with them
+	$(COMPILE) --upgrade --group build --output-file requirements/build.txt
+	$(COMPILE) --upgrade pyproject.toml --extra cloud --group dev --constraint requirements/build.txt \
+		--output-file requirements/dev.txt
+	$(MAKE) check
+
+test-oldest: setup ## Run the unit tests with the oldest versions that pyproject.toml allows
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
+	$(BIN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct --editable '.[cloud]'
+	$(BIN)/uv pip install --quiet --python $(OLDEST) pip hatchling hypothesis pytest
+	$(OLDEST)/bin/python -m pytest -q tests/unit
 
 demo: setup ## Build the base image, create lab team01 of topology gridka, show it (as root)
 	$(SUDO) $(BIN)/labctl doctor

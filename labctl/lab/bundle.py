@@ -216,7 +216,7 @@ def _read(
         golden = GoldenManifest.from_json(json.dumps(index["golden"]))
         image = Manifest(**index["image"])
         members = {str(name): (int(each["bytes"]), str(each["sha256"])) for name, each in index["members"].items()}
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
         raise _no_bundle(source, f"its index cannot be read: {exc}") from exc
     golden.check()
     check_name(image.name)

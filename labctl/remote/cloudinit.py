@@ -84,7 +84,7 @@ def judge(result_json: str) -> Seeded:
         document = json.loads(result_json)["v1"]
         errors = tuple(str(error) for error in document["errors"])
         datasource = document["datasource"]
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
         return Seeded(ok=False, errors=(f"cloud-init's result.json cannot be understood: {exc!r}",))
     if str(datasource).startswith("DataSourceNone"):
         errors = (*errors, "cloud-init found no seed")

@@ -20,7 +20,9 @@ DEEPEST = 12
 Location = tuple[str | int, ...]
 """Keys and list positions from the top of the file to a value."""
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The parser in C is fast, but reads ahead: it may give up on what the reader below would have said in its own words
+# (PyYAML 6.0.4 counts levels itself). The other one reports each value before it reads the next, and has the last word.
+_LOADERS = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
 _PLAIN = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -67,10 +69,12 @@ def parse(text: str, source: str) -> Document:
     """
     if len(text.encode()) > LARGEST:
         raise InputError(f"{source} is larger than {LARGEST // 1024} KiB", remedy="Give a topology file.")
-    reader = _Reader(source)
+    fast, patient = _LOADERS
     try:
-        for event in yaml.parse(text, Loader=_Loader):
-            reader.take(event)
+        try:
+            reader = _read(text, source, fast)
+        except yaml.YAMLError:
+            reader = _read(text, source, patient)
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         line = mark.line + 1 if mark else 1
@@ -101,6 +105,13 @@ def read(path: Path) -> str:
         return content.decode()
     except UnicodeDecodeError as exc:
         raise InputError(f"{path} is not UTF-8 text", details=str(exc)) from exc
+
+
+def _read(text: str, source: str, loader: Any) -> _Reader:
+    reader = _Reader(source)
+    for event in yaml.parse(text, Loader=loader):
+        reader.take(event)
+    return reader
 
 
 class _Reader:

@@ -78,6 +78,12 @@ def _wait(node: LocalShell, seconds: float = 20, **options: object) -> cloudinit
     return cloudinit.wait_seeded(node, deadline=time.monotonic() + seconds, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("text", ["", "null", "[]", '{"v1": 1}', "[" * 100_000])
+def test_a_result_that_is_none_is_a_failure_not_a_bug(text: str) -> None:
+    """A learner is root on the node and may write anything there."""
+    assert "cannot be understood" in cloudinit.judge(text).errors[0]
+
+
 def test_a_good_result_is_waited_for_while_stages_pass_by(node: LocalShell) -> None:
     node.write("status.json", {"v1": {"stage": "init-network", "datasource": None}})
     threading.Timer(0.8, node.write, ("result.json", GOOD)).start()

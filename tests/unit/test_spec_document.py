@@ -70,6 +70,9 @@ def test_a_duplicate_key_is_a_problem_with_both_lines():
         ("a: 'x", "f.yaml:1: this is not valid YAML"),
         ("a: \x07", "f.yaml is not a YAML file"),
         ("[" * 5000, "f.yaml:1: more than 12 levels"),
+        ("a: " + "[" * 1100 + "]" * 1100, "f.yaml:1: more than 12 levels"),
+        ("{a: " * 5000, "f.yaml:1: more than 12 levels"),
+        ("- " * 5000, "f.yaml:1: more than 12 levels"),
         ("a:\n" + "- x\n" * 100_000, "f.yaml is larger than 256 KiB"),
     ],
 )
