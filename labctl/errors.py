@@ -48,6 +48,10 @@ class LockedError(RefusedError):
     """Another labctl works on the same thing."""
 
 
+class DamagedError(LabctlError):
+    """A file of the state folder holds what labctl did not write."""
+
+
 class HypervisorError(LabctlError):
     """libvirt refused or failed a call."""
 

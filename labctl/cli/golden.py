@@ -173,6 +173,7 @@ def remove(name: str, host: str | None) -> None:
     from labctl.lab import site
 
     home = Home()
+    options.set_aside(home)
     with site.opened(home, host) as place, home.lock("golden", name):
         used = {record.golden for record in home.records() if record.host == place.name}
         place.golden.remove(name, in_use=used)

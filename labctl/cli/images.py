@@ -92,6 +92,7 @@ def remove(name: str, host: str | None) -> None:
     from labctl.lab import images, site
 
     home = Home()
+    options.set_aside(home)
     with site.opened(home, host) as place:
         images.remove(home, place, name)
     options.say(f"Image {name} is removed.")

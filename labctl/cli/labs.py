@@ -83,6 +83,7 @@ def create_command(
 
     names = options.expand(teams)
     home = Home()
+    options.set_aside(home)
     spec = None if golden and topology is None else _topology(home, names, topology)
     with site.opened(home, _host_of(home, names, host), virt=virt) as place:
         if golden and spec is None:
@@ -129,6 +130,7 @@ def plan_command(
 
     names = options.expand(teams)
     home = Home()
+    options.set_aside(home)
     plans = provisional.plans(home, names, _topology(home, names, topology), stage=stage or "bare", host=host)
     show(
         output,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from labctl.errors import InputError
+from labctl.errors import InputError, LabctlError
 from labctl.state import Home
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,6 +36,12 @@ def say(text: str) -> None:
     """Tell what was done, unless the running command was told to be quiet."""
     if not quiet():
         click.echo(text)
+
+
+def set_aside(home: Home) -> None:
+    """Name the labs whose records are damaged, for commands that look at all records and go on without them."""
+    for error in home.damaged().values():
+        click.echo(f"Set aside: {error.brief}: {error.details.splitlines()[0]}\n  → {error.remedy}", err=True)
 
 
 def host(command: F) -> F:
@@ -103,7 +109,7 @@ def complete_node(ctx: click.Context, param: click.Parameter, incomplete: str) -
     """Offer the nodes of the chosen team's lab."""
     try:
         record = Home().lab(one_team(Home(), ctx.params.get("team"))).load()
-    except InputError:
+    except LabctlError:
         return []
     names = record.topology["nodes"] if record else ()
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
@@ -111,7 +117,6 @@ def complete_node(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 def complete_golden(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the golden sets of the host; nothing is started to ask it."""
-    from labctl.errors import LabctlError
     from labctl.lab import site
 
     try:
@@ -160,7 +165,7 @@ def one_team(home: Home, named: str | None) -> str:
         if len(teams) != 1:
             raise InputError(f"{named} is {len(teams)} teams", remedy="Name one.")
         return teams[0]
-    labs = [record.team for record in home.records()]
+    labs = sorted([*(record.team for record in home.records()), *home.damaged()])
     if len(labs) == 1:
         return labs[0]
     raise InputError(

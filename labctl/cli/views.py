@@ -21,7 +21,9 @@ def list_command(output: str) -> None:
     from labctl.lab import overview
     from labctl.report import views
 
-    labs = overview.labs(Home())
+    home = Home()
+    options.set_aside(home)
+    labs = overview.labs(home)
     text = views.overview_table(labs) if labs else "There are no labs. labctl create team01 makes one."
     show(output, document=[views.overview_document(lab) for lab in labs], text=text)
 

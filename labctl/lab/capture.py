@@ -169,7 +169,7 @@ def _saved(
         os_info=base.manifest.os_info,
         created=now(),
         disks={},
-        secrets=openstack.parse(folder.read(install.SECRETS)),
+        secrets=openstack.load(folder),
         done=Journal(folder.path / install.JOURNAL, record.generations).keys(),
         spec=record.topology,
         machine=warm.machine_of(site),

@@ -26,7 +26,6 @@ SLOW = {"kvm": 2.0, "qemu": 15.0}
 """How many times longer than natively a step may take in a node, by the kind of its virtualisation."""
 
 JOURNAL = "install.jsonl"
-SECRETS = "openstack.json"
 _LOGIN_SECONDS = 120.0
 _NESTED = (
     "grep -qwE 'vmx|svm' /proc/cpuinfo && { modprobe kvm_intel || modprobe kvm_amd; } 2>/dev/null && test -c /dev/kvm"
@@ -142,7 +141,7 @@ def cloud_on_record(home: Home, team: str) -> Cloud:
     """
     record = begin.record_of(home, team)
     plan = begin.plan_of(record)
-    known = openstack.complete(openstack.parse(home.lab(team).read(SECRETS)), plan)
+    known = openstack.complete(openstack.load(home.lab(team)), plan)
     nested = {node.name: "qemu" for node in plan.nodes}
     return openstack.cloud_of(plan, known, slow=record.virt == "qemu", nested=nested)
 
@@ -153,14 +152,14 @@ def ensure_secrets(home: Home, site: Site, lab: Begun) -> dict[str, str]:
     What a golden set has done already goes into the lab's journal first.
     """
     folder = home.lab(lab.plan.team)
-    known = openstack.parse(folder.read(SECRETS))
+    known = openstack.load(folder)
     if not known and lab.record.golden:
         golden = next(found for found in site.golden.every(site.volumes) if found.id == lab.record.golden)
         known = dict(golden.secrets)
         folder.write(JOURNAL, "".join(json.dumps([key, {}]) + "\n" for key in golden.done))
     complete = openstack.complete(known, lab.plan)
-    if folder.read(SECRETS) != openstack.dump(complete):
-        folder.write(SECRETS, openstack.dump(complete))
+    if known != complete:
+        openstack.save(folder, complete)
     return complete
 
 
@@ -189,7 +188,7 @@ class Machines:
                     self._site.dialer,
                     str(node.mgmt),
                     name=name,
-                    key=self._folder.key.read_text(),
+                    key=secrets.login_key(self._folder),
                     host_key=secrets.host_key(self._folder, name),
                     deadline=time.monotonic() + _LOGIN_SECONDS,
                     cancelled=self._cancelled,

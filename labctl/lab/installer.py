@@ -19,6 +19,7 @@ from labctl.errors import InputError, LabctlError
 from labctl.lab.work import Cancelled
 from labctl.roles.cloud import Cloud
 from labctl.roles.role import ROLES, Step
+from labctl.state import parsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class Journal:
         self._lock = threading.Lock()
         self._done: dict[str, dict[str, int]] = {}
         self._unsettled: set[str] = set()
-        text = path.read_text() if path.exists() else ""
+        text = path.read_text(errors="replace") if path.exists() else ""
         for entry in map(_entry, text.splitlines()):
             if entry is not None:
                 self._take(*entry)
@@ -337,9 +338,8 @@ def _rank(role: str) -> tuple[int, str]:
 
 
 def _entry(line: str) -> tuple[str, dict[str, int]] | None:
-    """Read a line of the journal; None for one that a crash cut off."""
+    """Read a line of the journal; None for one that a crash cut off or somebody edited: what it noted is done again."""
     try:
-        key, generations = json.loads(line)
+        return parsed(line, tuple[str, dict[str, int]])
     except ValueError:
         return None
-    return key, generations

@@ -11,6 +11,7 @@ from labctl.errors import InputError
 from labctl.plan.model import LabPlan
 from labctl.remote import keys
 from labctl.roles.cloud import Cloud
+from labctl.state import LabFolder
 
 NAMES = (
     *("admin", "demo", "rabbitmq", "metadata", "heat-domain"),
@@ -19,6 +20,7 @@ NAMES = (
 )
 """Secrets of a cloud; a service's own password bears its name, that of its database user ends in -db."""
 
+_SECRETS = "openstack.json"
 _LETTERS = string.ascii_letters + string.digits
 
 
@@ -55,14 +57,21 @@ def cloud_of(lab: LabPlan, known: Mapping[str, str], *, slow: bool, nested: Mapp
     return Cloud(lab=lab, spec=lab.openstack, secrets=known, slow=slow, nested=nested)
 
 
-def dump(known: Mapping[str, str]) -> str:
-    """Write secrets for a file of the state folder."""
-    return json.dumps(dict(known), indent=2)
+def load(folder: LabFolder) -> dict[str, str]:
+    """Return the secrets of a lab's cloud that are on record; nothing where none were drawn yet.
+
+    Raises:
+        DamagedError: the file holds something else.
+    """
+    known = folder.read_as(_SECRETS, dict[str, str]) or {}
+    if ("key" in known) != ("key-public" in known):
+        raise folder.damaged(_SECRETS, "it has one half of a key")
+    return known
 
 
-def parse(text: str | None) -> dict[str, str]:
-    """Read what `dump` wrote."""
-    return dict(json.loads(text or "{}"))
+def save(folder: LabFolder, known: Mapping[str, str]) -> None:
+    """Write the secrets of a lab's cloud."""
+    folder.write(_SECRETS, json.dumps(dict(known), indent=2))
 
 
 def _password() -> str:

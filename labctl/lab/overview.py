@@ -14,11 +14,13 @@ class LabLine:
     """One lab on record.
 
     Attributes:
+        record: None where it is damaged.
         states: libvirt's state (or `absent`, `foreign`) of each node; empty when the host does not answer.
-        trouble: why the host does not answer; empty when it does.
+        trouble: why the host does not answer, or what is damaged; empty when nothing is wrong.
     """
 
-    record: LabRecord
+    team: str
+    record: LabRecord | None
     nodes: int
     states: tuple[str, ...]
     trouble: str
@@ -26,7 +28,9 @@ class LabLine:
 
 def labs(home: Home) -> list[LabLine]:
     """List the labs, each host asked once; a private host that is down is not started for it."""
-    lines: list[LabLine] = []
+    lines = [
+        LabLine(team=team, record=None, nodes=0, states=(), trouble="its record is damaged") for team in home.damaged()
+    ]
     records = home.records()
     for host in sorted({record.host for record in records}):
         here = [record for record in records if record.host == host]
@@ -35,13 +39,15 @@ def labs(home: Home) -> list[LabLine]:
                 lines += [_line(place, record) for record in here]
         except LabctlError as exc:
             lines += [
-                LabLine(record=record, nodes=len(record.topology["nodes"]), states=(), trouble=exc.brief)
+                LabLine(
+                    team=record.team, record=record, nodes=len(record.topology["nodes"]), states=(), trouble=exc.brief
+                )
                 for record in here
             ]
-    return sorted(lines, key=lambda line: line.record.team)
+    return sorted(lines, key=lambda line: line.team)
 
 
 def _line(place: site.Site, record: LabRecord) -> LabLine:
     plan = begin.plan_of(record)
     states = tuple(status.state_of(place, plan, node) for node in plan.nodes)
-    return LabLine(record=record, nodes=len(plan.nodes), states=states, trouble="")
+    return LabLine(team=record.team, record=record, nodes=len(plan.nodes), states=states, trouble="")

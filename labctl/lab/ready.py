@@ -74,7 +74,7 @@ def _login(site: Site, folder: LabFolder, node: NodePlan, deadline: float, cance
         site.dialer,
         str(node.mgmt),
         name=node.domain,
-        key=folder.key.read_text(),
+        key=secrets.login_key(folder),
         host_key=secrets.host_key(folder, node.name),
         deadline=deadline,
         cancelled=cancelled,

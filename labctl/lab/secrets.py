@@ -11,16 +11,22 @@ from labctl.remote.keys import KeyPair
 from labctl.render.seed import SeedKeys
 from labctl.state import LabFolder
 
+_HOSTS = "host-keys.json"
+_LOGIN = "id_ed25519"
+
 
 def ensure(folder: LabFolder, lab: LabPlan) -> dict[str, SeedKeys]:
-    """Return the seed keys of each node, making those that are missing, and write the files that OpenSSH reads."""
+    """Return the seed keys of each node, making those that are missing, and write the files that OpenSSH reads.
+
+    Raises:
+        DamagedError: keys that were made cannot be read any more.
+    """
     login = _login(folder, lab.team)
-    stored = json.loads(folder.read("host-keys.json") or "{}")
-    pairs = {name: KeyPair(**pair) for name, pair in stored.items()}
+    pairs = _stored(folder)
     missing = [node.name for node in lab.nodes if node.name not in pairs]
     if missing:
         pairs |= {name: keys.generate(name) for name in missing}
-        folder.write("host-keys.json", json.dumps({name: asdict(pair) for name, pair in pairs.items()}, indent=2))
+        folder.write(_HOSTS, json.dumps({name: asdict(pair) for name, pair in pairs.items()}, indent=2))
     known = keys.known_hosts((_names(lab, node.name), pairs[node.name].public) for node in lab.nodes)
     if folder.read("known_hosts") != known:
         folder.write("known_hosts", known)
@@ -35,18 +41,55 @@ def ensure(folder: LabFolder, lab: LabPlan) -> dict[str, SeedKeys]:
 
 
 def host_key(folder: LabFolder, node: str) -> str:
-    """Return a node's public host key, which any connection to it must present."""
-    return str(json.loads(folder.read("host-keys.json") or "{}")[node]["public"])
+    """Return a node's public host key, which any connection to it must present.
+
+    Raises:
+        DamagedError: there is none any more.
+    """
+    pairs = _stored(folder)
+    if node not in pairs:
+        raise folder.damaged(_HOSTS, f"it has no key of {node}")
+    return pairs[node].public
+
+
+def login_key(folder: LabFolder) -> str:
+    """Return the private key that logs in to the lab's nodes.
+
+    Raises:
+        DamagedError: there is none any more.
+    """
+    private = folder.read(_LOGIN)
+    if private is None:
+        raise folder.damaged(_LOGIN, "it is gone")
+    _public(folder, _LOGIN, private, folder.team)
+    return private
+
+
+def _stored(folder: LabFolder) -> dict[str, KeyPair]:
+    pairs = folder.read_as(_HOSTS, dict[str, KeyPair]) or {}
+    for name, pair in pairs.items():
+        if _public(folder, _HOSTS, pair.private, name).split()[:2] != pair.public.split()[:2]:
+            raise folder.damaged(_HOSTS, f"the two halves of the key of {name} are not one key's")
+    return pairs
 
 
 def _login(folder: LabFolder, team: str) -> KeyPair:
-    private, public = folder.read("id_ed25519"), folder.read("id_ed25519.pub")
-    if private is None or public is None:
-        pair = keys.generate(f"labctl {team}")
-        folder.write("id_ed25519.pub", f"{pair.public}\n")
-        folder.write("id_ed25519", pair.private)
+    private, comment = folder.read(_LOGIN), f"labctl {team}"
+    if private is None:
+        pair = keys.generate(comment)
+        folder.write(f"{_LOGIN}.pub", f"{pair.public}\n")
+        folder.write(_LOGIN, pair.private)
         return pair
-    return KeyPair(private=private, public=public.strip())
+    pair = KeyPair(private=private, public=_public(folder, _LOGIN, private, comment))
+    folder.write(f"{_LOGIN}.pub", f"{pair.public}\n")  # whatever became of it
+    return pair
+
+
+def _public(folder: LabFolder, file: str, private: str, comment: str) -> str:
+    try:
+        return keys.public_of(private, comment)
+    except ValueError as exc:
+        raise folder.damaged(file, exc) from exc
 
 
 def _names(lab: LabPlan, name: str) -> list[str]:

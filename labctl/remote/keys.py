@@ -55,6 +55,23 @@ def generate(comment: str) -> KeyPair:
     return KeyPair(private=private.decode(), public=f"{public.decode()} {comment}".rstrip())
 
 
+def public_of(private: str, comment: str) -> str:
+    """Return the public line of a private key.
+
+    Raises:
+        ValueError: it is no whole private key.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = serialization.load_ssh_private_key(private.encode(), password=None)
+    except (TypeError, UnsupportedAlgorithm) as exc:
+        raise ValueError(str(exc)) from exc
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return f"{public.decode()} {comment}".rstrip()
+
+
 def known_hosts(entries: Iterable[tuple[Iterable[str], str]]) -> str:
     """Return the text of a known_hosts file.
 

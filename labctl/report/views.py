@@ -68,12 +68,13 @@ def lab_table(lab: LabStatus) -> str:
 
 def overview_document(lab: LabLine) -> dict[str, Any]:
     """Return one line of the list of labs as a document."""
+    record = lab.record
     return {
-        "team": lab.record.team,
-        "topology": lab.record.topology["name"],
-        "stage": lab.record.stage,
-        "host": lab.record.host,
-        "mgmt": str(lab.record.mgmt),
+        "team": lab.team,
+        "topology": record.topology["name"] if record else None,
+        "stage": record.stage if record else None,
+        "host": record.host if record else None,
+        "mgmt": str(record.mgmt) if record else None,
         "nodes": lab.nodes,
         "running": lab.states.count("running") if not lab.trouble else None,
         "trouble": lab.trouble or None,
@@ -82,17 +83,12 @@ def overview_document(lab: LabLine) -> dict[str, Any]:
 
 def overview_table(labs: list[LabLine]) -> str:
     """Return the list of labs as people read it."""
-    rows = [
-        [
-            lab.record.team,
-            lab.record.topology["name"],
-            lab.record.stage,
-            lab.trouble or ", ".join(f"{count} {state}" for state, count in Counter(lab.states).most_common()),
-            lab.record.mgmt,
-            lab.record.host,
-        ]
-        for lab in labs
-    ]
+    rows = []
+    for lab in labs:
+        record = lab.record
+        what = lab.trouble or ", ".join(f"{count} {state}" for state, count in Counter(lab.states).most_common())
+        known = [record.topology["name"], record.stage, what, record.mgmt, record.host] if record else []
+        rows.append([lab.team, *(known or ["-", "-", what, "-", "-"])])
     return table(["TEAM", "TOPOLOGY", "STAGE", "NODES", "MGMT", "HOST"], rows)
 
 

@@ -14,21 +14,33 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import uuid
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import platformdirs
 
-from labctl.errors import LabctlError
+from labctl.errors import DamagedError, InputError
 from labctl.state import locks
 from labctl.state.files import write_atomically
 from labctl.state.locks import Kind
+from labctl.state.parsing import parsed
 from labctl.state.record import LabRecord
 
 MOMENT = 120.0
 """Seconds to wait for a lock that everybody holds only for moments; a holder that is stopped must not stop all."""
+
+_RECORD_REMEDY = (
+    "Restore it from a backup, or labctl destroy {team}: that takes the lab away by what libvirt knows of it. "
+    "Other labs are not touched by it."
+)
+_LOST_REMEDY = "Restore it from a backup, or labctl destroy {team}, then create it again."
+_HOST = re.compile(r'"host": "([^"/\\]+|[^"/\\]+://[^"\\]+)"')
+
+T = TypeVar("T")
 
 
 class LabFolder:
@@ -40,31 +52,60 @@ class LabFolder:
         self.known_hosts = path / "known_hosts"
         self.ssh_config = path / "ssh_config"
 
+    @property
+    def team(self) -> str:
+        """Whose lab it is."""
+        return self.path.name
+
     def load(self) -> LabRecord | None:
         """Return the lab's record; None when no lab was begun.
 
         Raises:
-            LabctlError: the record cannot be read.
+            DamagedError: the record cannot be read, or labctl cannot have written it so.
         """
-        record = self.path / "lab.json"
+        text = self._text("lab.json", _RECORD_REMEDY.format(team=self.team))
         try:
-            return LabRecord.from_json(record.read_text())
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as exc:
-            raise LabctlError(
-                f"{record} is damaged", details=str(exc), remedy="Restore it from a backup; it names what is ours."
-            ) from exc
+            return None if text is None else LabRecord.from_json(text, team=self.team)
+        except ValueError as exc:
+            raise self._damaged("lab.json", exc, _RECORD_REMEDY.format(team=self.team)) from exc
+
+    def host(self) -> str | None:
+        """Return the host that a record names, even one that is damaged; None where it names none."""
+        with contextlib.suppress(OSError):
+            found = _HOST.search((self.path / "lab.json").read_text(errors="replace"))
+            return found[1] if found else None
+        return None
 
     def save(self, record: LabRecord) -> None:
         """Write the record."""
         self.write("lab.json", record.to_json())
 
     def read(self, name: str) -> str | None:
-        """Return the text of a file in the folder; None when there is none."""
-        with contextlib.suppress(FileNotFoundError):
-            return (self.path / name).read_text()
-        return None
+        """Return the text of a file in the folder; None when there is none.
+
+        Raises:
+            DamagedError: it cannot be read.
+        """
+        return self._text(name, _LOST_REMEDY.format(team=self.team))
+
+    def read_as(self, name: str, shape: type[T]) -> T | None:
+        """Return the value of a JSON file in the folder; None when there is none.
+
+        Args:
+            shape: its type, dict[str, str] for instance.
+
+        Raises:
+            DamagedError: it cannot be read, or has another shape.
+        """
+        text = self.read(name)
+        try:
+            return None if text is None else parsed(text, shape)
+        except ValueError as exc:
+            raise self.damaged(name, exc) from exc
+
+    def damaged(self, name: str, why: Exception | str) -> DamagedError:
+        """Return the error that says that a file of the folder does not hold what labctl wrote."""
+        return self._damaged(name, why, _LOST_REMEDY.format(team=self.team))
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the folder, all or nothing."""
@@ -78,6 +119,17 @@ class LabFolder:
         """Delete the folder: the record first, so that what is left of it after a crash is no lab."""
         (self.path / "lab.json").unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def _text(self, name: str, remedy: str) -> str | None:
+        try:
+            return (self.path / name).read_text()
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as exc:
+            raise self._damaged(name, exc, remedy) from exc
+
+    def _damaged(self, name: str, why: Exception | str, remedy: str) -> DamagedError:
+        return DamagedError(f"{self.path / name} is damaged", details=str(why), remedy=remedy)
 
 
 class Home:
@@ -93,21 +145,40 @@ class Home:
 
     @property
     def owner(self) -> UUID:
-        """This installation's ID, drawn when it is first asked for."""
+        """This installation's ID, drawn when it is first asked for.
+
+        Raises:
+            DamagedError: its file holds something else.
+        """
         path = self.root / "owner"
-        with contextlib.suppress(FileNotFoundError):
+        if not path.exists():
+            with self.lock("home", "owner", wait=MOMENT):
+                if not path.exists():
+                    write_atomically(path, f"{uuid.uuid4()}\n")
+        try:
             return UUID(path.read_text().strip())
-        with self.lock("home", "owner", wait=MOMENT):
-            if not path.exists():
-                write_atomically(path, f"{uuid.uuid4()}\n")
-        return UUID(path.read_text().strip())
+        except (OSError, ValueError) as exc:
+            known = {str(record.owner) for record in self.records()}
+            write = f"echo {' or '.join(sorted(known))} > {path}" if known else "Delete it: no lab on record needs it."
+            raise DamagedError(f"{path} is damaged", details=str(exc), remedy=write) from exc
 
     @property
     def team(self) -> str | None:
-        """The default team that `labctl use` chose."""
-        with contextlib.suppress(FileNotFoundError):
-            return (self.root / "team").read_text().strip() or None
-        return None
+        """The default team that `labctl use` chose.
+
+        Raises:
+            DamagedError: its file holds something else.
+        """
+        from labctl.spec import teams
+
+        path = self.root / "team"
+        try:
+            return teams.validate(text) if (text := path.read_text().strip()) else None
+        except FileNotFoundError:
+            return None
+        except (InputError, OSError, UnicodeDecodeError) as exc:
+            brief = exc.brief if isinstance(exc, InputError) else str(exc)
+            raise DamagedError(f"{path} is damaged", details=brief, remedy="labctl use TEAM writes it anew.") from exc
 
     @team.setter
     def team(self, team: str) -> None:
@@ -123,9 +194,23 @@ class Home:
         return LabFolder(self.root / "labs" / team)
 
     def records(self) -> list[LabRecord]:
-        """Return the records of all labs, by team."""
-        folders = sorted((self.root / "labs").glob("*/lab.json"))
-        return [record for path in folders if (record := LabFolder(path.parent).load())]
+        """Return the records of all labs, by team; those that are damaged are set aside (see `damaged`)."""
+        return [record for record in self._records().values() if isinstance(record, LabRecord)]
+
+    def damaged(self) -> dict[str, DamagedError]:
+        """Return what is wrong with each record that cannot be read, by team."""
+        return {team: record for team, record in self._records().items() if isinstance(record, DamagedError)}
+
+    def _records(self) -> dict[str, LabRecord | DamagedError]:
+        found: dict[str, LabRecord | DamagedError] = {}
+        for path in sorted((self.root / "labs").glob("*/lab.json")):
+            folder = LabFolder(path.parent)
+            try:
+                if (record := folder.load()) is not None:
+                    found[folder.team] = record
+            except DamagedError as exc:
+                found[folder.team] = exc
+        return found
 
     def lock(
         self, kind: Kind, name: str, *, shared: bool = False, wait: float = 0

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
-from netaddr import IPNetwork
+from netaddr import AddrFormatError, IPNetwork
+
+from labctl.errors import InputError
+from labctl.state.parsing import parsed
+
+_GOLDEN = re.compile("([0-9a-f]{12})?")
+
+
+class _Text:
+    """Tells the validation library how a subnet is read."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(_subnet, core_schema.str_schema())
+
+
+def _subnet(text: str) -> IPNetwork:
+    try:
+        return IPNetwork(text)
+    except AddrFormatError as exc:
+        raise ValueError(str(exc)) from exc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +51,13 @@ class LabRecord:
         bare: nodes that were reset to stage bare; they stand on base images.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
     team: str
     lab: UUID
     owner: UUID
     host: str
-    mgmt: IPNetwork
+    mgmt: Annotated[IPNetwork, _Text()]
     topology: dict[str, Any]
     digest: str
     stage: str
@@ -54,14 +78,48 @@ class LabRecord:
         return json.dumps(vars(self) | texts, indent=2)
 
     @classmethod
-    def from_json(cls, document: str) -> Self:
-        """Read what `to_json` wrote."""
-        values = json.loads(document)
-        converted = {
-            "lab": UUID(values["lab"]),
-            "owner": UUID(values["owner"]),
-            "mgmt": IPNetwork(values["mgmt"]),
-            "volumes": tuple(values["volumes"]),
-            "bare": tuple(values.get("bare", ())),
-        }
-        return cls(**(values | converted))
+    def from_json(cls, document: str, *, team: str) -> Self:
+        """Read what `to_json` wrote, and see that every value is one that labctl could have written.
+
+        Args:
+            team: whose lab it must be.
+
+        Raises:
+            ValueError: it is something else; the message says what.
+        """
+        record = parsed(document, cls)
+        if wrong := _wrong(record, team):
+            raise ValueError("\n".join(wrong))
+        return record
+
+
+def _wrong(record: LabRecord, team: str) -> list[str]:
+    """Say what values of the right type do not go together."""
+    from labctl.spec import topology
+
+    try:
+        nodes = set(topology.restore(record.topology).nodes)
+    except InputError as exc:
+        return [exc.details or exc.brief]
+    # destroy deletes what is claimed here, by its name.
+    own = re.compile(rf"({re.escape(team)}-|snapshot-{re.escape(team)}\.)[^/]+")
+    named = {*record.generations, *record.ready, *record.nested, *record.bare}
+    host = record.host if "://" in record.host else record.host.replace("/", "")
+    return [
+        f"{what}: {', '.join(sorted(strange))}"
+        for what, strange in (
+            (f"it is not {team}'s, but the lab of", {record.team} - {team}),
+            (
+                "nodes that the topology has not",
+                named - nodes,
+            ),
+            ("generations below zero", {name for name, number in record.generations.items() if number < 0}),
+            ("not an IPv4 subnet", {str(record.mgmt)} if record.mgmt.version != 4 else set()),
+            ("not a host", {record.host} - {host} if host else {'""'}),
+            ("not a stage", {record.stage} - {"bare", "installed"}),
+            ("not a kind of virtualisation", {record.virt, *record.nested.values()} - {"kvm", "qemu"}),
+            ("not the ID of a golden set", {record.golden} if not _GOLDEN.fullmatch(record.golden) else set()),
+            ("volumes that are not the lab's", {name for name in record.volumes if not own.fullmatch(name)}),
+        )
+        if strange
+    ]

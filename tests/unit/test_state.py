@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import threading
@@ -12,8 +13,16 @@ from uuid import uuid4
 import pytest
 from netaddr import IPNetwork
 
-from labctl.errors import LabctlError, LockedError
+from labctl.errors import DamagedError, LockedError
+from labctl.lab import openstack, secrets
+from labctl.lab.installer import Journal
+from labctl.plan.lab import plan
+from labctl.plan.model import Identity, LabPlan
+from labctl.spec import topology
 from labctl.state import Home, LabRecord, write_atomically
+
+MINI = topology.load("mini")
+NODE = next(iter(MINI.nodes))
 
 
 @pytest.fixture
@@ -29,15 +38,15 @@ def record() -> LabRecord:
         owner=uuid4(),
         host="local",
         mgmt=IPNetwork("192.168.128.0/24"),
-        topology={"name": "mini"},
-        digest="d",
+        topology=MINI.document(),
+        digest=MINI.digest,
         stage="bare",
         virt="qemu",
     )
 
 
 def test_a_record_is_read_as_it_was_written(home: Home, record: LabRecord) -> None:
-    changed = replace(record, generations={"db-node": 2}, ready={"db-node": 1}, volumes=("a", "b"))
+    changed = replace(record, generations={NODE: 2}, ready={NODE: 1}, volumes=("red-a", "snapshot-red.x-1"))
     home.lab("red").save(changed)
     assert home.lab("red").load() == changed
     assert home.records() == [changed]
@@ -49,10 +58,140 @@ def test_files_are_for_their_owner_alone(home: Home, record: LabRecord) -> None:
     assert stat.S_IMODE((home.root / "labs/red").stat().st_mode) == 0o700
 
 
-def test_a_damaged_record_is_an_error_that_names_the_file(home: Home, record: LabRecord) -> None:
-    home.lab("red").write("lab.json", "{")
-    with pytest.raises(LabctlError, match=r"lab\.json is damaged"):
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ('"bare": []', '"bare": [', "Invalid JSON"),
+        ('"team": "red"', '"team": "blue"', "it is not red's, but the lab of: blue"),
+        ('"stage": "bare"', '"stage": "half"', "not a stage: half"),
+        ('"virt": "qemu"', '"virt": "xen"', "not a kind of virtualisation: xen"),
+        ('"virt"', '"virtu"', "virtu: Unexpected keyword"),
+        ("192.168.128.0/24", "192.168.128/nothing", "mgmt: "),
+        ("192.168.128.0/24", "fd00::/64", "not an IPv4 subnet: fd00::/64"),
+        ('"host": "local"', '"host": "../../etc/shadow"', "not a host: ../../etc/shadow"),
+        ('"host": "local"', '"host": ""', 'not a host: ""'),
+        ('"cold": false', '"cold": 1', "cold: "),
+        ('"generations": {}', '"generations": {"nobody": 1}', "nodes that the topology has not: nobody"),
+        ('"generations": {}', f'"generations": {{"{NODE}": -1}}', f"generations below zero: {NODE}"),
+        ('"golden": ""', '"golden": "../x"', "not the ID of a golden set"),
+        ('"volumes": []', '"volumes": ["image-debian-13.qcow2", "red-../x"]', "volumes that are not the lab's"),
+        ('"kind": "nat"', '"kind": "natt"', "kind"),
+    ],
+)
+def test_a_record_that_labctl_cannot_have_written_is_damaged(
+    home: Home, record: LabRecord, before: str, after: str, why: str
+) -> None:
+    text = record.to_json()
+    assert before in text
+    home.lab("red").write("lab.json", text.replace(before, after))
+    with pytest.raises(DamagedError, match=r"lab\.json is damaged") as caught:
         home.lab("red").load()
+    assert why in caught.value.details
+    assert "labctl destroy red" in caught.value.remedy
+
+
+def test_a_record_of_any_length_is_read_or_damaged(home: Home, record: LabRecord) -> None:
+    text = record.to_json()
+    for length in range(0, len(text), 7):
+        home.lab("red").write("lab.json", text[:length])
+        with pytest.raises(DamagedError):
+            home.lab("red").load()
+
+
+def test_a_record_that_is_no_text_or_no_file_is_damaged(home: Home, record: LabRecord) -> None:
+    home.lab("red").save(record)
+    (home.root / "labs/red/lab.json").write_bytes(b"\xff\xfe{")
+    (home.root / "labs/blue/lab.json").mkdir(parents=True)
+    assert sorted(home.damaged()) == ["blue", "red"]
+    assert home.records() == []
+
+
+def test_a_damaged_record_is_named_and_set_aside(home: Home, record: LabRecord) -> None:
+    home.lab("red").save(record)
+    home.lab("blue").write("lab.json", replace(record, team="blue").to_json()[:-40])
+    assert home.records() == [record]
+    assert list(home.damaged()) == ["blue"]
+
+
+def test_a_damaged_record_still_names_its_host(home: Home, record: LabRecord) -> None:
+    for host in ("local", "qemu+ssh://root@kvm1/system"):
+        home.lab("red").write("lab.json", replace(record, host=host).to_json()[:-40])
+        assert home.lab("red").host() == host
+    home.lab("red").write("lab.json", '{"host": "../../etc"')
+    assert home.lab("red").host() is None
+
+
+@pytest.mark.parametrize("text", ["", "4711", "\x00", "00000000-0000-0000-0000-00000000000"])
+def test_a_damaged_owner_is_named_with_the_id_that_records_have(home: Home, record: LabRecord, text: str) -> None:
+    home.lab("red").save(record)
+    write_atomically(home.root / "owner", text)
+    with pytest.raises(DamagedError, match="owner is damaged") as caught:
+        _ = home.owner
+    assert f"echo {record.owner} > {home.root}/owner" in caught.value.remedy
+
+
+@pytest.mark.parametrize("content", [b"Not A Team", b"\xff", b"a b"])
+def test_a_damaged_default_team_is_named(home: Home, content: bytes) -> None:
+    home.team = "red"
+    (home.root / "team").write_bytes(content)
+    with pytest.raises(DamagedError, match="team is damaged") as caught:
+        _ = home.team
+    assert "labctl use" in caught.value.remedy
+    home.team = "blue"
+    assert home.team == "blue"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"a": {"private": "x"}}', '{"a": {"private": "x", "public": "y"}}'])
+def test_damaged_host_keys_are_named(home: Home, record: LabRecord, text: str) -> None:
+    folder = home.lab("red")
+    folder.write("host-keys.json", text)
+    with pytest.raises(DamagedError, match=r"host-keys\.json is damaged"):
+        secrets.host_key(folder, NODE)
+    with pytest.raises(DamagedError, match=r"host-keys\.json is damaged"):
+        secrets.ensure(folder, planned(record))
+
+
+def test_host_keys_of_two_pairs_are_damaged(home: Home, record: LabRecord) -> None:
+    folder = home.lab("red")
+    secrets.ensure(folder, planned(record))
+    stored = json.loads(folder.read("host-keys.json") or "")
+    one, other = list(stored)[:2]
+    stored[one]["public"] = stored[other]["public"]
+    folder.write("host-keys.json", json.dumps(stored))
+    with pytest.raises(DamagedError, match=r"host-keys\.json is damaged"):
+        secrets.ensure(folder, planned(record))
+
+
+def test_a_login_key_that_was_cut_off_is_named_and_kept(home: Home, record: LabRecord) -> None:
+    folder = home.lab("red")
+    secrets.ensure(folder, planned(record))
+    whole = folder.read("id_ed25519") or ""
+    folder.write("id_ed25519", whole[: len(whole) // 2])
+    for read in (lambda: secrets.login_key(folder), lambda: secrets.ensure(folder, planned(record))):
+        with pytest.raises(DamagedError, match="id_ed25519 is damaged"):
+            read()
+    assert folder.read("id_ed25519") == whole[: len(whole) // 2]
+
+
+def test_a_lost_public_half_is_made_from_the_private_one(home: Home, record: LabRecord) -> None:
+    folder = home.lab("red")
+    before = secrets.ensure(folder, planned(record))
+    folder.remove_file("id_ed25519.pub")
+    assert secrets.ensure(folder, planned(record)) == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"admin": 5}', '{"key": "half"}'])
+def test_damaged_secrets_of_a_cloud_are_named(home: Home, text: str) -> None:
+    home.lab("red").write("openstack.json", text)
+    with pytest.raises(DamagedError, match=r"openstack\.json is damaged"):
+        openstack.load(home.lab("red"))
+
+
+def test_a_journal_believes_only_whole_lines(tmp_path: Path) -> None:
+    good = '["keystone: database", {"db-node": 0}]'
+    bad = ["5", '["x", 5]', '["x"]', '[["x"], {}]', '{"x": {}}', '["x", {"db-node": "0"}]', '["x", {']
+    (tmp_path / "install.jsonl").write_bytes("\n".join([good, *bad]).encode() + b"\n\xff\xfe\n")
+    assert Journal(tmp_path / "install.jsonl", {}).keys() == ("keystone: database",)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
@@ -153,3 +292,8 @@ def test_removing_a_lab_leaves_nothing(home: Home, record: LabRecord) -> None:
     home.lab("red").save(record)
     home.lab("red").remove()
     assert list((home.root / "labs").iterdir()) == []
+
+
+def planned(record: LabRecord) -> LabPlan:
+    identity = Identity(team=record.team, lab=record.lab, owner=record.owner, mgmt=record.mgmt)
+    return plan(MINI, identity)
