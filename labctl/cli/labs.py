@@ -85,7 +85,10 @@ def create_command(
     home = Home()
     options.set_aside(home)
     spec = None if golden and topology is None else _topology(home, names, topology)
-    with site.opened(home, _host_of(home, names, host), virt=virt) as place:
+    recorded = None if virt else _virt_of(home, names)
+    with site.opened(home, _host_of(home, names, host), virt=virt, recorded=recorded) as place:
+        if place.emulated:
+            options.say(f"New labs on {place.name} are emulated, about ten times slower: {place.emulated}.")
         if golden and spec is None:
             spec, stage = _of_golden(place, golden, stage)
         choice = begin.Choice(stage=stage or "bare", golden=golden, cold=cold)
@@ -292,7 +295,7 @@ def site_of(home: Home, team: str) -> Iterator[Site]:
     from labctl.lab import begin, site
 
     record = begin.record_of(home, team)
-    with site.opened(home, record.host, virt=record.virt) as place:
+    with site.opened(home, record.host, recorded=record.virt) as place:
         yield place
 
 
@@ -304,6 +307,12 @@ def _host_of(home: Home, teams: Sequence[str], named: str | None) -> str | None:
     """Return the host to create on: the one that is named, else where the teams' labs stand already."""
     hosts = {record.host for team in teams if (record := home.lab(team).load())}
     return named or (hosts.pop() if len(hosts) == 1 else None)
+
+
+def _virt_of(home: Home, teams: Sequence[str]) -> str | None:
+    """Return what the teams' labs were made with, kvm or qemu; None where one is new, or they differ."""
+    found = {record.virt if (record := home.lab(team).load()) else None for team in teams}
+    return found.pop() if len(found) == 1 else None
 
 
 def _topology(home: Home, teams: Sequence[str], named: str | None) -> Topology | None:

@@ -15,7 +15,7 @@ from uuid import UUID
 import libvirt
 
 from labctl.errors import NotFoundError
-from labctl.hypervisor import agent, events
+from labctl.hypervisor import agent, capabilities, events
 from labctl.hypervisor.agent import Said
 from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, PoolFacts, State, VolumeFacts, version
 from labctl.hypervisor.translate import translated
@@ -69,17 +69,27 @@ class Hypervisor:
                 qemu=version(self._connection.getVersion()),
             )
 
-    def kvm(self) -> bool:
-        """Whether libvirt offers KVM guests; on this machine, see too that /dev/kvm works."""
+    def kvm_obstacle(self) -> str:
+        """Say why guests cannot run under KVM, as the host itself reports; empty when they can."""
         with translated("read what the hypervisor can do"):
-            capabilities = ET.fromstring(self._connection.getCapabilities())  # noqa: S314 - libvirt's own words
-        return capabilities.find("guest/arch[@name='x86_64']/domain[@type='kvm']") is not None
+            document = self._connection.getCapabilities()
+        return capabilities.kvm_obstacle(document, self._features(capabilities.host_cpu(document)))
+
+    def _features(self, cpu: str | None) -> frozenset[str] | None:
+        """Return the features of the host's processor, those of its model included; None where libvirt cannot say."""
+        if cpu is None:
+            return None
+        try:
+            every = self._connection.baselineCPU([cpu], libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES)
+        except libvirt.libvirtError:
+            return None
+        return capabilities.features_of(every)
 
     def processor(self) -> str:
         """Return what the host's processor is, as far as guests under KVM can tell: vendor, model, features."""
         with translated("read what the hypervisor can do"):
-            capabilities = ET.fromstring(self._connection.getCapabilities())  # noqa: S314 - libvirt's own words
-        cpu = capabilities.find("host/cpu")
+            document = ET.fromstring(self._connection.getCapabilities())  # noqa: S314 - libvirt's own words
+        cpu = document.find("host/cpu")
         if cpu is None:
             return ""
         features = sorted(feature.get("name", "") for feature in cpu.findall("feature"))

@@ -74,10 +74,10 @@ class FakeHypervisor:
                 qemu=host.qemu,
             )
 
-    def kvm(self) -> bool:
-        """Whether libvirt offers KVM guests."""
+    def kvm_obstacle(self) -> str:
+        """Say why guests cannot run under KVM; empty when they can."""
         with self._does("read what the hypervisor can do"):
-            return self._host.kvm
+            return "" if self._host.kvm else "its libvirt offers no KVM"
 
     def processor(self) -> str:
         """Return what the host's processor is."""

@@ -264,6 +264,13 @@ def _check_same(record: LabRecord, site: Site, topology: Topology | None) -> Non
             f"{record.team} has a lab on host {record.host}, not on {site.name}",
             remedy=f"Leave --host out, or labctl destroy {record.team} first.",
         )
+    if record.virt != site.virt:
+        made = {"kvm": "under KVM", "qemu": "emulated"}
+        raise RefusedError(
+            f"the nodes of {record.team} are {made[record.virt]}, and these would be {made[site.virt]}",
+            details="A lab's nodes are all made alike: memory of a golden set fits one kind alone.",
+            remedy=f"labctl create {record.team} alone, without --virt, completes it; or labctl destroy it first.",
+        )
     if topology is not None and topology.digest != record.digest:
         differences = diff.differences(record.topology, topology.document())
         raise RefusedError(

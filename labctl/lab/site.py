@@ -6,12 +6,12 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from labctl.errors import HypervisorError, InputError
-from labctl.host import facts, private
+from labctl.host import private
 from labctl.hypervisor import DomainFacts, HostFacts, Hypervisor, NetworkFacts, PoolFacts, VolumeFacts
 from labctl.images.golden import SNAPSHOT, GoldenStore
 from labctl.images.store import ImageStore
@@ -37,6 +37,7 @@ class Site:
         name: how records refer to it: a private host's name, a host file's name or a URI.
         virt: kvm or qemu.
         log_in: waits for a guest's SSH and logs in to it.
+        emulated: why new labs are emulated there though nobody asked for it; empty where they are not.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Site:
     dialer: Dialer
     virt: Literal["kvm", "qemu"]
     log_in: LogIn = remote_wait.log_in
+    emulated: str = ""
 
     @functools.cached_property
     def host(self) -> HostFacts:
@@ -98,17 +100,26 @@ class Site:
 
     def again(self) -> Site:
         """Return the same site with nothing listed yet."""
-        return Site(self.name, self.settings, self.hypervisor, self.dialer, self.virt, self.log_in)
+        return replace(self)
 
 
 @contextlib.contextmanager
-def opened(home: Home, name: str | None = None, *, virt: str | None = None, start: bool = True) -> Iterator[Site]:
+def opened(
+    home: Home,
+    name: str | None = None,
+    *,
+    virt: str | None = None,
+    recorded: str | None = None,
+    start: bool = True,
+) -> Iterator[Site]:
     """Connect to a host.
 
     Args:
         name: a private host's name, a host file's name, or a libvirt URI; None chooses: LABCTL_HOST, else the
             machine's own libvirt where one answers, else the private host, which is started.
-        virt: kvm or qemu, to overrule what the host offers.
+        virt: kvm or qemu, to overrule for new labs what the host offers.
+        recorded: what the labs that stand there were made with. It is taken as it is: a lab whose host lost its KVM can
+            be looked at and destroyed.
         start: whether to start a private host that is down.
 
     Raises:
@@ -119,7 +130,12 @@ def opened(home: Home, name: str | None = None, *, virt: str | None = None, star
     settings = load_settings(home, name)
     uri, dialer = _door(home, name, settings, start=start)
     with contextlib.closing(dialer), Hypervisor(uri) as hypervisor:
-        yield Site(name, settings, hypervisor, dialer, _virt(hypervisor, uri, virt))
+        if recorded is not None:
+            yield Site(name, settings, hypervisor, dialer, "kvm" if recorded == "kvm" else "qemu")
+            return
+        obstacle = hypervisor.kvm_obstacle()
+        chosen = _virt(obstacle, name, virt)
+        yield Site(name, settings, hypervisor, dialer, chosen, emulated="" if virt == "qemu" else obstacle)
 
 
 def default_name() -> str:
@@ -149,17 +165,15 @@ def _door(home: Home, name: str, settings: Host, *, start: bool) -> tuple[str, D
     return host.uri, dial.Namespace(host.namespace)
 
 
-def _virt(hypervisor: Hypervisor, uri: str, wanted: str | None) -> Literal["kvm", "qemu"]:
-    """Choose between KVM and emulation: KVM only where it is known to work."""
-    local = not uri.startswith("qemu+ssh")
-    works = hypervisor.kvm() and (facts.kvm_usable() or not local)
-    if wanted == "kvm" and not works:
+def _virt(obstacle: str, name: str, wanted: str | None) -> Literal["kvm", "qemu"]:
+    """Choose between KVM and emulation for new labs: KVM only where it is known to work."""
+    if wanted == "kvm" and obstacle:
         raise InputError(
-            "the host has no KVM that works",
-            details="Its processor does not offer vmx or svm, or /dev/kvm does not open.",
-            remedy="Leave --virt out: guests are emulated then, slower but whole. labctl doctor tells more.",
+            f"host {name} has no KVM that works",
+            details=f"Its guests would be emulated: {obstacle}.",
+            remedy="Leave --virt out: guests are emulated then, slower but whole. labctl doctor there tells more.",
         )
-    return "kvm" if works and wanted != "qemu" else "qemu"
+    return "qemu" if obstacle or wanted == "qemu" else "kvm"
 
 
 def _ready_pool(hypervisor: Hypervisor, settings: Pool) -> PoolFacts:

@@ -1,0 +1,57 @@
+"""Labs run under KVM where the host itself says that it works; a lab that stands stays what it was made as."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+from netaddr import IPNetwork
+
+from labctl.errors import InputError, RefusedError
+from labctl.lab import begin, site
+from labctl.spec import topology
+from labctl.state import Home, LabRecord
+
+HOST = "test:///default"  # libvirt's test driver offers no KVM
+
+
+def test_new_labs_are_emulated_where_the_host_offers_no_kvm_and_the_reason_is_known(tmp_path: Path) -> None:
+    with site.opened(Home(tmp_path), HOST) as place:
+        assert place.virt == "qemu"
+        assert "offers no KVM" in place.emulated
+    with site.opened(Home(tmp_path), HOST, virt="qemu") as place:
+        assert place.emulated == ""
+
+
+def test_kvm_that_was_asked_for_is_refused_with_the_hosts_reason(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught, site.opened(Home(tmp_path), HOST, virt="kvm"):
+        pass
+    assert "offers no KVM" in caught.value.details
+
+
+def test_a_lab_under_kvm_is_reached_whatever_became_of_its_hosts_kvm(tmp_path: Path) -> None:
+    """Its host offers none now, or the user may not open /dev/kvm: destroy works all the same."""
+    with site.opened(Home(tmp_path), HOST, recorded="kvm") as place:
+        assert place.virt == "kvm"
+
+
+def test_a_lab_is_not_completed_with_nodes_of_the_other_kind(tmp_path: Path) -> None:
+    home, spec = Home(tmp_path), topology.load("mini")
+    record = LabRecord(
+        team="team01",
+        lab=uuid.uuid4(),
+        owner=home.owner,
+        host=HOST,
+        mgmt=IPNetwork("192.168.128.0/24"),
+        topology=spec.document(),
+        digest=spec.digest,
+        stage="bare",
+        virt="kvm",
+    )
+    home.lab("team01").save(record)
+    with site.opened(home, HOST, virt="qemu") as place, pytest.raises(RefusedError) as caught:
+        begin.decide(
+            home, place, ["team01"], None, choice=begin.Choice(), overcommit=False, write=True, say=lambda text: None
+        )
+    assert caught.value.brief == "the nodes of team01 are under KVM, and these would be emulated"
