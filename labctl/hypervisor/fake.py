@@ -19,11 +19,12 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Self
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import libvirt
 
-from labctl.errors import DeadlineError, NotFoundError, RemoteError
+from labctl.errors import DeadlineError, HypervisorError, NotFoundError, RemoteError
+from labctl.hypervisor import fake_xml
 from labctl.hypervisor.agent import Said
 from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, PoolFacts, State, VolumeFacts
 from labctl.hypervisor.fake_disk import File, qcow2
@@ -47,6 +48,7 @@ class FakeHypervisor:
     def __init__(self, host: FakeHost, *, trace: Callable[[str], None] | None = None) -> None:
         self.uri = "fake:///"
         self._host = host
+        self._closed = False
         self._trace = trace or (lambda _: None)
 
     def __enter__(self) -> Self:
@@ -56,7 +58,8 @@ class FakeHypervisor:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; what stands on the host stays."""
+        self._closed = True
 
     # -- the host -----------------------------------------------------------------------------------------------
 
@@ -94,19 +97,21 @@ class FakeHypervisor:
     def create_network(self, document: str) -> None:
         """Define a network and start it."""
         with self._does("define a network"):
-            root = _parsed(document, "network")
-            _identified(root)
+            root = fake_xml.parsed(document, "network")
+            fake_xml.identified(root)
             networks = self._host.networks
             if root.find("bridge") is None:
                 ET.SubElement(root, "bridge", name=f"virbr{len(networks)}")
-            facts = NetworkFacts.from_xml(_text(root), active=False)
-            _check_clash("network", facts.name, facts.uuid, {each.facts.name: uuid for uuid, each in networks.items()})
+            facts = NetworkFacts.from_xml(fake_xml.text(root), active=False)
+            fake_xml.check_clash(
+                "network", facts.name, facts.uuid, {each.facts.name: uuid for uuid, each in networks.items()}
+            )
             for uuid, other in networks.items():
                 if other.facts.bridge == facts.bridge and uuid != facts.uuid:
                     message = f"internal error: bridge name '{facts.bridge}' already in use."
                     raise Refusal(libvirt.VIR_ERR_INTERNAL_ERROR, message)
             if facts.uuid not in networks:
-                networks[facts.uuid] = FakeNetwork(_text(root), facts)
+                networks[facts.uuid] = FakeNetwork(fake_xml.text(root), facts)
         self._start_network(networks[facts.uuid])
 
     def start_network(self, uuid: UUID) -> None:
@@ -156,13 +161,13 @@ class FakeHypervisor:
         """Define a directory pool, make its directory, start it, and let it start with the host."""
         host = self._host
         with self._does("define a storage pool"):
-            root = _parsed(document, "pool")
-            _identified(root)
+            root = fake_xml.parsed(document, "pool")
+            fake_xml.identified(root)
             if root.get("type") != "dir":
                 message = f"internal error: missing backend for pool type {root.get('type')}"
                 raise Refusal(libvirt.VIR_ERR_INTERNAL_ERROR, message)
-            facts = PoolFacts.from_xml(_text(root), active=False)
-            _check_clash("pool", facts.name, facts.uuid, {pool.name: pool.uuid for pool in host.pools.values()})
+            facts = PoolFacts.from_xml(fake_xml.text(root), active=False)
+            fake_xml.check_clash("pool", facts.name, facts.uuid, {pool.name: pool.uuid for pool in host.pools.values()})
             pool = host.pools.setdefault(facts.name, FakePool(facts.name, facts.uuid, facts.path))
         with self._does(f"build storage pool {pool.name}"):
             host.folders.add(pool.path)
@@ -217,9 +222,9 @@ class FakeHypervisor:
 
     def create_volume(self, pool: str, document: str) -> VolumeFacts:
         """Make the volume of an XML document."""
-        root = _parsed(document, "volume")
-        name = root.findtext("name") or "without a name"
+        name = ET.fromstring(document).findtext("name") or "without a name"  # noqa: S314 - written by tests
         with self._does(f"create volume {name} in {pool}"):
+            fake_xml.parsed(document, "volume")
             storage = self._host.pool(pool, active=True)
             wanted = VolumeFacts.from_xml(document)
             path = f"{storage.path}/{name}"
@@ -314,8 +319,8 @@ class FakeHypervisor:
     def define_domain(self, document: str) -> None:
         """Define a domain from its XML document."""
         with self._does("define a domain"):
-            root = _parsed(document, "domain")
-            name, uuid = self._checked(root)
+            root = fake_xml.parsed(document, "domain")
+            name, uuid = fake_xml.domain(root, self._host)
             known = self._host.domains.setdefault(uuid, FakeDomain(name, uuid, None))
             known.document = root
 
@@ -359,7 +364,7 @@ class FakeHypervisor:
             self._check_active(domain)
             assert domain.guest is not None
             assert domain.live is not None
-            document = _text(domain.live)
+            document = fake_xml.text(domain.live)
             room = -(-(_HEADER + len(document.encode()) + 1) // _ROOM) * _ROOM - _HEADER
             head = Head(document=document, cookie="", room=room, running=False)
             self._host.files[path] = File()
@@ -373,9 +378,13 @@ class FakeHypervisor:
                 message = f"Failed to open file '{path}': No such file or directory"
                 raise Refusal(libvirt.VIR_ERR_SYSTEM_ERROR, message)
             file = self._host.files[path]
-            head = Head.parse(file.read(0, MOST))
-            root = _parsed(head.document, "domain")
-            name, uuid = self._checked(root)
+            try:
+                head = Head.parse(file.read(0, MOST))
+            except HypervisorError as exc:
+                message = f"operation failed: failed to read qemu header: {exc.details}"
+                raise Refusal(libvirt.VIR_ERR_OPERATION_FAILED, message) from exc
+            root = fake_xml.parsed(head.document, "domain")
+            name, uuid = fake_xml.domain(root, self._host)
             domain = self._host.domains.get(uuid) or FakeDomain(name, uuid, None)
             if domain.state.active:
                 raise invalid(f"domain is already active as '{name}'")
@@ -464,6 +473,8 @@ class FakeHypervisor:
         self._trace(f"before: {doing}")
         try:
             with self._host.lock:
+                if self._closed:
+                    raise Refusal(libvirt.VIR_ERR_INVALID_CONN, "invalid connection pointer")
                 yield
         except Refusal as exc:
             raise error_for(doing, exc.code, exc.message) from exc
@@ -483,29 +494,6 @@ class FakeHypervisor:
         if not domain.state.active:
             raise invalid("domain is not running")
 
-    def _checked(self, root: ET.Element) -> tuple[str, UUID]:
-        """Refuse a domain's document that libvirt would; return its name and UUID."""
-        name, uuid = _identified(root)
-        kind = root.get("type", "")
-        if kind != "qemu" and not (kind == "kvm" and self._host.kvm):
-            message = f"invalid argument: could not find capabilities for domaintype={kind}"
-            raise Refusal(libvirt.VIR_ERR_INVALID_ARG, message)
-        if root.findtext("os/type") != "hvm":
-            raise Refusal(libvirt.VIR_ERR_XML_ERROR, "XML error: an os <type> must be specified")
-        memory = root.find("memory")
-        scale = {"KiB": 1, "MiB": 1024, "GiB": 1024**2}
-        if memory is None or not (memory.text or "").isdigit() or memory.get("unit", "KiB") not in scale:
-            raise Refusal(libvirt.VIR_ERR_XML_ERROR, "XML error: missing or unreadable memory")
-        memory.text = str(int(memory.text or 0) * scale[memory.get("unit", "KiB")])
-        memory.set("unit", "KiB")
-        devices = [target.get("dev") for target in root.findall("devices/disk/target")]
-        twice = [device for device in devices if devices.count(device) > 1]
-        if twice:
-            message = f"XML error: target '{twice[0]}' duplicated for disk sources"
-            raise Refusal(libvirt.VIR_ERR_XML_ERROR, message)
-        _check_clash("domain", name, uuid, {each.name: key for key, each in self._host.domains.items()})
-        return name, uuid
-
     def _running(self, document: ET.Element) -> ET.Element:
         """Return the document of the machine that runs for a domain's document."""
         live = copy.deepcopy(document)
@@ -520,40 +508,4 @@ def _facts(domain: FakeDomain) -> DomainFacts:
     if channel is not None and domain.guest is not None:
         answers = domain.guest.agent and bool(domain.guest.memory)
         channel.set("state", "connected" if answers else "disconnected")
-    return DomainFacts.from_xml(_text(root), domain.state)
-
-
-def _parsed(document: str, tag: str) -> ET.Element:
-    try:
-        root = ET.fromstring(document)  # noqa: S314 - written by tests
-    except ET.ParseError as exc:
-        raise Refusal(libvirt.VIR_ERR_XML_ERROR, f"(document):1: {exc}") from exc
-    if root.tag != tag or not root.findtext("name"):
-        message = f"XML error: a {root.tag} without a name is no {tag}"
-        raise Refusal(libvirt.VIR_ERR_XML_ERROR, message)
-    return root
-
-
-def _identified(root: ET.Element) -> tuple[str, UUID]:
-    """Return the name and the UUID of an object; one that has no UUID gets one, as from libvirt."""
-    if root.find("uuid") is None:
-        ET.SubElement(root, "uuid").text = str(uuid4())
-    try:
-        return root.findtext("name", ""), UUID(root.findtext("uuid", ""))
-    except ValueError as exc:
-        raise Refusal(libvirt.VIR_ERR_XML_ERROR, "XML error: malformed uuid element") from exc
-
-
-def _check_clash(kind: str, name: str, uuid: UUID, known: dict[str, UUID]) -> None:
-    """Refuse a name that another UUID has, and a UUID that has another name (virDomainObjListAddLocked in libvirt)."""
-    for other, its in known.items():
-        if its == uuid and other != name:
-            message = f"operation failed: {kind} '{other}' is already defined with uuid {its}"
-            raise Refusal(libvirt.VIR_ERR_OPERATION_FAILED, message)
-        if its != uuid and other == name:
-            message = f"operation failed: {kind} '{name}' already exists with uuid {its}"
-            raise Refusal(libvirt.VIR_ERR_OPERATION_FAILED, message)
-
-
-def _text(root: ET.Element) -> str:
-    return ET.tostring(root, encoding="unicode")
+    return DomainFacts.from_xml(fake_xml.text(root), domain.state)
