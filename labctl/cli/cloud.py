@@ -102,24 +102,23 @@ def openrc_command(name: str | None, user: str, clouds: bool) -> None:
     """
     from labctl.lab import install
     from labctl.roles import login
+    from labctl.secret import reveal
 
     home = Home()
     team = options.one_team(home, name)
     cloud = install.cloud_on_record(home, team)
     if user not in login.USERS:
         raise InputError(f"the cloud has no user {user}", details=f"There are: {', '.join(login.USERS)}")
-    click.echo(login.clouds_yaml(cloud) if clouds else login.openrc(cloud, user), nl=False)
+    click.echo(reveal(login.clouds_yaml(cloud) if clouds else login.openrc(cloud, user)), nl=False)
 
 
 def _dry_run(home: Home, team: str, *, until: str | None, only: str | None) -> None:
-    from labctl.actions import masked
     from labctl.lab import install
 
-    tasks, secrets = install.tasks_of(home, team, until=until, only=only)
-    for task in tasks:
+    for task in install.tasks_of(home, team, until=until, only=only):
         for step in task.steps:
             click.echo(f"{step.node}: {task.role}: {step.title}")
             for action in step.actions:
-                for line in masked(action.describe(), secrets).splitlines():
+                for line in action.describe().splitlines():
                     click.echo(f"    {line}")
     click.echo("Nothing was done.")

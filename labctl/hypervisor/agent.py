@@ -6,13 +6,13 @@ import base64
 import json
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import libvirt
 import libvirt_qemu  # type: ignore[import-untyped]
 
 from labctl.errors import DeadlineError, RemoteError
+from labctl.guest import Result
 from labctl.hypervisor.translate import translated
 
 _PATIENCE = 2  # seconds for one answer; the agent is asked again until the deadline
@@ -21,18 +21,9 @@ _SILENT = (libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED)
 _UNCERTAIN = (*_SILENT, libvirt.VIR_ERR_OPERATION_TIMEOUT)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    """How a command in a guest ended."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-
-
 def execute(
     domain: libvirt.virDomain, script: str, *, stdin: bytes, timeout: float, cancelled: threading.Event
-) -> Said:
+) -> Result:
     """Run a shell script in a guest, as root.
 
     Args:
@@ -62,7 +53,7 @@ def execute(
     while True:
         status = _ask(domain, "guest-exec-status", {"pid": process}, deadline, cancelled)
         if status["exited"]:
-            return Said(
+            return Result(
                 exit_code=status.get("exitcode", -1),
                 stdout=_text(status.get("out-data", "")),
                 stderr=_text(status.get("err-data", "")),

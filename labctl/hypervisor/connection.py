@@ -15,8 +15,8 @@ from uuid import UUID
 import libvirt
 
 from labctl.errors import NotFoundError
+from labctl.guest import Result
 from labctl.hypervisor import agent, capabilities, events
-from labctl.hypervisor.agent import Said
 from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, PoolFacts, State, VolumeFacts, version
 from labctl.hypervisor.translate import translated
 
@@ -325,7 +325,7 @@ class Hypervisor:
 
     def run_inside(
         self, uuid: UUID, script: str, *, timeout: float, cancelled: threading.Event, stdin: bytes = b""
-    ) -> Said:
+    ) -> Result:
         """Run a shell script in a domain's guest through its agent; see `agent.execute`."""
         return agent.execute(self._lookup(uuid), script, stdin=stdin, timeout=timeout, cancelled=cancelled)
 

@@ -24,8 +24,8 @@ from uuid import UUID
 import libvirt
 
 from labctl.errors import DeadlineError, HypervisorError, NotFoundError, RemoteError
+from labctl.guest import Result
 from labctl.hypervisor import fake_xml
-from labctl.hypervisor.agent import Said
 from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, PoolFacts, State, VolumeFacts
 from labctl.hypervisor.fake_disk import File, qcow2
 from labctl.hypervisor.fake_host import AGENT, FakeDomain, FakeHost, FakeNetwork, FakePool, Refusal, invalid
@@ -399,7 +399,7 @@ class FakeHypervisor:
 
     def run_inside(
         self, uuid: UUID, script: str, *, timeout: float, cancelled: threading.Event, stdin: bytes = b""
-    ) -> Said:
+    ) -> Result:
         """Run a shell script in a domain's guest through its agent; an agent that is silent is not waited for."""
         domain = self._found(uuid)
         with self._does(f"run a command in {domain.name}"):

@@ -17,11 +17,11 @@ from uuid import UUID
 
 import libvirt
 
-from labctl.hypervisor.agent import Said
+from labctl.guest import Result
 from labctl.hypervisor.facts import NetworkFacts, State, VolumeFacts
 from labctl.hypervisor.fake_disk import File
 
-Answer = Callable[["FakeGuest", str, bytes], Said]
+Answer = Callable[["FakeGuest", str, bytes], Result]
 """What a guest answers to a script and its input, which may change the guest."""
 
 AGENT = "org.qemu.guest_agent.0"
@@ -353,7 +353,7 @@ class FakeHost:
             self.domains.pop(domain.uuid, None)
         self.changed.notify_all()
 
-    def ask(self, domain: FakeDomain, script: str, stdin: bytes) -> Said:
+    def ask(self, domain: FakeDomain, script: str, stdin: bytes) -> Result:
         """Have a guest answer a script.
 
         Raises:

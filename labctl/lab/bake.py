@@ -138,7 +138,7 @@ def _run(
             machines[node.name].run(_BEFORE, timeout=60)
         Installer(
             cloud=cloud,
-            machine=machines.__getitem__,
+            guest=machines.__getitem__,
             journal=journal,
             logs=logs,
             slow=3,  # the machine may be busy

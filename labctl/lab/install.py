@@ -97,7 +97,7 @@ def proceed(
         again = " ".join(filter(None, (f"--until {until}" if until else "", f"--only {only}" if only else "")))
         outcome = Installer(
             cloud=cloud,
-            machine=machine,
+            guest=machine,
             journal=Journal(folder.path / JOURNAL, lab.record.generations),
             logs=folder.path / "logs",
             slow=SLOW[site.virt],
@@ -123,14 +123,13 @@ def proceed(
     return outcome
 
 
-def tasks_of(home: Home, team: str, *, until: str | None, only: str | None) -> tuple[list[Task], dict[str, str]]:
-    """Return what `install` would go through, and the secrets to mask; nothing is asked or changed.
+def tasks_of(home: Home, team: str, *, until: str | None, only: str | None) -> list[Task]:
+    """Return what `install` would go through; nothing is asked or changed.
 
     Raises:
         InputError: the team has no lab, the lab no cloud, or the cloud no such role.
     """
-    cloud = cloud_on_record(home, team)
-    return packages_first(plan_tasks(cloud, until=until, only=only)), dict(cloud.secrets)
+    return packages_first(plan_tasks(cloud_on_record(home, team), until=until, only=only))
 
 
 def cloud_on_record(home: Home, team: str) -> Cloud:

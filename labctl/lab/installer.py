@@ -14,11 +14,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from labctl.actions import Doing, Machine, Packages, masked
+from labctl.changes import Context, Packages
 from labctl.errors import InputError, LabctlError
+from labctl.guest import Guest
 from labctl.lab.work import Cancelled
 from labctl.roles.cloud import Cloud
 from labctl.roles.role import ROLES, Step
+from labctl.secret import scrub
 from labctl.state import parsed
 
 
@@ -117,16 +119,16 @@ class Installer:
     """Executes tasks.
 
     Attributes:
-        machine: returns the machine of a node.
+        guest: returns a node as a guest.
         logs: folder for a log per step.
         slow: how many times longer than on bare metal things may take.
-        live: whether machines have their own kernels; else steps that need one are left out.
+        live: whether guests have their own kernels; else steps that need one are left out.
         report: receives role, node, what happens.
         remedy: what to do when a step failed.
     """
 
     cloud: Cloud
-    machine: Callable[[str], Machine]
+    guest: Callable[[str], Guest]
     journal: Journal
     logs: Path
     slow: float
@@ -191,33 +193,33 @@ class Installer:
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
 
             def say(line: str) -> None:
-                file.write(f"{time.monotonic() - began:7.1f} {masked(line, secrets)}\n")
+                file.write(f"{time.monotonic() - began:7.1f} {scrub(line, secrets)}\n")
                 file.flush()
 
             say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {step.title}")
             # Units are to take notice of what an earlier step of the task changed, too.
             unsettled = self.journal.unsettled(place)
-            doing = Doing(machine=self.machine(step.node), say=say, slow=self.slow, changed=unsettled)
+            context = Context(guest=self.guest(step.node), say=say, slow=self.slow, changed=unsettled)
             try:
                 for action in step.actions:
                     key = f"{step.node}:{action.digest}"
                     if action.once and self.journal.holds(key):
                         continue
                     with self._nodes[step.node] if action.alone else contextlib.nullcontext():
-                        did = action.apply(doing)
+                        did = action.apply(context)
                     if action.once:
                         self.journal.note(key, nodes)
                     changed |= did
-                    if did and not doing.changed:
+                    if did and not context.changed:
                         self.journal.settle(place, settled=False)
-                        doing = replace(doing, changed=True)
+                        context = replace(context, changed=True)
             except LabctlError as exc:
                 say(f"failed: {exc}")
                 if self.cancelled.is_set():
                     raise Cancelled(f"{step.node}: {step.title}: given up") from exc
                 raise type(exc)(
                     f"{step.node}: {step.title}: failed",
-                    details=masked(f"{exc.brief}\n{exc.details}", secrets) + f"\nThe whole log: {log}",
+                    details=scrub(f"{exc.brief}\n{exc.details}", secrets) + f"\nThe whole log: {log}",
                     remedy=self.remedy,
                 ) from exc
             say("changed" if changed else "nothing to change")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from labctl import quoting
-from labctl.actions import Unit, Wait
+from labctl.changes import Unit, Wait
 from labctl.errors import DeadlineError
 from labctl.lab.install import SLOW
 from labctl.lab.installer import plan_tasks

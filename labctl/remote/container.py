@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from labctl.errors import DeadlineError, ProcessError, RemoteError
+from labctl.guest import Command, File, Result, files, put_script, shell_line, shortened
 from labctl.host import containers, namespace
 from labctl.host.namespace import NetworkNamespace
 from labctl.process import execute
-from labctl.remote.transport import Command, Result, put_script, shell_line, shortened
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,22 +59,33 @@ class ContainerTransport:
         return result
 
     def put(
-        self, content: bytes, path: str, *, mode: int = 0o644, owner: str | None = None, timeout: float = 120.0
+        self,
+        content: bytes,
+        path: str,
+        *,
+        mode: int = 0o644,
+        owner: str | None = None,
+        mtime: int | None = None,
+        timeout: float = 120.0,
     ) -> None:
-        """Write a file in one step; see `Transport.put`."""
-        script = put_script(path, size=len(content), mode=mode, owner=owner)
+        """Write a file in one step; see `Guest.put`."""
+        script = put_script(path, size=len(content), mode=mode, owner=owner, mtime=mtime)
         done = self.run(script, timeout=timeout, stdin=content, check=False)
         if not done.ok:
             raise RemoteError(f"{self.name}: {path} cannot be written", details=done.stderr.strip())
 
-    def get(self, path: str, *, timeout: float = 120.0) -> bytes:
-        """Return the content of a file; see `Transport.get`."""
+    def read(self, path: str, *, timeout: float = 120.0) -> bytes:
+        """Return the content of a file; see `Guest.read`."""
         code, content, complained = execute(
             containers.enter(self._pid, shell_line(["cat", "--", path])), timeout=timeout
         )
         if code:
             raise RemoteError(f"{self.name}: {path} cannot be read", details=complained.decode(errors="replace"))
         return content
+
+    def look(self, path: str, *, timeout: float = 120.0) -> File | None:
+        """Return what is at a path; see `Guest.look`."""
+        return files.look(self, path, timeout=timeout)
 
     def forward(self, host: str, port: int, *, timeout: float = 30.0) -> Stream:
         """Return a connection to a port as seen from the container; see `Transport.forward`."""

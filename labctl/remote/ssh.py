@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, cast
 
 from labctl import quoting
 from labctl.errors import DeadlineError, RemoteError
+from labctl.guest import Command, File, Result, files, put_script, shell_line, shortened
 from labctl.remote.conversation import Conversation, Interrupted
 from labctl.remote.keys import fingerprint, parse_public
 from labctl.remote.stream import KEEPALIVE, LOG, ChannelStream, Stream, tune
 from labctl.remote.translate import HostKeyError, translating
-from labctl.remote.transport import Command, Result, put_script, shell_line, shortened
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -131,20 +131,31 @@ class SshTransport:
         return result
 
     def put(
-        self, content: bytes, path: str, *, mode: int = 0o644, owner: str | None = None, timeout: float = 120.0
+        self,
+        content: bytes,
+        path: str,
+        *,
+        mode: int = 0o644,
+        owner: str | None = None,
+        mtime: int | None = None,
+        timeout: float = 120.0,
     ) -> None:
-        """Write a file in one step; see `Transport.put`."""
-        script = put_script(path, size=len(content), mode=mode, owner=owner)
+        """Write a file in one step; see `Guest.put`."""
+        script = put_script(path, size=len(content), mode=mode, owner=owner, mtime=mtime)
         code, _, complained = self._execute(script, timeout, content)
         if code:
             raise RemoteError(f"{self.name}: {path} cannot be written", details=_text(complained).strip())
 
-    def get(self, path: str, *, timeout: float = 120.0) -> bytes:
-        """Return the content of a file; see `Transport.get`."""
+    def read(self, path: str, *, timeout: float = 120.0) -> bytes:
+        """Return the content of a file; see `Guest.read`."""
         code, content, complained = self._execute(["cat", "--", path], timeout)
         if code:
             raise RemoteError(f"{self.name}: {path} cannot be read", details=_text(complained).strip())
         return content
+
+    def look(self, path: str, *, timeout: float = 120.0) -> File | None:
+        """Return what is at a path; see `Guest.look`."""
+        return files.look(self, path, timeout=timeout)
 
     def forward(self, host: str, port: int, *, timeout: float = 30.0) -> Stream:
         """Return a connection to a port as seen from the node; see `Transport.forward`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.actions import Packages, PutFile, Unit, Wait
+from labctl.changes import Packages, PutFile, Unit, Wait
 from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
 

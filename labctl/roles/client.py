@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.actions import Packages
+from labctl.changes import Packages
 from labctl.roles import login
 from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role

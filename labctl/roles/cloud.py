@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 from netaddr import IPAddress
 
-from labctl.actions import Action, Ini, Python, Run, Wait
+from labctl.changes import Action, Ini, Python, Run, Wait
 from labctl.errors import InputError
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.quoting import shell, sql, sql_name
+from labctl.secret import Secret
 from labctl.spec.topology import OpenStack
 
 Values = dict[str, dict[str, object]]
@@ -87,22 +88,23 @@ class Cloud:
         """Return the name of a node's network card on a network, None when it has none."""
         return next((nic.name for nic in self.plan(node).nics if nic.network == network), None)
 
-    def secret(self, name: str) -> str:
-        """Return a secret."""
-        return self.secrets[name]
+    def secret(self, name: str) -> Secret:
+        """Return a secret; people see its name."""
+        return Secret(self.secrets[name], f"<{name}>")
 
     def auth_url(self) -> str:
         """Return Keystone's address between the services."""
         return f"http://{self.internal('keystone')}:5000/v3"
 
-    def database_url(self, database: str) -> str:
+    def database_url(self, database: str) -> Secret:
         """Return the URL of a database for SQLAlchemy; its user bears the service's name."""
         user = database.split("_")[0]
-        return f"mysql+pymysql://{user}:{quote(self.secret(f'{user}-db'))}@{self.internal('mariadb')}/{database}"
+        password = self.secret(f"{user}-db").map(quote)
+        return f"mysql+pymysql://{user}:" + password + f"@{self.internal('mariadb')}/{database}"
 
-    def transport_url(self) -> str:
+    def transport_url(self) -> Secret:
         """Return the URL of the message queue."""
-        return f"rabbit://openstack:{quote(self.secret('rabbitmq'))}@{self.internal('rabbitmq')}:5672/"
+        return "rabbit://openstack:" + self.secret("rabbitmq").map(quote) + f"@{self.internal('rabbitmq')}:5672/"
 
     def seconds(self, usual: int, slow: int) -> int:
         """Choose a service's interval or time limit: the usual one, or that of emulated nodes."""
@@ -112,11 +114,13 @@ class Cloud:
         """Make databases that belong to the user whose name they begin with; done on the database's node."""
         user = names[0].split("_")[0]
         account = f"{sql(user)}@'%'"
-        lines = [f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY {sql(self.secret(f'{user}-db'))};"]
+        password = self.secret(f"{user}-db").map(sql)
+        made = f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY " + password + ";"
+        lines = []
         for name in names:
             lines.append(f"CREATE DATABASE IF NOT EXISTS {sql_name(name)} CHARACTER SET utf8mb3;")
             lines.append(f"GRANT ALL PRIVILEGES ON {sql_name(name)}.* TO {account};")
-        return Run(command="mariadb", stdin="\n".join(lines))
+        return Run(command="mariadb", stdin=made + "\n" + "\n".join(lines))
 
     def heard(self, node: str, *programs: str) -> Action:
         """Wait until services of a node have reported to the database, where others see whether they are up.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.actions import Ini, Packages, Unit
+from labctl.changes import Ini, Packages, Unit
 from labctl.roles import neutron
 from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from labctl.actions import Action, PutFile
+from collections.abc import Callable
+
+from labctl.changes import Action, PutFile
 from labctl.quoting import shell, yaml
 from labctl.roles.cloud import Cloud
+from labctl.secret import Secret, Text, join
 
 USERS = {"admin": "admin", "demo": "demo"}
 """User to project: who has such a file."""
 
 
-def openrc(cloud: Cloud, user: str, node: str | None = None) -> str:
+def openrc(cloud: Cloud, user: str, node: str | None = None) -> Text:
     """Write the variables for a shell; `. admin-openrc` reads them.
 
     Args:
         node: where they are used; None is outside the nodes.
     """
     url, interface = _way(cloud, node)
-    values = {
+    values: dict[str, Text] = {
         "OS_AUTH_URL": url,
         "OS_INTERFACE": interface,
         "OS_USERNAME": user,
@@ -28,13 +31,13 @@ def openrc(cloud: Cloud, user: str, node: str | None = None) -> str:
         "OS_REGION_NAME": cloud.spec.region,
         "OS_IDENTITY_API_VERSION": "3",
     }
-    return "".join(f"export {name}={shell(value)}\n" for name, value in values.items())
+    return join(f"export {name}=" + _mapped(value, shell) + "\n" for name, value in values.items())
 
 
-def clouds_yaml(cloud: Cloud, node: str | None = None) -> str:
+def clouds_yaml(cloud: Cloud, node: str | None = None) -> Text:
     """Write clouds.yaml, whose clouds bear the users' names: `openstack --os-cloud demo`."""
     url, interface = _way(cloud, node)
-    lines = ["clouds:"]
+    lines: list[Text] = ["clouds:"]
     for user, project in USERS.items():
         lines += [
             f"  {user}:",
@@ -44,18 +47,22 @@ def clouds_yaml(cloud: Cloud, node: str | None = None) -> str:
             "    auth:",
             f"      auth_url: {yaml(url)}",
             f"      username: {yaml(user)}",
-            f"      password: {yaml(cloud.secret(user))}",
+            "      password: " + cloud.secret(user).map(yaml),
             f"      project_name: {yaml(project)}",
             "      user_domain_name: Default",
             "      project_domain_name: Default",
         ]
-    return "\n".join(lines) + "\n"
+    return join(line + "\n" for line in lines)
 
 
 def files(cloud: Cloud, node: str) -> tuple[Action, ...]:
     """Put the files where the tutorial's reader finds them: in root's home."""
     made = [PutFile(path=f"/root/{user}-openrc", content=openrc(cloud, user, node), mode=0o600) for user in USERS]
     return (*made, PutFile(path="/root/clouds.yaml", content=clouds_yaml(cloud, node), mode=0o600))
+
+
+def _mapped(text: Text, quoted: Callable[[str], str]) -> Text:
+    return text.map(quoted) if isinstance(text, Secret) else quoted(text)
 
 
 def _way(cloud: Cloud, node: str | None) -> tuple[str, str]:

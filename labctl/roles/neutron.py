@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.actions import Action, Ini, Packages, PutFile, Run, Unit, Wait
+from labctl.changes import Action, Ini, Packages, PutFile, Run, Unit, Wait
 from labctl.roles.cloud import Cloud, Values, as_user, merge, uwsgi
 from labctl.roles.role import Step, role
 

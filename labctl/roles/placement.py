@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.actions import Ini, Packages, Run, Unit, Wait
+from labctl.changes import Ini, Packages, Run, Unit, Wait
 from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
 from labctl.roles.role import Step, role
 

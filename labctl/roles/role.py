@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from labctl.actions import Action
+from labctl.changes import Action
 from labctl.registry import Registry
 from labctl.roles.cloud import Cloud
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netaddr import IPAddress
 
-from labctl.actions import PutFile
+from labctl.changes import PutFile
 from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
 

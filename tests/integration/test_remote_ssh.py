@@ -204,7 +204,7 @@ def test_files_go_and_come_unchanged(shared: SshTransport, tmp_path: Path) -> No
     shared.put(content, str(path), mode=0o600, owner=getpass.getuser())
     assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(content).digest()
     assert path.stat().st_mode & 0o777 == 0o600
-    assert shared.get(str(path)) == content
+    assert shared.read(str(path)) == content
     shared.put(b"", str(path))
     assert path.read_bytes() == b""
     assert path.stat().st_mode & 0o777 == 0o644
@@ -214,7 +214,7 @@ def test_what_cannot_be_written_or_read_is_an_error(shared: SshTransport, tmp_pa
     with pytest.raises(RemoteError, match="cannot be written"):
         shared.put(b"x", str(tmp_path / "missing/file"))
     with pytest.raises(RemoteError) as caught:
-        shared.get(str(tmp_path / "missing"))
+        shared.read(str(tmp_path / "missing"))
     assert "No such file" in caught.value.details
 
 

@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives import serialization
 from netaddr import IPNetwork
 
 from labctl.errors import DeadlineError, RemoteError
+from labctl.guest import Result
 from labctl.hypervisor import Hypervisor
-from labctl.hypervisor.agent import Said
 from labctl.hypervisor.fake import FakeHypervisor
 from labctl.hypervisor.fake_disk import qcow2
 from labctl.hypervisor.fake_host import FakeGuest, FakeHost
@@ -40,7 +40,6 @@ from labctl.lab.site import Site
 from labctl.lab.status import LabStatus
 from labctl.remote.ssh import SshTransport
 from labctl.remote.translate import HostKeyError, LoginError
-from labctl.remote.transport import Result
 from labctl.spec import topology
 from labctl.spec.host import Host
 from labctl.state import Home, LabRecord
@@ -265,7 +264,7 @@ def seeded(guest: FakeGuest) -> None:
     }
 
 
-def told(guest: FakeGuest, script: str, stdin: bytes) -> Said:
+def told(guest: FakeGuest, script: str, stdin: bytes) -> Result:
     """Obey the scripts that labctl sends to agents: an identity, or questions, whose answers are all yes."""
     text = stdin.decode()
     if re.match(r"end=\$\(", text):
@@ -277,8 +276,8 @@ def told(guest: FakeGuest, script: str, stdin: bytes) -> Said:
     return said()
 
 
-def said(stdout: str = "", *, exit_code: int = 0) -> Said:
-    return Said(exit_code=exit_code, stdout=stdout, stderr="")
+def said(stdout: str = "", *, exit_code: int = 0) -> Result:
+    return Result(exit_code=exit_code, stdout=stdout, stderr="")
 
 
 def public(key: str) -> str:

@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 
 from labctl.errors import DeadlineError, InputError
-from labctl.hypervisor.agent import Said
+from labctl.guest import Result
 from labctl.images.golden import GoldenDisk, GoldenMachine, GoldenManifest, GoldenMemory, disk_key
 from labctl.lab import capture, hold, probe, warm
 from labctl.lab.work import Cancelled
@@ -170,15 +170,15 @@ def test_a_set_from_elsewhere_that_claims_other_volumes_is_refused(hostile: dict
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (Said(exit_code=0, stdout="", stderr=""), ""),
-        (Said(exit_code=1, stdout="", stderr="Can't connect\n"), "team01-db-node: Can't connect"),
+        (Result(exit_code=0, stdout="", stderr=""), ""),
+        (Result(exit_code=1, stdout="", stderr="Can't connect\n"), "team01-db-node: Can't connect"),
         (DeadlineError("its agent did not answer"), "its agent did not answer"),
     ],
 )
-def test_a_ruined_cloud_does_not_keep_a_node_back(gridka: LabPlan, answer: Said | Exception, why: str) -> None:
+def test_a_ruined_cloud_does_not_keep_a_node_back(gridka: LabPlan, answer: Result | Exception, why: str) -> None:
     asked = []
 
-    def run_inside(uuid: UUID, line: str, **_: object) -> Said:
+    def run_inside(uuid: UUID, line: str, **_: object) -> Result:
         asked.append((uuid, line))
         if isinstance(answer, Exception):
             raise answer

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from labctl.actions import Action, Doing, Run, Unit
+from labctl.changes import Action, Context, Run, Unit
 from labctl.errors import RemoteError
+from labctl.guest import File, Result
 from labctl.lab.installer import Installer, Journal, Task
 from labctl.lab.work import Cancelled
-from labctl.remote.transport import Result
 from labctl.roles.role import Step
 from tests.unit.test_roles import cloud
 
@@ -39,16 +39,22 @@ class Commands:
             raise RemoteError(f"{self.name}: {command} failed", details=self.failing[command])
         return Result(exit_code=0, stdout="", stderr="")
 
-    def put(self, content: bytes, path: str, *, mode: int = 0o644, owner: str | None = None) -> None:
+    def put(self, content: bytes, path: str, **options: Any) -> None:
         raise AssertionError("nothing is put here")
+
+    def read(self, path: str, *, timeout: float = 120.0) -> bytes:
+        raise AssertionError("nothing is read here")
+
+    def look(self, path: str, *, timeout: float = 120.0) -> File | None:
+        raise AssertionError("nothing is looked at here")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change(Action):
     """Changes something each time, as a file that differs does."""
 
-    def apply(self, doing: Doing) -> bool:
-        doing.run("change", timeout=1)
+    def apply(self, context: Context) -> bool:
+        context.run("change", timeout=1)
         return True
 
 
@@ -60,7 +66,7 @@ def task(name: str, *actions: Action, needs: tuple[str, ...] = (), live: bool = 
 def installer(path: Path, machine: Commands, **changes: Any) -> Installer:
     values: dict[str, Any] = {
         "cloud": cloud("gridka", admin="top-secret-word"),
-        "machine": lambda name: machine,
+        "guest": lambda name: machine,
         "journal": Journal(path / "journal", {}),
         "logs": path / "logs",
         "slow": 1,

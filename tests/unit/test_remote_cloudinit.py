@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import DeadlineError
+from labctl.guest import Result
 from labctl.remote import cloudinit
-from labctl.remote.transport import Result
 
 GOOD = {"v1": {"datasource": "DataSourceNoCloud [seed=/dev/sr0]", "errors": []}}
 BAD = {"v1": {"datasource": "DataSourceNoCloud [seed=/dev/sr0]", "errors": ["('scripts_user', RuntimeError('x'))"]}}

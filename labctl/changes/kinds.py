@@ -1,0 +1,12 @@
+"""All kinds of things that changes are made to, by name: records name them."""
+
+from __future__ import annotations
+
+from labctl.changes.cards import CARDS
+from labctl.changes.change import Kind
+from labctl.changes.clock import CLOCKS
+from labctl.changes.files import FILES
+from labctl.changes.space import CROWDS, FILLERS
+from labctl.changes.units import UNITS
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (CARDS, CLOCKS, CROWDS, FILES, FILLERS, UNITS)}

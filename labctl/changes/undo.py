@@ -1,0 +1,70 @@
+"""Applies changes so that they can be undone: a record first, then the act; the undo respects what others did since."""
+
+from __future__ import annotations
+
+import posixpath
+
+from labctl import quoting
+from labctl.changes.action import Context
+from labctl.changes.change import Change, Outcome, Record
+from labctl.changes.kinds import KINDS
+
+
+def record(change: Change, context: Context, *, restart: tuple[str, ...] = ()) -> Record:
+    """Look and judge, but do not act: return what must be on disk before anything is touched.
+
+    A file keeps the time of the one that it replaces, a new one gets that of its folder.
+
+    Raises:
+        InputError: the change cannot be made here.
+        RemoteError: the guest cannot be looked at.
+    """
+    before = change.kind.look(context, change.target)
+    after = change.judge(before)
+    if after.get("kind") == "file" and after["mtime"] is None:
+        after = {**after, "mtime": before.get("mtime") or _folder_time(context, change.target)}
+    return Record(kind=change.kind.name, target=change.target, before=before, after=after, restart=restart)
+
+
+def act(record: Record, context: Context) -> Record:
+    """Do what a record says and return it with how the thing really is now."""
+    kind = KINDS[record.kind]
+    kind.become(context, record.target, record.before, record.after)
+    restart(record.restart, context)
+    return Record(**{**vars(record), "after": kind.look(context, record.target)})
+
+
+def undo(record: Record, context: Context) -> Outcome:
+    """Bring a thing back to its state before a change, unless somebody else changed it since.
+
+    Now as before: nothing to do. Now as after: restored. Anything else: left.
+
+    Raises:
+        RemoteError: the guest was lost.
+    """
+    kind = KINDS[record.kind]
+    now = kind.look(context, record.target)
+    if kind.same(now, record.before):
+        return Outcome.MENDED
+    if not kind.same(now, record.after):
+        return Outcome.FOREIGN
+    kind.become(context, record.target, now, record.before)
+    restart(record.restart, context)
+    return Outcome.RESTORED
+
+
+def difference(record: Record) -> str:
+    """Return what a record changes, for people."""
+    return KINDS[record.kind].show(record.target, record.before, record.after)
+
+
+def restart(units: tuple[str, ...], context: Context) -> None:
+    """Restart units, also those that gave up; one that cannot start is what the fault is about."""
+    if units:
+        words = quoting.shell_line(units)
+        context.run(f"systemctl reset-failed {words} 2>/dev/null; systemctl --quiet restart {words} || :", timeout=90)
+
+
+def _folder_time(context: Context, path: str) -> int | None:
+    found = context.guest.look(posixpath.dirname(path), timeout=60 * context.slow)
+    return found.mtime if found else None

@@ -1,0 +1,50 @@
+"""Probes: what a step did is seen, not believed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from labctl.changes.action import Action, Context
+from labctl.errors import DeadlineError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait(Action):
+    """Waits until a shell line ends well: a probe that proves what the step did.
+
+    Attributes:
+        until: the condition.
+        what: what it proves, for people.
+        seconds: that it may take on bare metal.
+    """
+
+    alone = False
+    until: str
+    what: str
+    seconds: float = 60.0
+    pause: ClassVar[float] = 0.5
+
+    def apply(self, context: Context) -> bool:
+        """Ask until it holds."""
+        deadline = time.monotonic() + self.seconds * context.slow
+        said = f"waiting: {self.what}"
+        while True:
+            try:
+                answer = context.guest.run(self.until, timeout=max(30.0, 15 * context.slow), check=False)
+                last = (answer.stderr or answer.stdout).strip()
+                if answer.exit_code == 0:
+                    return False
+            except DeadlineError as exc:
+                last = exc.brief
+            if said:
+                context.say(said)
+                said = ""
+            if time.monotonic() > deadline:
+                raise DeadlineError(f"{context.guest.name}: not yet: {self.what}", details=f"$ {self.until}\n{last}")
+            time.sleep(self.pause)
+
+    def describe(self) -> str:
+        """Say what is waited for."""
+        return f"wait until {self.what}: {self.until}"
