@@ -114,12 +114,11 @@ def rebuild(
 def _stand(
     sites: Sequence[_Construction], run: Callable[..., None], *, jobs: int, wait: bool, cancelled: threading.Event
 ) -> None:
-    """Make what is missing of labs, let their nodes go, and wait until they are ready."""
+    """Make what is missing of labs, let their nodes go, make them their labs' own, and wait until they are ready."""
     run((piece for lab in sites for piece in lab.pieces()), jobs=jobs)
     run((piece for lab in sites for piece in lab.releases(cancelled)), jobs=jobs)
-    if wait:
-        waits = [piece for lab in sites for piece in lab.waits(cancelled)]
-        run(waits, jobs=len(waits))
+    last = [piece for lab in sites for piece in lab.last(cancelled, wait=wait)]
+    run(last, jobs=len(last))
 
 
 class _Construction:
@@ -156,11 +155,16 @@ class _Construction:
         self._paused: list[NodePlan] = []
         self._off: list[str] = []
         self._installed: list[str] = []
+        # To be made: without a domain, or with one that was restored and is another lab's still.
+        self._missing = {
+            node.name for node in lab.plan.nodes if node.domain not in site.domains or nodes.borrowed(lab.record, node)
+        }
+        self._new = [node for node in lab.plan.nodes if node.name in self._missing or not self._stood(node)]
 
     def pieces(self) -> list[Callable[[], None]]:
         """Return the work that makes what is missing: networks first, for nodes start only when theirs stand."""
-        claims = [nodes.volumes_of(node) for node in self.plan.nodes if node.domain not in self._site.domains]
-        self.ledger.claim(set().union(*claims))
+        missing = [node for node in self.plan.nodes if node.name in self._missing]
+        self.ledger.begin(missing, restored=self._memory)
         networks = [partial(self._network, network) for network in self.plan.networks]
         return [*networks, *(partial(self._node, node, self._keys[node.name]) for node in self.plan.nodes)]
 
@@ -171,22 +175,23 @@ class _Construction:
         while earlier ones already boot, and the lab as a whole stands sooner.
         """
         golden = self._running_cloud()
-        if golden is not None and self._made and self._copied is None:
+        if golden is not None and self._new and self._copied is None:
             known = install.ensure_secrets(self._home, self._site, self._lab)
             self._cloud = openstack.cloud_of(self.plan, known, slow=self._site.virt == "qemu", nested=golden.nested)
             self._probes = probe.probes(self._cloud)
         return [partial(self._release, node, cancelled) for node in self._paused]
 
-    def waits(self, cancelled: threading.Event) -> list[Callable[[], None]]:
-        """Return the work that waits for nodes which were never seen ready."""
-        return [partial(self._wait, node, cancelled) for node in self.plan.nodes if not self._stood(node)]
+    def last(self, cancelled: threading.Event, *, wait: bool) -> list[Callable[[], None]]:
+        """Return the work that makes restored nodes this lab's, and waits for those that were never seen ready."""
+        nodes = self._new if wait else [node for node in self._new if node.name in self._restored]
+        return [partial(self._last, node, cancelled, wait=wait) for node in nodes]
 
     def installs(self, jobs: int, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that brings the cloud up, where that is the lab's stage and anything may be missing."""
         record = self.ledger.record
-        if record.stage != INSTALLED or record.bare or (record.installed and not self._made_nodes()):
+        if record.stage != INSTALLED or record.bare or (record.installed and not self._new):
             return []
-        if self._made_nodes() and (golden := self._running_cloud()) is not None:
+        if self._new and (golden := self._running_cloud()) is not None:
             return [partial(self._proven, golden)]
         return [partial(self._install, jobs, cancelled)]
 
@@ -209,16 +214,15 @@ class _Construction:
 
     def _node(self, node: NodePlan, keys: SeedKeys) -> None:
         found = self._site.domains.get(node.domain)
-        state = found.state if found else State.SHUTOFF
-        if found is not None and self._stood(node):
+        missing = node.name in self._missing
+        state = found.state if found and not missing else State.SHUTOFF
+        if not missing and self._stood(node):
             if not state.active:
                 self._off.append(node.name)
             return
-        if found is not None and node.name in self._memory:
-            # An earlier run restored it and did not get to make it this lab's: its memory and disk have moved on.
-            nodes.remove_node(self._site, self.ledger, node)
-            found, state = None, State.SHUTOFF
-        if found is None:
+        if missing:
+            if found is not None:
+                nodes.remove_node(self._site, self.ledger, node)
             copies = self._copied.copies(node) if self._copied else {}
             nodes.make_node(self._site, self.ledger, self.plan, node, images=self._images, keys=keys, copies=copies)
             self._made.append(node.domain)
@@ -226,11 +230,16 @@ class _Construction:
         if not state.active:
             for nic in node.nics:
                 self._networks[nic.network].wait()
-            if not self._restore(node):
-                self._site.hypervisor.start_domain(node.uuid, paused=True)
+            # Memory belongs to the disks of its moment: none goes onto disks that a node has written to since.
+            if not (missing and self._restore(node)):
+                self._start(node, paused=True)
             self._started.append(node.name)
         if state is not State.RUNNING:
             self._paused.append(node)
+
+    def _start(self, node: NodePlan, *, paused: bool) -> None:
+        self.ledger.boots(node)
+        self._site.hypervisor.start_domain(node.uuid, paused=paused)
 
     def _restore(self, node: NodePlan) -> bool:
         """Restore a node's memory; return whether it has any and it could be."""
@@ -247,10 +256,12 @@ class _Construction:
         self._restored.add(node.name)
         return True
 
-    def _wait(self, node: NodePlan, cancelled: threading.Event) -> None:
-        """Wait until a node is ready, and all that its roles do in a cloud that was restored."""
+    def _last(self, node: NodePlan, cancelled: threading.Event, *, wait: bool) -> None:
+        """Make a restored node this lab's; wait until it is ready, and all that its roles do in a restored cloud."""
         if node.name in self._restored:
             self._identify(node, cancelled)
+        if not wait:
+            return
         ready.wait(
             self._site,
             self._folder,
@@ -272,7 +283,8 @@ class _Construction:
         for last in (False, True):
             try:
                 alone = last or not self._whole
-                return warm.identify(self._site, node, self._keys[node.name], cancelled, alone=alone)
+                warm.identify(self._site, node, self._keys[node.name], cancelled, alone=alone)
+                return self.ledger.identified(node)
             except DeadlineError as exc:
                 self._progress.say(f"{node.domain} is {'booted' if last else 'restored once more'}: {exc.brief}")
             nodes.remove_node(self._site, self.ledger, node)
@@ -281,7 +293,7 @@ class _Construction:
             nodes.make_node(self._site, self.ledger, self.plan, node, images=self._images, keys=keys, copies=copies)
             if last or not self._restore(node):
                 self._restored.discard(node.name)
-                self._site.hypervisor.start_domain(node.uuid)
+                self._start(node, paused=False)
                 return None
             self._release(node, cancelled)
         return None
@@ -289,17 +301,14 @@ class _Construction:
     def _proven(self, golden: GoldenManifest) -> None:
         """Write down that the cloud, whose nodes were all restored and asked, is up."""
         self.ledger.change(installed=True, nested=dict(golden.nested))
-        for node in self._made_nodes():
+        for node in self._new:
             self._progress.node(self.plan.team, node.name, Phase.INSTALLED)
-
-    def _made_nodes(self) -> list[NodePlan]:
-        return [node for node in self.plan.nodes if node.domain in self._made]
 
     def _running_cloud(self) -> GoldenManifest | None:
         """Return the golden set whose running cloud this lab has; None where the installer is to bring it up."""
         golden = self._lab.golden
         whole = golden is not None and golden.stage == self.ledger.record.stage == INSTALLED
-        restored = all(node.name in self._restored for node in self._made_nodes())
+        restored = all(self.ledger.record.restored.get(node.name) == node.generation for node in self._new)
         return golden if whole and restored and not self.ledger.record.bare else None
 
     def _install(self, jobs: int, cancelled: threading.Event) -> None:
@@ -307,7 +316,7 @@ class _Construction:
         site = self._site.again()
         golden = self._lab.golden
         # The disks of a captured cloud know of all its nodes; those that were baked do not until it has run.
-        missing = {node.name for node in self._made_nodes()}
+        missing = {node.name for node in self._new}
         on = missing if self.ledger.record.installed and golden is not None and golden.memory else None
         outcome = install.proceed(self._home, site, lab, on=on, jobs=jobs, progress=self._progress, cancelled=cancelled)
         self._installed += outcome.changed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from uuid import UUID
@@ -53,6 +53,34 @@ class Ledger:
         with self._lock:
             self._save(volumes=tuple(name for name in self._record.volumes if name != volume))
 
+    def begin(self, missing: Iterable[NodePlan], *, restored: Container[str]) -> None:
+        """Write down, before anything of it is made, that these nodes are made anew.
+
+        Their volumes are ours; nobody has seen them ready; those that are `restored` are another lab's at first.
+        """
+        names = {node.name: node.generation for node in missing}
+        volumes = set().union(*(volumes_of(node) for node in missing)) | set(self._record.volumes)
+        with self._lock:
+            kept = {
+                key: {name: number for name, number in getattr(self._record, key).items() if name not in names}
+                for key in ("ready", "restored", "identified")
+            }
+            kept["restored"] |= {name: number for name, number in names.items() if name in restored}
+            changes = {"volumes": tuple(sorted(volumes)), **kept}
+            if any(getattr(self._record, key) != value for key, value in changes.items()):
+                self._save(**changes)
+
+    def boots(self, node: NodePlan) -> None:
+        """Write down that a node boots, whatever memory it was to go on from: cloud-init makes it this lab's."""
+        with self._lock:
+            if node.name in self._record.restored:
+                self._save(restored={name: n for name, n in self._record.restored.items() if name != node.name})
+
+    def identified(self, node: NodePlan) -> None:
+        """Write down that a restored node was made this lab's: from now on it is its users'."""
+        with self._lock:
+            self._save(identified=self._record.identified | {node.name: node.generation})
+
     def ready(self, node: NodePlan) -> None:
         """Write down that this generation of the node was seen ready."""
         with self._lock:
@@ -74,6 +102,12 @@ class Ledger:
         record = replace(self._record, **changes)  # type: ignore[arg-type]
         self._folder.save(record)
         self._record = record
+
+
+def borrowed(record: LabRecord, node: NodePlan) -> bool:
+    """Whether a node was restored from memory and is still the lab's that was captured: its run ended early."""
+    restored = record.restored.get(node.name) == node.generation
+    return restored and record.identified.get(node.name) != node.generation
 
 
 def volumes_of(node: NodePlan) -> set[str]:

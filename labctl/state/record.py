@@ -43,6 +43,8 @@ class LabRecord:
         images: image name to the volume that this lab's overlays stand on.
         generations: how often each node was made anew.
         ready: node to the generation that was seen ready.
+        restored: node to the generation that goes on from memory, written before it is restored.
+        identified: node to the generation that was made this lab's after it had been restored.
         volumes: names of volumes that are ours, or that we were about to make when we wrote this.
         golden: ID of the golden set that the lab stands on; empty when it stands on base images.
         installed: whether its cloud was brought up to the end.
@@ -65,6 +67,8 @@ class LabRecord:
     images: dict[str, str] = field(default_factory=dict)
     generations: dict[str, int] = field(default_factory=dict)
     ready: dict[str, int] = field(default_factory=dict)
+    restored: dict[str, int] = field(default_factory=dict)
+    identified: dict[str, int] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
     golden: str = ""
     installed: bool = False
