@@ -144,7 +144,12 @@ class NetworkFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeFacts:
-    """One storage volume; sizes in bytes, `backing` is the path of the volume it is an overlay of."""
+    """One storage volume; sizes in bytes.
+
+    Attributes:
+        backing: path of the volume that it is an overlay of.
+        modified: when its content was last written, seconds since 1970; 0 where libvirt cannot tell.
+    """
 
     name: str
     path: str
@@ -152,6 +157,7 @@ class VolumeFacts:
     capacity: int
     allocation: int
     backing: str | None
+    modified: float = 0.0
 
     @classmethod
     def from_xml(cls, document: str) -> Self:
@@ -165,6 +171,7 @@ class VolumeFacts:
             capacity=int(root.findtext("capacity", "0")),
             allocation=int(root.findtext("allocation", "0")),
             backing=root.findtext("backingStore/path") or None,
+            modified=float(root.findtext("target/timestamps/mtime") or 0),
         )
 
 

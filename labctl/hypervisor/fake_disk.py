@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 from typing import Any
@@ -14,14 +15,16 @@ _REFCOUNTS, _BLOCK, _TABLE = _CLUSTER, 2 * _CLUSTER, 3 * _CLUSTER
 _STATE = _TABLE + _CLUSTER // 2  # the second half of the table's cluster, which no disk of ours fills
 _REACH = (_CLUSTER // 8) * _CLUSTER  # bytes of the disk that one entry of the first table covers
 _BACKING_FORMAT = 0xE2792ACA
+_moments = itertools.count(1)
 
 
 class File:
-    """A file: its bytes up to the last that was written, and its size."""
+    """A file: its bytes up to the last that was written, its size, and when it was written to (the later, the more)."""
 
     def __init__(self, content: bytes = b"", *, size: int = 0) -> None:
         self.content = bytearray(content)
         self.size = max(size, len(content))
+        self.modified = next(_moments)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes; beyond the end there are none, and holes are zeros."""
@@ -34,6 +37,7 @@ class File:
             self.content.extend(bytes(offset - len(self.content)))
         self.content[offset : offset + len(content)] = content
         self.size = max(self.size, len(self.content))
+        self.modified = next(_moments)
 
     @property
     def disk(self) -> tuple[int, str | None] | None:

@@ -266,6 +266,7 @@ class FakeHost:
             capacity=capacity,
             allocation=len(file.content),
             backing=backing,
+            modified=file.modified,
         )
 
     # -- networks -----------------------------------------------------------------------------------------------

@@ -2,33 +2,37 @@
 
 A node is off while its memory is in a file and its disks are copied, then restored from that file. What a killed run
 leaves behind is named in a note in the lab's folder, and the next command that changes the lab lets it go on.
+
+The note has two lives. While the lab is held, nodes that are off are given back from the files. Before the first node
+goes on, the note is written anew: from then on the files are older than the lab, and may only be deleted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from labctl.errors import CapacityError, HypervisorError
 from labctl.hypervisor import State, memory
 from labctl.hypervisor.memory import Head
 from labctl.images.golden import GoldenDisk, GoldenMemory, disk_key
-from labctl.lab import begin
+from labctl.lab import begin, nodes
 from labctl.lab.begin import Begun
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.lab.work import together
 from labctl.plan.model import DiskPlan, NodePlan
-from labctl.render import xml
+from labctl.render import identity, xml
 from labctl.state import Home
 
 NOTE = "saving.json"
 
+_STEM = re.compile(r"(golden|snapshot)-[a-z0-9.-]+-[0-9a-f]{12}")
 _AGENT_SECONDS = {"kvm": 60.0, "qemu": 300.0}
 # What is written to disk need not be in memory, and pages that are free in one piece are given back to the host.
 _CALM = "modprobe virtio_balloon; sync; echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory; sleep 4"
@@ -58,7 +62,6 @@ def save(
     """
     plan, team = lab.plan, lab.plan.team
     _check_room(site, lab)
-    nodes = plan.nodes
     run = partial(
         together,
         cancelled=cancelled,
@@ -70,16 +73,17 @@ def save(
         seconds = _AGENT_SECONDS[site.virt]
         site.hypervisor.run_inside(node.uuid, _CALM, timeout=seconds, cancelled=cancelled)
 
-    run((partial(calm, node) for node in nodes), jobs=len(nodes))
-    home.lab(team).write(NOTE, json.dumps({"stem": stem}))
+    run((partial(calm, node) for node in plan.nodes), jobs=len(plan.nodes))
+    _note(home, team, stem, held=True)
     heads: dict[str, Head] = {}
     hashes: dict[str, str] = {}
     try:
-        run((partial(site.hypervisor.suspend_domain, node.uuid) for node in nodes), jobs=len(nodes))
-        run((partial(_save_node, site, lab, node, stem, heads, hashes, progress) for node in nodes), jobs=jobs)
+        run((partial(site.hypervisor.suspend_domain, node.uuid) for node in plan.nodes), jobs=len(plan.nodes))
+        run((partial(_save_node, site, lab, node, stem, heads, hashes, progress) for node in plan.nodes), jobs=jobs)
     except BaseException:
         release(home, site, team, jobs=jobs, progress=progress, cancelled=threading.Event())
         raise
+    _note(home, team, stem, held=False)
     _go_on(site, lab, jobs=jobs, progress=progress, cancelled=cancelled)
     progress.say(f"{team} goes on; its parts are being hashed")
     return _described(site.again(), lab, stem, heads, hashes, jobs=jobs, run=run)
@@ -88,24 +92,24 @@ def save(
 def release(home: Home, site: Site, team: str, *, jobs: int, progress: Progress, cancelled: threading.Event) -> bool:
     """Let a lab go on that a killed run holds still; return whether there was such a run.
 
-    Nodes that are off are restored from what was written of them. The half-made volumes are deleted.
+    Nodes that are off are restored from what was written of them, unless the lab went on since. The half-made volumes
+    are deleted.
     """
-    note = home.lab(team).read(NOTE)
+    note = _noted(home, team)
     if note is None:
         return False
-    stem = str(json.loads(note)["stem"])
     progress.say(f"a run that saved {team} ended early; what it held still goes on")
     now = site.again()
     lab = begin.recorded(home, now, team)
-    together(
-        (partial(_wake, now, node, stem) for node in lab.plan.nodes),
-        jobs=jobs,
-        cancelled=cancelled,
-        brief=f"not every node of {team} goes on",
-        remedy=f"labctl start {team} boots nodes that are off.",
-    )
+    if note.held:
+        run = partial(together, jobs=jobs, cancelled=cancelled, brief=f"not every node of {team} goes on")
+        remedy = f"labctl start {team} tries again."
+        networks = [partial(nodes.make_network, now, lab.plan, network, now.networks) for network in lab.plan.networks]
+        run(networks, remedy=remedy)  # the host may have been restarted
+        run((partial(_wake, now, node, note.stem, progress) for node in lab.plan.nodes), remedy=remedy)
+        _note(home, team, note.stem, held=False)
     _go_on(now.again(), lab, jobs=jobs, progress=progress, cancelled=cancelled)
-    forget(home, now, team)
+    forget(home, now.again(), team)
     return True
 
 
@@ -116,13 +120,13 @@ def done(home: Home, team: str) -> None:
 
 def forget(home: Home, site: Site, team: str) -> None:
     """Delete what a killed run has written of a lab, unless its set was sealed; the lab itself is not touched."""
-    note = home.lab(team).read(NOTE)
+    note = _noted(home, team)
     if note is None:
         return
-    stem = str(json.loads(note)["stem"])
-    if f"{stem}.json" not in site.volumes:
+    whole = {each.stem for store in (site.golden, site.snapshots) for each in store.every(site.volumes)}
+    if note.stem and note.stem not in whole:
         for volume in site.volumes:
-            if volume.startswith(f"{stem}-"):
+            if volume.startswith(f"{note.stem}-") or volume == f"{note.stem}.json":
                 site.hypervisor.remove_volume(site.pool.name, volume)
     done(home, team)
 
@@ -135,6 +139,37 @@ def memory_volume(stem: str, node: NodePlan) -> str:
 def disk_volume(stem: str, node: NodePlan, disk: DiskPlan) -> str:
     """Return the name of the volume with a copy of a node's disk."""
     return f"{stem}-{disk_key(node, disk).replace('/', '-')}.qcow2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Note:
+    """What a run that saves a lab is about to do to it.
+
+    Attributes:
+        stem: how the names of the volumes begin that it writes.
+        held: whether no node has gone on yet, so that the files are the lab's newest state.
+    """
+
+    stem: str
+    held: bool
+
+
+def _noted(home: Home, team: str) -> _Note | None:
+    """Return the note of a run that ended early; one that cannot be read promises nothing and names no volumes."""
+    text = home.lab(team).read(NOTE)
+    if text is None:
+        return None
+    try:
+        values = json.loads(text)
+        stem, held = values["stem"], values.get("held", False)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        stem, held = "", False
+    sound = isinstance(stem, str) and _STEM.fullmatch(stem) is not None
+    return _Note(stem=stem, held=held is True) if sound else _Note(stem="", held=False)
+
+
+def _note(home: Home, team: str, stem: str, *, held: bool) -> None:
+    home.lab(team).write(NOTE, json.dumps(asdict(_Note(stem=stem, held=held))))
 
 
 def _check_room(site: Site, lab: Begun) -> None:
@@ -170,18 +205,30 @@ def _save_node(
     progress.node(lab.plan.team, node.name, Phase.SAVED)
 
 
-def _wake(site: Site, node: NodePlan, stem: str) -> None:
-    """Restore a node that is off and whose memory was written to the end."""
+def _wake(site: Site, node: NodePlan, stem: str, progress: Progress) -> None:
+    """Have a node back that a run has switched off: from its memory, where that was written to the end and is newest.
+
+    Somebody may have started the node by other means meanwhile: its disks have been written to since, then. A node that
+    cannot be had back stays off: whoever starts or resets it sees why.
+    """
     domain = site.domains.get(node.domain)
     written = site.volumes.get(memory_volume(stem, node))
     if domain is None or domain.state.active or written is None:
-        return
+        return None
+    disks = [site.volumes[disk.volume] for disk in node.disks if disk.volume in site.volumes]
+    newer = [disk.name for disk in disks if disk.modified > written.modified]
+    why = f"{', '.join(newer)} was written to after its memory" if newer else ""
     try:
         Head.parse(site.hypervisor.download(site.pool.name, written.name, memory.MOST))
-    except HypervisorError:
-        site.hypervisor.start_domain(node.uuid, paused=True)
-    else:
-        site.hypervisor.restore_domain(written.path)
+        if not newer:
+            return site.hypervisor.restore_domain(written.path)
+    except HypervisorError as exc:
+        why = f"{exc.brief}: {exc.details}"
+    progress.say(f"{node.domain} boots instead: {why}")
+    try:
+        return site.hypervisor.start_domain(node.uuid, paused=True)
+    except HypervisorError as exc:
+        return progress.say(f"{node.domain} is off: {exc.brief}: {exc.details}")
 
 
 def _go_on(site: Site, lab: Begun, *, jobs: int, progress: Progress, cancelled: threading.Event) -> None:
@@ -190,8 +237,8 @@ def _go_on(site: Site, lab: Begun, *, jobs: int, progress: Progress, cancelled: 
         if domain is not None and domain.state is State.PAUSED:
             site.hypervisor.resume_domain(node.uuid)
             # It slept while its parts were written.
-            said = f"date -s @{time.time():.3f}"
-            site.hypervisor.run_inside(node.uuid, said, timeout=_AGENT_SECONDS[site.virt], cancelled=cancelled)
+            seconds = _AGENT_SECONDS[site.virt]
+            site.hypervisor.run_inside(node.uuid, identity.CLOCK, timeout=seconds, cancelled=cancelled)
             progress.node(lab.plan.team, node.name, Phase.RESTORED)
 
     together(

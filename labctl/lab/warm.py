@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import secrets
 import threading
-import time
 
 from labctl.errors import DeadlineError, HypervisorError, RemoteError
 from labctl.images.golden import GoldenMachine, GoldenManifest, GoldenMemory
@@ -81,7 +80,7 @@ def identify(site: Site, node: NodePlan, keys: SeedKeys, cancelled: threading.Ev
         DeadlineError: its agent did not answer.
         RemoteError: the guest could not be changed.
     """
-    script = identity.script(node, keys, entropy=secrets.token_hex(64), now=time.time(), alone=alone)
+    script = identity.script(node, keys, entropy=secrets.token_hex(64), alone=alone)
     said = site.hypervisor.run_inside(
         node.uuid, "exec sh -s", stdin=script.encode(), timeout=IDENTITY_SECONDS[site.virt], cancelled=cancelled
     )

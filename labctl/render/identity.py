@@ -6,8 +6,14 @@ from labctl import quoting
 from labctl.plan.model import NodePlan
 from labctl.render.seed import SeedKeys
 
+CLOCK = 'read -r now </sys/class/rtc/rtc0/since_epoch; date -s "@$now.5" >/dev/null'
+"""Sets a guest's clock by its real-time clock, which QEMU runs by the host's, also while the guest stands still.
 
-def script(node: NodePlan, keys: SeedKeys, *, entropy: str, now: float, alone: bool) -> str:
+It tells whole seconds; the kernel adds half a second as well when it boots (drivers/rtc/class.c).
+"""
+
+
+def script(node: NodePlan, keys: SeedKeys, *, entropy: str, alone: bool) -> str:
     """Return a script for the node's shell: what is unique to a machine, the clock, and a lease of its own network.
 
     Programs cost much in an emulated guest; most of this is the shell's own.
@@ -16,7 +22,6 @@ def script(node: NodePlan, keys: SeedKeys, *, entropy: str, now: float, alone: b
         node: who the guest is from now on.
         keys: who may log in, and how the node proves who it is.
         entropy: random text that nobody else has.
-        now: the time, seconds since 1970.
         alone: whether other nodes of its lab went on meanwhile. The guest's connections to them are dead then, as none
             of the two ends has what the other one will send next; each would wait for the other for many minutes.
     """
@@ -25,7 +30,7 @@ def script(node: NodePlan, keys: SeedKeys, *, entropy: str, now: float, alone: b
     word = quoting.shell
     lines = [
         "set -eu",
-        f"date -s @{now:.3f} >/dev/null",
+        CLOCK,
         f"printf %s {word(entropy)} >/dev/urandom",
         "umask 077; mkdir -p /root/.ssh",
         f"printf '%s\\n' {' '.join(map(word, keys.authorized))} >/root/.ssh/authorized_keys",

@@ -107,7 +107,7 @@ def _wrong(record: LabRecord, team: str) -> list[str]:
         return [exc.details or exc.brief]
     # destroy deletes what is claimed here, by its name.
     own = re.compile(rf"({re.escape(team)}-|snapshot-{re.escape(team)}\.)[^/]+")
-    named = {*record.generations, *record.ready, *record.nested, *record.bare}
+    named = {*record.generations, *record.ready, *record.restored, *record.identified, *record.nested, *record.bare}
     host = record.host if "://" in record.host else record.host.replace("/", "")
     return [
         f"{what}: {', '.join(sorted(strange))}"

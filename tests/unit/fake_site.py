@@ -40,6 +40,7 @@ from labctl.lab.site import Site
 from labctl.lab.status import LabStatus
 from labctl.remote.ssh import SshTransport
 from labctl.remote.translate import HostKeyError, LoginError
+from labctl.render import identity
 from labctl.spec import topology
 from labctl.spec.host import Host
 from labctl.state import Home, LabRecord
@@ -79,7 +80,7 @@ class World:
         self.host.booted = seeded
         self.host.answers = [
             (r"^modprobe virtio_balloon", lambda *_: said()),
-            (r"^date -s @[0-9.]+$", lambda *_: said()),
+            (rf"^{re.escape(identity.CLOCK)}$", lambda *_: said()),
             (r"^exec sh -s$", told),
         ]
         self.notes = Notes()
@@ -269,7 +270,7 @@ def told(guest: FakeGuest, script: str, stdin: bytes) -> Result:
     text = stdin.decode()
     if re.match(r"end=\$\(", text):
         return said()
-    assert text.startswith("set -eu\ndate -s @"), f"{guest.domain.name} does not know {text!r}"
+    assert text.startswith(f"set -eu\n{identity.CLOCK}\n"), f"{guest.domain.name} does not know {text!r}"
     for words, path in re.findall(r"^printf (?:%s|'%s\\n') (.*?) >(/\S+)$", text, re.MULTILINE | re.DOTALL):
         guest.memory["files"][path] = "\n".join(shlex.split(words))
     assert MACHINE_ID in guest.memory["files"]

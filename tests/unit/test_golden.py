@@ -7,7 +7,6 @@ import subprocess
 import threading
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -17,11 +16,10 @@ import pytest
 from labctl.errors import DeadlineError, InputError
 from labctl.guest import Result
 from labctl.images.golden import GoldenDisk, GoldenMachine, GoldenManifest, GoldenMemory, disk_key
-from labctl.lab import capture, hold, probe, warm
+from labctl.lab import capture, probe, warm
 from labctl.lab.work import Cancelled
 from labctl.plan.model import LabPlan
 from labctl.report import golden as report
-from labctl.state import Home
 from tests.unit.test_roles import cloud
 
 DISK = GoldenDisk(volume="golden-a-0123456789ab-db-node.qcow2", size=3, virtual_size=10, sha256="d")
@@ -132,21 +130,6 @@ def test_a_capture_that_waits_can_be_given_up(gridka: LabPlan) -> None:
     cancelled.set()
     with pytest.raises(Cancelled):
         capture._settle(site, cast(Any, SimpleNamespace(plan=gridka)), cast(Any, None), cancelled)
-
-
-@pytest.mark.parametrize("sealed", [False, True])
-def test_what_a_killed_save_left_is_deleted_unless_its_set_was_sealed(tmp_path: Path, sealed: bool) -> None:
-    home, removed = Home(tmp_path), []
-    home.lab("red").write(hold.NOTE, json.dumps({"stem": "golden-a-1"}))
-    volumes = dict.fromkeys(["golden-a-1-db-node.memory", "golden-a-12-db-node.memory", "red-db-node.qcow2"])
-    site: Any = SimpleNamespace(
-        volumes=volumes | ({"golden-a-1.json": None} if sealed else {}),
-        pool=SimpleNamespace(name="labctl"),
-        hypervisor=SimpleNamespace(remove_volume=lambda pool, name: removed.append(name)),
-    )
-    hold.forget(home, site, "red")
-    assert removed == ([] if sealed else ["golden-a-1-db-node.memory"])
-    assert home.lab("red").read(hold.NOTE) is None
 
 
 @pytest.mark.parametrize(

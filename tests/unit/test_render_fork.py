@@ -133,8 +133,8 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
     gridka: LabPlan, keys: SeedKeys, tmp_path: Path
 ) -> None:
     node = gridka.node("db-node")
-    script = identity.script(node, keys, entropy="abc", now=1000.5, alone=False)
-    assert "date -s @1000.500" in script
+    script = identity.script(node, keys, entropy="abc", alone=False)
+    assert identity.CLOCK in script.splitlines()
     assert "ss -" not in script
     assert "ip link set eth0 down; ip link set eth0 up" in script
     for tool in ("date", "ip", "kill"):
@@ -147,8 +147,12 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
         script = script.replace(f" {folder}/", f" {tmp_path}{folder}/").replace(f">{folder}/", f">{tmp_path}{folder}/")
         script = script.replace(f"<{folder}/", f"<{tmp_path}{folder}/")
     script = script.replace("kill -HUP", f"{tmp_path}/kill -HUP")
+    (tmp_path / "clock").write_text("1000\n")
+    script = script.replace("/sys/class/rtc/rtc0/since_epoch", f"{tmp_path}/clock")
+    (tmp_path / "date").write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/set\n')
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     subprocess.run(["sh", "-s"], input=script.encode(), env=environment, check=True)
+    assert (tmp_path / "set").read_text() == "-s @1000.5\n"  # as whoever runs the guest's clock has it, when it is read
     assert (tmp_path / "root/.ssh/authorized_keys").read_text().splitlines() == list(keys.authorized)
     private = tmp_path / "etc/ssh/ssh_host_ed25519_key"
     assert private.read_text() == keys.host_private
@@ -158,5 +162,5 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
 
 
 def test_a_node_that_comes_back_alone_ends_its_connections_to_the_others(gridka: LabPlan, keys: SeedKeys) -> None:
-    script = identity.script(gridka.node("db-node"), keys, entropy="abc", now=1000.5, alone=True)
+    script = identity.script(gridka.node("db-node"), keys, entropy="abc", alone=True)
     assert "ss -tHK 'src 10.0.0.3 or src 172.16.0.3' >/dev/null" in script.splitlines()
