@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -142,50 +141,6 @@ def plan_command(
     )
 
 
-@click.command("start")
-@options.teams(required=False)
-@click.option("--node", "nodes", metavar="NODE", multiple=True, help="Only this node; may be given several times.")
-@options.no_wait
-@options.jobs
-@options.common
-def start_command(teams: tuple[str, ...], nodes: tuple[str, ...], wait: bool, jobs: int | None) -> None:
-    """Power nodes on and wait until they are ready."""
-    from labctl.cli import progress
-    from labctl.lab import power
-
-    home = Home()
-    for team in _teams(home, teams):
-        with site_of(home, team) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-            started = power.start(
-                home,
-                place,
-                team,
-                nodes,
-                jobs=jobs or place.settings.jobs,
-                wait=wait,
-                progress=shown,
-                cancelled=cancelled,
-            )
-        options.say(f"{team}: started {', '.join(started)}." if started else f"{team}: everything runs already.")
-
-
-@click.command("stop")
-@options.teams(required=False)
-@click.option("--node", "nodes", metavar="NODE", multiple=True, help="Only this node; may be given several times.")
-@click.option("--force", is_flag=True, help="Pull the plug instead of asking the guests.")
-@options.common
-def stop_command(teams: tuple[str, ...], nodes: tuple[str, ...], force: bool) -> None:
-    """Power nodes off."""
-    from labctl.cli import progress
-    from labctl.lab import power
-
-    home = Home()
-    for team in _teams(home, teams):
-        with site_of(home, team) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-            stopped = power.stop(home, place, team, nodes, force=force, progress=shown, cancelled=cancelled)
-        options.say(f"{team}: stopped {', '.join(stopped)}." if stopped else f"{team}: everything is off already.")
-
-
 @click.command("reset")
 @click.argument("nodes", metavar="NODE...", nargs=-1, shell_complete=options.complete_node)
 @click.option("--all", "everything", is_flag=True, help="All nodes of the lab, in one consistent step.")
@@ -247,31 +202,6 @@ def reset_command(
     options.say(f"{name}: {', '.join(done)} reset.")
 
 
-@click.command("destroy")
-@options.teams(required=True)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@options.jobs
-@options.common
-def destroy_command(teams: tuple[str, ...], yes: bool, jobs: int | None) -> None:
-    """Take labs away, and leave nothing of them.
-
-    On a terminal it asks once. Base images stay.
-    """
-    from labctl.cli import progress
-    from labctl.lab import begin, destroy
-
-    home = Home()
-    names = options.expand(teams)
-    for name in names:
-        begin.record_of(home, name)
-    if not yes and sys.stdin.isatty():
-        click.confirm(f"Destroy {', '.join(names)} with all that is on their disks?", abort=True)
-    for name in names:
-        with site_of(home, name) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-            destroy.destroy(home, place, name, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled)
-        options.say(f"{name}: destroyed.")
-
-
 @contextmanager
 def cancellable() -> Iterator[threading.Event]:
     """Yield an event that SIGINT and SIGTERM set, besides interrupting the main thread."""
@@ -299,7 +229,8 @@ def site_of(home: Home, team: str) -> Iterator[Site]:
         yield place
 
 
-def _teams(home: Home, patterns: Sequence[str]) -> tuple[str, ...]:
+def teams_of(home: Home, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return the teams that a command names, else the one that commands mean when none is named."""
     return options.expand(patterns) if patterns else (options.one_team(home, None),)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from labctl.cli import options
-from labctl.cli.labs import site_of
+from labctl.cli.labs import cancellable, teams_of
 from labctl.cli.show import show
 from labctl.state import Home
 
@@ -38,18 +38,25 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
     A node is ready when it runs, its first boot went well, and its SSH answers now. JSON and YAML give one object for
     one team and a list for a range.
     """
-    from labctl.lab import status
+    from labctl.lab import many, status
+    from labctl.lab.site import Site
+    from labctl.lab.status import LabStatus
     from labctl.report import views
 
     home = Home()
-    names = options.expand(teams) if teams else (options.one_team(home, None),)
-    labs = []
-    for name in names:
-        with site_of(home, name) as site:
-            labs.append(status.status(home, site, name))
+    names = teams_of(home, teams)
+
+    def look(place: Site, team: str) -> LabStatus:
+        return status.status(home, place, team)
+
+    with cancellable() as cancelled:
+        results = many.each(home, names, look, cancelled=cancelled)
+    labs = list(results.done.values())
     documents = [views.lab_document(lab) for lab in labs]
-    show(
-        output,
-        document=documents[0] if len(documents) == 1 else documents,
-        text="\n\n".join(views.lab_table(lab) for lab in labs),
-    )
+    if labs:
+        show(
+            output,
+            document=documents[0] if len(names) == 1 else documents,
+            text="\n\n".join(views.lab_table(lab) for lab in labs),
+        )
+    results.check()

@@ -1,13 +1,23 @@
 """The only user of libvirt: bytes and strings in, frozen facts out."""
 
 from labctl.hypervisor.connection import Hypervisor
-from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, Owner, PoolFacts, State, VolumeFacts
+from labctl.hypervisor.facts import (
+    DomainFacts,
+    HostFacts,
+    NetworkFacts,
+    NetworkOwner,
+    Owner,
+    PoolFacts,
+    State,
+    VolumeFacts,
+)
 
 __all__ = [
     "DomainFacts",
     "HostFacts",
     "Hypervisor",
     "NetworkFacts",
+    "NetworkOwner",
     "Owner",
     "PoolFacts",
     "State",

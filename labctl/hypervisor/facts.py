@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 from uuid import UUID
 
@@ -38,37 +38,54 @@ class State(enum.StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Owner:
-    """Our metadata in a domain: whose it is and what it was made from."""
+class Mark:
+    """Our metadata in an object: whose it is and what it was made from."""
 
     owner: UUID
     lab: UUID
     team: str
     topology: str
     digest: str
+
+    @classmethod
+    def from_element(cls, metadata: ET.Element | None) -> Self | None:
+        """Read the `<metadata>` element; None when nothing (or nothing sound) of ours is in it."""
+        element = metadata.find(f"{{{METADATA_URI}}}{cls._tag()}") if metadata is not None else None
+        if element is None:
+            return None
+        read = {"UUID": UUID, "int": int}
+        try:
+            return cls(**{each.name: read.get(str(each.type), str)(element.attrib[each.name]) for each in fields(cls)})
+        except (KeyError, ValueError):
+            return None
+
+    @classmethod
+    def _tag(cls) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner(Mark):
+    """Our metadata in a domain."""
+
     stage: str
     node: str
     generation: int
 
     @classmethod
-    def from_element(cls, metadata: ET.Element | None) -> Self | None:
-        """Read the `<metadata>` element; None when nothing (or nothing sound) of ours is in it."""
-        element = metadata.find(f"{{{METADATA_URI}}}node") if metadata is not None else None
-        if element is None:
-            return None
-        try:
-            return cls(
-                owner=UUID(element.attrib["owner"]),
-                lab=UUID(element.attrib["lab"]),
-                team=element.attrib["team"],
-                topology=element.attrib["topology"],
-                digest=element.attrib["digest"],
-                stage=element.attrib["stage"],
-                node=element.attrib["node"],
-                generation=int(element.attrib["generation"]),
-            )
-        except (KeyError, ValueError):
-            return None
+    def _tag(cls) -> str:
+        return "node"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOwner(Mark):
+    """Our metadata in a network; `network` is its key in the topology."""
+
+    network: str
+
+    @classmethod
+    def _tag(cls) -> str:
+        return "network"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +97,7 @@ class DomainFacts:
         memory: MiB.
         disks: device to path of its source (vda, sda, ...).
         macs: of its NICs, in order.
+        networks: names of the networks (or bridges) that its NICs are plugged into.
         agent: whether the guest agent is connected; None when the domain is off or has no agent channel.
         virt: kvm or qemu.
     """
@@ -92,6 +110,7 @@ class DomainFacts:
     vcpus: int
     disks: dict[str, str]
     macs: tuple[str, ...]
+    networks: tuple[str, ...]
     agent: bool | None
     virt: str
 
@@ -109,6 +128,10 @@ class DomainFacts:
             vcpus=int(root.findtext("vcpu", "1")),
             disks=_disks(root),
             macs=tuple(mac.get("address", "") for mac in root.findall("devices/interface/mac")),
+            networks=tuple(
+                source.get("network") or source.get("bridge") or ""
+                for source in root.findall("devices/interface/source")
+            ),
             agent=channel.get("state") == "connected" if channel is not None and state.active else None,
             virt=root.get("type", ""),
         )
@@ -116,13 +139,19 @@ class DomainFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkFacts:
-    """One network; `subnets` are those on which the host has an address."""
+    """One network.
+
+    Attributes:
+        subnets: those on which the host has an address.
+        owner: our metadata; None on a network that labctl did not make.
+    """
 
     name: str
     uuid: UUID
     active: bool
     bridge: str
     subnets: tuple[IPNetwork, ...]
+    owner: NetworkOwner | None
 
     @classmethod
     def from_xml(cls, document: str, *, active: bool) -> Self:
@@ -139,6 +168,7 @@ class NetworkFacts:
                 for ip in root.findall("ip")
                 if ip.get("prefix") or ip.get("netmask")
             ),
+            owner=NetworkOwner.from_element(root.find("metadata")),
         )
 
 

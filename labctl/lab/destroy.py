@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from functools import partial
 
-from labctl.errors import LabctlError, RefusedError
+from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
 from labctl.lab import begin, hold, nodes
-from labctl.lab.progress import Phase, Progress
+from labctl.lab.demolition import Pieces, demolish
+from labctl.lab.progress import Progress
 from labctl.lab.site import Site
-from labctl.lab.work import GroupError, together
+from labctl.lab.work import GroupError
 from labctl.plan.model import LabPlan
-from labctl.state import Home, LabRecord
+from labctl.state import Home
 
 
 def destroy(home: Home, site: Site, team: str, *, jobs: int, progress: Progress, cancelled: threading.Event) -> None:
     """Remove a team's domains, volumes and networks, give its subnet back and delete its keys.
 
-    Errors do not stop it; what could not be removed is reported, and stays on record for the next try.
+    Errors do not stop it; what could not be removed is reported, and stays on record for the next try. So does what a
+    domain uses that is not this lab's, and a domain of this lab whose metadata is gone.
 
     Raises:
         InputError: the team has no lab.
@@ -29,41 +29,48 @@ def destroy(home: Home, site: Site, team: str, *, jobs: int, progress: Progress,
     with begin.locked(home, [team]):
         record = begin.record_of(home, team)
         if record.host != site.name:
-            raise RefusedError(f"{team} has its lab on host {record.host}, not on {site.name}")
+            raise RefusedError(
+                f"{team} has its lab on host {record.host}, not on {site.name}", remedy=f"labctl destroy {team}"
+            )
         lab = begin.plan_of(record)
-        hold.forget(home, site, team)
         errors: list[LabctlError] = []
-        for pieces in (
-            _domains(site, lab, progress),
-            _volumes(site, record),
-            [partial(site.hypervisor.remove_network, network.uuid) for network in lab.networks],
-        ):
-            try:
-                together(pieces, jobs=jobs, cancelled=cancelled, brief="", remedy="")
-            except LabctlError as exc:
-                errors.append(exc)
+        try:
+            hold.forget(home, site, team)
+        except LabctlError as exc:
+            errors.append(exc)
+        uuids = {domain.uuid: domain for domain in site.domains.values()}
+        ours = {node.name: uuids[node.uuid] for node in lab.nodes if node.uuid in uuids}
+        strangers = {name: domain for name, domain in ours.items() if not nodes.belongs(domain, lab, lab.node(name))}
+        pieces = Pieces(
+            team=team,
+            domains={name: domain for name, domain in ours.items() if name not in strangers},
+            volumes=record.volumes,
+            networks={network.uuid: network.name for network in lab.networks},
+        )
+        errors += [_stranger(site, lab, domain) for domain in strangers.values()]
+        errors += demolish(site, pieces, jobs=jobs, progress=progress, cancelled=cancelled)
         if errors:
             raise GroupError(f"something of {team}'s lab is left", errors, remedy=f"labctl destroy {team} tries again.")
         home.lab(team).remove()
 
 
-def _domains(site: Site, lab: LabPlan, progress: Progress) -> list[Callable[[], None]]:
-    def remove(domain: DomainFacts, node: str) -> None:
-        progress.node(lab.team, node, Phase.STOPPING)
-        site.hypervisor.remove_domain(domain.uuid)
-        progress.node(lab.team, node, Phase.REMOVED)
+def forget(home: Home, team: str) -> None:
+    """Delete the record and the keys of a lab whose host is gone; no host is asked, nothing there is removed.
 
-    uuids = {domain.uuid: domain for domain in site.domains.values()}
-    return [
-        partial(remove, uuids[node.uuid], node.name)
-        for node in lab.nodes
-        if node.uuid in uuids and nodes.belongs(uuids[node.uuid], lab, node)
-    ]
+    Raises:
+        InputError: the team has no lab.
+    """
+    with begin.locked(home, [team]):
+        if not home.lab(team).begun:
+            raise InputError(f"{team} has no lab", remedy="labctl list")
+        home.lab(team).remove()
 
 
-def _volumes(site: Site, record: LabRecord) -> list[Callable[[], None]]:
-    return [
-        partial(site.hypervisor.remove_volume, site.settings.pool.name, name)
-        for name in record.volumes
-        if name in site.volumes
-    ]
+def _stranger(site: Site, lab: LabPlan, domain: DomainFacts) -> LabctlError:
+    virsh = f"virsh -c '{site.hypervisor.uri}'"
+    stop = f"{virsh} destroy {domain.name}; " if domain.state.active else ""
+    return LabctlError(
+        f"domain {domain.name} ({domain.uuid}, {domain.state}) is left: "
+        f"its metadata does not say that it is a node of {lab.team}'s lab",
+        remedy=f"Where it is: {stop}{virsh} undefine {domain.name}",
+    )

@@ -49,7 +49,17 @@ def together(
     unexpected = [error for error in errors if not isinstance(error, LabctlError)]
     if unexpected:
         raise unexpected[0]
-    known = [error for error in errors if isinstance(error, LabctlError) and not isinstance(error, Cancelled)]
+    raise_all([error for error in errors if isinstance(error, LabctlError)], brief=brief, remedy=remedy)
+
+
+def raise_all(errors: Iterable[LabctlError], *, brief: str, remedy: str = "") -> None:
+    """Raise the one error there is, or several as one; nothing for what was only given up.
+
+    Raises:
+        LabctlError: the one.
+        GroupError: several.
+    """
+    known = [error for error in errors if not isinstance(error, Cancelled)]
     if len(known) == 1:
         raise known[0]
     if known:

@@ -57,6 +57,11 @@ class LabFolder:
         """Whose lab it is."""
         return self.path.name
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a record, sound or damaged."""
+        return (self.path / "lab.json").exists()
+
     def load(self) -> LabRecord | None:
         """Return the lab's record; None when no lab was begun.
 

@@ -1,0 +1,158 @@
+"""The command that takes labs away, also those that have no record, and those that have no host."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from labctl.cli import options
+from labctl.cli.labs import cancellable
+from labctl.errors import InputError, LabctlError, RefusedError
+from labctl.state import Home
+
+
+@click.command("destroy")
+@options.teams(required=False)
+@click.option("--orphans", is_flag=True, help="Labs on the host that no record knows: it was lost.")
+@click.option("--forget", is_flag=True, help="Only the records: for labs whose host is gone. No host is asked.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@options.jobs
+@options.host
+@options.common
+def destroy_command(
+    teams: tuple[str, ...], orphans: bool, forget: bool, yes: bool, jobs: int | None, host: str | None
+) -> None:
+    """Take labs away, and leave nothing of them.
+
+    On a terminal it asks once. Base images stay. Errors do not stop it: what could not be removed is named, and the
+    same command tries again. What somebody else's machine uses is left and named, too.
+
+    A lab whose record is damaged is found by the metadata of its domains and networks; --host names its host where the
+    record does not. --orphans finds all labs of this installation that have no record, shows them, and asks.
+
+    \b
+    labctl destroy team01..team10
+    labctl destroy --orphans --host qemu:///system
+    labctl destroy team03 --forget
+    """
+    home = Home()
+    names = options.expand(teams)
+    if orphans and forget:
+        raise InputError("--orphans and --forget do not go together")
+    if orphans:
+        _orphans(home, names, host, yes=yes, jobs=jobs)
+        return
+    if not names:
+        raise InputError("which labs?", remedy="Name teams, or say --orphans.")
+    there = _begun(home, names)
+    if forget:
+        _forget(home, there, yes=yes)
+    else:
+        _destroy(home, there, host, yes=yes, jobs=jobs)
+
+
+def _begun(home: Home, names: Sequence[str]) -> list[str]:
+    """Return the teams that have labs; an earlier run may have destroyed the others.
+
+    Raises:
+        InputError: none has.
+    """
+    from labctl.lab import begin
+
+    there = [name for name in names if home.lab(name).begun]
+    if not there:
+        begin.record_of(home, names[0])  # which raises
+    for name in names:
+        if name not in there:
+            options.say(f"{name}: has no lab.")
+    return there
+
+
+def _destroy(home: Home, names: Sequence[str], host: str | None, *, yes: bool, jobs: int | None) -> None:
+    from labctl.cli import progress
+    from labctl.errors import DamagedError
+    from labctl.lab import destroy, many, orphans
+    from labctl.lab.site import Site
+
+    damaged = home.damaged()
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Destroy {', '.join(names)} with all that is on their disks?", abort=True)
+    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+
+        def take_away(place: Site, team: str) -> None:
+            at_a_time = many.share(jobs or place.settings.jobs, names)
+            try:
+                destroy.destroy(home, place, team, jobs=at_a_time, progress=shown, cancelled=cancelled)
+            except DamagedError:
+                if team not in damaged:  # it is about another file
+                    raise
+                shown.say(f"the record of {team} is damaged; its lab is found by the metadata of its objects")
+                orphans.destroy_damaged(home, place, team, jobs=at_a_time, progress=shown, cancelled=cancelled)
+
+        results = many.each(home, names, take_away, cancelled=cancelled, host=host)
+    for name in results.done:
+        options.say(f"{name}: destroyed.")
+    results.check()
+
+
+def _forget(home: Home, names: Sequence[str], *, yes: bool) -> None:
+    from labctl.lab import destroy
+
+    for name in names:
+        host = home.lab(name).host() or "?"
+        click.echo(
+            f"{name}: its record and its keys will be deleted, and nothing else. Host {host} is not asked: whatever "
+            "stands there goes on, and labctl will not know it any more.",
+            err=True,
+        )
+    _ask(f"Forget {', '.join(names)}?", yes=yes)
+    for name in names:
+        destroy.forget(home, name)
+        options.say(f"{name}: forgotten, not destroyed. Its host is back? labctl destroy --orphans --host HOST")
+
+
+def _orphans(home: Home, names: Sequence[str], host: str | None, *, yes: bool, jobs: int | None) -> None:
+    from labctl.cli import progress
+    from labctl.lab import orphans, site
+    from labctl.lab.work import raise_all
+    from labctl.report import orphans as views
+
+    with site.opened(home, host) as place:
+        found = orphans.find(home, place, names)
+        for owner, theirs in orphans.others(home, place).items():
+            options.say(
+                f"Not looked at: labs of {', '.join(theirs)}, which another installation made (owner {owner}). "
+                f"If it was this one, and its folder was lost: put that ID into {home.root}/owner."
+            )
+        if not found:
+            options.say(f"Host {place.name} has no labs without a record.")
+            return
+        click.echo(views.orphans_table(found))
+        _ask(f"Destroy {', '.join(orphan.team for orphan in found)} with all that is on their disks?", yes=yes)
+        errors = []
+        with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+            for orphan in found:
+                try:
+                    orphans.destroy(
+                        home, place, orphan, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled
+                    )
+                except LabctlError as exc:
+                    errors.append(exc)
+                else:
+                    options.say(f"{orphan.team}: destroyed.")
+        raise_all(errors, brief="something is left")
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    """Ask before something that is more than it seems; where nobody can be asked, --yes must be given.
+
+    Raises:
+        RefusedError: nobody can be asked.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise RefusedError(f"{question} Nobody can be asked here", remedy="Add --yes if that is what you want.")
+    click.confirm(question, abort=True)

@@ -1,0 +1,74 @@
+"""Commands that power nodes on and off."""
+
+from __future__ import annotations
+
+import click
+
+from labctl.cli import options
+from labctl.cli.labs import cancellable, teams_of
+from labctl.state import Home
+
+_NODES = click.option(
+    "--node",
+    "nodes",
+    metavar="NODE",
+    multiple=True,
+    shell_complete=options.complete_node,
+    help="Only this node; may be given several times.",
+)
+
+
+@click.command("start")
+@options.teams(required=False)
+@_NODES
+@options.no_wait
+@options.jobs
+@options.common
+def start_command(teams: tuple[str, ...], nodes: tuple[str, ...], wait: bool, jobs: int | None) -> None:
+    """Power nodes on and wait until they are ready.
+
+    Several labs start side by side; trouble with one keeps no other from starting.
+    """
+    from labctl.cli import progress
+    from labctl.lab import many, power
+    from labctl.lab.site import Site
+
+    home = Home()
+    names = teams_of(home, teams)
+    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+
+        def start(place: Site, team: str) -> list[str]:
+            at_a_time = many.share(jobs or place.settings.jobs, names)
+            return power.start(home, place, team, nodes, jobs=at_a_time, wait=wait, progress=shown, cancelled=cancelled)
+
+        results = many.each(home, names, start, cancelled=cancelled)
+    for team, started in results.done.items():
+        options.say(f"{team}: started {', '.join(started)}." if started else f"{team}: everything runs already.")
+    results.check()
+
+
+@click.command("stop")
+@options.teams(required=False)
+@_NODES
+@click.option("--force", is_flag=True, help="Pull the plug instead of asking the guests.")
+@options.common
+def stop_command(teams: tuple[str, ...], nodes: tuple[str, ...], force: bool) -> None:
+    """Power nodes off.
+
+    Several labs stop side by side; trouble with one keeps no other from stopping.
+    """
+    from labctl.cli import progress
+    from labctl.lab import many, power
+    from labctl.lab.site import Site
+
+    home = Home()
+    names = teams_of(home, teams)
+    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+
+        def stop(place: Site, team: str) -> list[str]:
+            return power.stop(home, place, team, nodes, force=force, progress=shown, cancelled=cancelled)
+
+        results = many.each(home, names, stop, cancelled=cancelled)
+    for team, stopped in results.done.items():
+        options.say(f"{team}: stopped {', '.join(stopped)}." if stopped else f"{team}: everything is off already.")
+    results.check()

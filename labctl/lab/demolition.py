@@ -1,0 +1,116 @@
+"""Takes objects off a host, but nothing that anybody else's machine uses."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from labctl.errors import LabctlError
+from labctl.hypervisor import DomainFacts
+from labctl.lab.progress import Phase, Progress
+from labctl.lab.site import Site
+from labctl.lab.work import together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pieces:
+    """What is to go.
+
+    Attributes:
+        domains: node to its domain.
+        volumes: names in the pool; those that are not there are gone already.
+        networks: UUID to name.
+    """
+
+    team: str
+    domains: Mapping[str, DomainFacts]
+    volumes: Collection[str]
+    networks: Mapping[UUID, str]
+
+
+def demolish(
+    site: Site, pieces: Pieces, *, jobs: int, progress: Progress, cancelled: threading.Event
+) -> list[LabctlError]:
+    """Remove domains, then volumes and networks that no domain uses any more; return what is wrong with the rest.
+
+    Errors do not stop it. What a domain uses is asked of the host after our domains are gone: whoever is left is
+    somebody else's, or one of ours that could not be removed, and keeps its disks and its networks.
+    """
+
+    def run(work: Iterable[Callable[[], None]]) -> list[LabctlError]:
+        failed: list[LabctlError] = []
+
+        def kept(piece: Callable[[], None]) -> None:
+            try:
+                piece()
+            except LabctlError as exc:
+                failed.append(exc)
+
+        together([partial(kept, piece) for piece in work], jobs=jobs, cancelled=cancelled, brief="", remedy="")
+        return failed
+
+    def remove(node: str, domain: DomainFacts) -> None:
+        progress.node(pieces.team, node, Phase.STOPPING)
+        site.hypervisor.remove_domain(domain.uuid)
+        progress.node(pieces.team, node, Phase.REMOVED)
+
+    errors = run(partial(remove, node, domain) for node, domain in pieces.domains.items())
+    now = site.again()
+    held = _held(now, pieces)
+    errors += [_left(site, domain, things) for domain, things in held]
+    used = {thing for _, things in held for thing in things}
+    pool = site.settings.pool.name
+    errors += run(
+        partial(site.hypervisor.remove_volume, pool, name)
+        for name in pieces.volumes
+        if name in now.volumes and f"volume {name}" not in used
+    )
+    return errors + run(
+        partial(site.hypervisor.remove_network, uuid)
+        for uuid, name in pieces.networks.items()
+        if f"network {name}" not in used
+    )
+
+
+def _held(site: Site, pieces: Pieces) -> list[tuple[DomainFacts, list[str]]]:
+    """Return which of the pieces domains use that are there, and which domains."""
+
+    def plugs(name: str) -> set[str]:
+        return {name, site.networks[name].bridge} if name in site.networks else {name}
+
+    found = []
+    for domain in site.domains.values():
+        disks = _chains(site, domain.disks.values())
+        things = [f"volume {name}" for name in sorted(pieces.volumes) if {name, _path(site, name)} & disks]
+        things += [f"network {name}" for name in sorted(pieces.networks.values()) if plugs(name) & set(domain.networks)]
+        if things:
+            found.append((domain, things))
+    return found
+
+
+def _path(site: Site, volume: str) -> str:
+    return site.volumes[volume].path if volume in site.volumes else volume
+
+
+def _chains(site: Site, disks: Iterable[str]) -> set[str]:
+    """Return the paths (or names) of disks, and of all that they stand on."""
+    backing = {volume.path: volume.backing for volume in site.volumes.values()}
+    found: set[str] = set()
+    for disk in disks:
+        below: str | None = disk
+        while below and below not in found:
+            found.add(below)
+            below = backing.get(below)
+    return found
+
+
+def _left(site: Site, domain: DomainFacts, things: list[str]) -> LabctlError:
+    virsh = f"virsh -c '{site.hypervisor.uri}'"
+    stop = f"{virsh} destroy {domain.name}; " if domain.state.active else ""
+    return LabctlError(
+        f"domain {domain.name} ({domain.uuid}, {domain.state}) uses {', '.join(things)}: they are left",
+        remedy=f"Where nobody needs it: {stop}{virsh} undefine {domain.name}",
+    )

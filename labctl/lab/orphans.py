@@ -1,0 +1,170 @@
+"""Finds labs that stand on a host without a record here, by the metadata of their objects, and takes them away.
+
+A record may be lost or damaged; libvirt still knows whose each domain and each network is.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from labctl.errors import DamagedError, InputError, LabctlError
+from labctl.hypervisor import DomainFacts, NetworkFacts
+from labctl.lab import begin
+from labctl.lab.demolition import Pieces, demolish
+from labctl.lab.progress import Progress
+from labctl.lab.site import Site
+from labctl.lab.work import GroupError
+from labctl.state import Home, LabRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orphan:
+    """A lab of this installation that no sound record knows.
+
+    Attributes:
+        topology: its name.
+        domains: node to its domain.
+        volumes: names of the disks that its domains have.
+        unproven: volumes with names of its team that nothing proves to be its own; they are left.
+        damaged: whether there is a record, which cannot be read.
+    """
+
+    team: str
+    lab: UUID
+    topology: str
+    digest: str
+    domains: dict[str, DomainFacts]
+    networks: tuple[NetworkFacts, ...]
+    volumes: tuple[str, ...]
+    unproven: tuple[str, ...]
+    damaged: bool
+
+    @property
+    def running(self) -> int:
+        """How many of its nodes run."""
+        return sum(domain.state.active for domain in self.domains.values())
+
+
+def find(home: Home, site: Site, teams: Collection[str] = ()) -> list[Orphan]:
+    """Return the labs of this installation on a host that no sound record knows, by team.
+
+    Args:
+        teams: only theirs; nothing stands for all.
+    """
+    records = home.records()
+    known = {record.lab for record in records}
+    damaged = home.damaged()
+    owner = home.owner
+    marks = [
+        mark
+        for mark in (*(each.owner for each in site.domains.values()), *(each.owner for each in site.networks.values()))
+        if mark is not None and mark.owner == owner and mark.lab not in known and (not teams or mark.team in teams)
+    ]
+    labs = {mark.lab: mark for mark in marks}
+    found = []
+    for lab, mark in labs.items():
+        domains = {each.owner.node: each for each in site.domains.values() if each.owner and each.owner.lab == lab}
+        volumes = {volume for domain in domains.values() for volume in _disks(site, domain)}
+        found.append(
+            Orphan(
+                team=mark.team,
+                lab=lab,
+                topology=mark.topology,
+                digest=mark.digest,
+                domains=domains,
+                networks=tuple(each for each in site.networks.values() if each.owner and each.owner.lab == lab),
+                volumes=tuple(sorted(volumes)),
+                unproven=tuple(sorted(_named(site, mark.team, records))),
+                damaged=mark.team in damaged,
+            )
+        )
+    return sorted(found, key=lambda orphan: (orphan.team, orphan.lab))
+
+
+def others(home: Home, site: Site) -> dict[UUID, list[str]]:
+    """Return which teams' labs stand on a host that another installation's ID owns, by that ID."""
+    found: dict[UUID, set[str]] = {}
+    for domain in site.domains.values():
+        if domain.owner is not None and domain.owner.owner != home.owner:
+            found.setdefault(domain.owner.owner, set()).add(domain.owner.team)
+    return {owner: sorted(teams) for owner, teams in found.items()}
+
+
+def destroy(
+    home: Home, site: Site, orphan: Orphan, *, jobs: int, progress: Progress, cancelled: threading.Event
+) -> None:
+    """Remove what an orphan has on the host, then what is left of its record here.
+
+    Raises:
+        LabctlError: something is left, or a record appeared meanwhile.
+    """
+    with begin.locked(home, [orphan.team]):
+        record = _sound(home, orphan.team)
+        if record is not None and record.lab == orphan.lab:
+            raise LabctlError(f"{orphan.team} has a record by now", remedy=f"labctl destroy {orphan.team}")
+        pieces = Pieces(
+            team=orphan.team,
+            domains=orphan.domains,
+            volumes=orphan.volumes,
+            networks={network.uuid: network.name for network in orphan.networks},
+        )
+        errors = demolish(site, pieces, jobs=jobs, progress=progress, cancelled=cancelled)
+        if errors:
+            brief = f"something of {orphan.team}'s lab is left"
+            raise GroupError(brief, errors, remedy="The same command tries again.")
+        if orphan.unproven:
+            progress.say(
+                f"volumes with names of {orphan.team} are left, for nothing proves whose they are: "
+                + ", ".join(orphan.unproven)
+            )
+        if record is None:
+            home.lab(orphan.team).remove()
+
+
+def destroy_damaged(
+    home: Home, site: Site, team: str, *, jobs: int, progress: Progress, cancelled: threading.Event
+) -> None:
+    """Take away the lab of a team whose record is damaged.
+
+    Raises:
+        InputError: the host has nothing of it, so it may stand on another one.
+        LabctlError: something is left.
+    """
+    found = find(home, site, [team])
+    if not found:
+        raise InputError(
+            f"host {site.name} has nothing of {team}'s lab, whose record is damaged",
+            remedy=f"If it stands on another host: labctl destroy {team} --host HOST; if nowhere: "
+            f"labctl destroy {team} --forget",
+        )
+    for orphan in found:
+        destroy(home, site, orphan, jobs=jobs, progress=progress, cancelled=cancelled)
+
+
+def _sound(home: Home, team: str) -> LabRecord | None:
+    try:
+        return home.lab(team).load()
+    except DamagedError:
+        return None
+
+
+def _disks(site: Site, domain: DomainFacts) -> set[str]:
+    """Return the volumes that a domain has and whose names are its own: base images and media are others'."""
+    assert domain.owner is not None
+    stem = re.escape(f"{domain.owner.team}-{domain.owner.node}")
+    own = re.compile(rf"{stem}(-vd[a-z]+)?(\.qcow2|-seed\.iso)")
+    paths = set(domain.disks.values())
+    return {name for name, volume in site.volumes.items() if own.fullmatch(name) and {name, volume.path} & paths}
+
+
+def _named(site: Site, team: str, records: list[LabRecord]) -> set[str]:
+    """Return the volumes that are named like those of a team's lab, and that no record claims and no domain has."""
+    taken = {volume for record in records if record.host == site.name for volume in record.volumes}
+    paths = {path for domain in site.domains.values() for path in domain.disks.values()}
+    own = re.compile(rf"{re.escape(team)}-.+(\.qcow2|-seed\.iso)|snapshot-{re.escape(team)}\..+")
+    named = {name for name, volume in site.volumes.items() if own.fullmatch(name) and not {name, volume.path} & paths}
+    return named - taken
