@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.changes import Ini, Packages, Run, Unit, Wait
+from labctl.changes import Action, Ini, Packages, Run, Unit, Wait
 from labctl.roles import login
 from labctl.roles.cloud import Cloud, as_user, uwsgi
 from labctl.roles.role import Step, role
@@ -15,7 +15,6 @@ def keystone(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Keystone with Fernet tokens, the user admin, and the users' project demo."""
     yield Step(title="Keystone's database", node=cloud.node("mariadb"), actions=(cloud.database("keystone"),))
     address, public = cloud.address(node), cloud.public("keystone")
-    manage = "keystone-manage {0} --keystone-user keystone --keystone-group keystone"
     yield Step(
         title="Keystone's configuration, tables and keys",
         node=node,
@@ -37,8 +36,8 @@ def keystone(cloud: Cloud, node: str) -> Iterator[Step]:
             ),
             uwsgi("keystone"),
             Run(command=as_user("keystone", "keystone-manage db_sync"), seconds=300),
-            Run(command=manage.format("fernet_setup"), unless="test -e /etc/keystone/fernet-keys/0"),
-            Run(command=manage.format("credential_setup"), unless="test -e /etc/keystone/credential-keys/0"),
+            _keys("fernet"),
+            _keys("credential"),
             Run(
                 command="read -r OS_BOOTSTRAP_PASSWORD && export OS_BOOTSTRAP_PASSWORD && keystone-manage bootstrap "
                 f"--bootstrap-region-id {cloud.spec.region} --bootstrap-public-url http://{public}:5000/v3/ "
@@ -61,3 +60,14 @@ def keystone(cloud: Cloud, node: str) -> Iterator[Step]:
             *login.files(cloud, node),
         ),
     )
+
+
+def _keys(kind: str) -> Action:
+    """Make a repository of keys, whose first to be used is number 1.
+
+    Keystone makes number 0 first, and takes a repository that has it for complete: a run that was interrupted in
+    between has left no key to use.
+    """
+    folder = f"/etc/keystone/{kind}-keys"
+    setup = f"keystone-manage {kind}_setup --keystone-user keystone --keystone-group keystone"
+    return Run(command=f"rm -f {folder}/0 && {setup}", unless=f"ls {folder} 2>/dev/null | grep -qx '[1-9][0-9]*'")

@@ -20,10 +20,12 @@ def rabbitmq(cloud: Cloud, node: str) -> Iterator[Step]:
             Unit(names=("epmd.socket", "rabbitmq-server"), seconds=180),
             Wait(until="bash -c 'exec 3<>/dev/tcp/127.0.0.1/5672'", what="RabbitMQ listens", seconds=120),
             Run(
-                command='read -r word && rabbitmqctl -q add_user openstack "$word" </dev/null && '
+                # Permissions come last and are looked for: an interrupted run leaves a user without any.
+                command='IFS= read -r word && { rabbitmqctl -q add_user openstack "$word" </dev/null || '
+                'rabbitmqctl -q change_password openstack "$word" </dev/null; } && '
                 "rabbitmqctl -q set_permissions openstack '.*' '.*' '.*' </dev/null",
                 stdin=cloud.secret("rabbitmq") + "\n",
-                unless="rabbitmqctl -q list_users --no-table-headers | grep -q ^openstack",
+                unless="rabbitmqctl -q list_user_permissions openstack --no-table-headers | grep -qF '.*'",
             ),
         ),
     )

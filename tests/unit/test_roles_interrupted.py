@@ -1,0 +1,81 @@
+"""Commands of roles that were interrupted are made whole by the next run: they look for the end of their effect."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from labctl.changes import Run
+from labctl.lab import installer
+from labctl.secret import reveal
+from tests.unit.test_roles import cloud
+
+# Each stands for a program of a node and keeps what it made in files. With FAIL it dies after its first change.
+RABBITMQCTL = r"""
+case $2 in
+    add_user) test ! -e user && echo "$4" >user;;
+    change_password) test -e user && echo "$4" >user;;
+    set_permissions) test -z "$FAIL" && test -e user && echo "$4" >permissions;;
+    list_user_permissions) test -e permissions && printf '/\t%s\n' "$(cat permissions)";;
+    list_users) test -e user && echo openstack;;
+esac
+"""
+KEYSTONE_MANAGE = r"""
+folder=${1%_setup}-keys
+test ! -e $folder/0 || exit 0  # "Key repository is already initialized; aborting."
+mkdir -p $folder && echo 1 >$folder/0 && test -z "$FAIL" && mv $folder/0 $folder/1 && echo 2 >$folder/0
+"""
+
+
+class Node:
+    """A folder with stand-ins for a node's programs, in which a role's commands are run."""
+
+    def __init__(self, path: Path, **programs: str) -> None:
+        self.path = path
+        for name, text in programs.items():
+            file = path / "bin" / name.replace("_", "-")
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(f"#!/bin/sh\n{text}")
+            file.chmod(0o755)
+
+    def apply(self, action: Run, *, interrupted: bool = False) -> bool:
+        """Do what `Run` does in a node; return whether it ran, and ended well."""
+        if action.unless and self._sh(action.unless, interrupted=False):
+            return False
+        return self._sh(action.command, stdin=reveal(action.stdin), interrupted=interrupted)
+
+    def _sh(self, line: str, *, stdin: str = "", interrupted: bool) -> bool:
+        environment = {"PATH": f"{self.path}/bin:/usr/bin:/bin", "FAIL": "yes" if interrupted else ""}
+        here = line.replace("/etc/keystone/", "")
+        done = subprocess.run(["sh", "-c", here], input=stdin.encode(), cwd=self.path, env=environment, check=False)
+        return done.returncode == 0
+
+
+def commands(role: str, program: str) -> list[Run]:
+    planned = installer.plan_tasks(cloud("gridka", rabbitmq=" a pass word "))
+    actions = [action for task in planned if task.role == role for step in task.steps for action in step.actions]
+    return [action for action in actions if isinstance(action, Run) and program in action.command]
+
+
+def test_a_user_of_the_queue_without_permissions_gets_them(tmp_path: Path) -> None:
+    (action,) = commands("rabbitmq", "rabbitmqctl")
+    node = Node(tmp_path, rabbitmqctl=RABBITMQCTL)
+    node.apply(action, interrupted=True)
+    assert (tmp_path / "user").exists()
+    assert node.apply(action)
+    assert (tmp_path / "permissions").read_text() == ".*\n"
+    assert (tmp_path / "user").read_text() == " a pass word \n"
+    assert not node.apply(action)
+
+
+@pytest.mark.parametrize("kind", ["fernet", "credential"])
+def test_a_repository_of_keys_without_one_to_use_gets_it(tmp_path: Path, kind: str) -> None:
+    (action,) = commands("keystone", f"{kind}_setup")
+    node = Node(tmp_path, keystone_manage=KEYSTONE_MANAGE)
+    node.apply(action, interrupted=True)
+    assert [file.name for file in (tmp_path / f"{kind}-keys").iterdir()] == ["0"]
+    assert node.apply(action)
+    assert {file.name for file in (tmp_path / f"{kind}-keys").iterdir()} == {"0", "1"}
+    assert not node.apply(action)
