@@ -20,12 +20,19 @@ class Context:
         say: receives the output of commands, line by line.
         slow: how many times longer than on bare metal things may take; 1 there.
         changed: whether an earlier action of the same step changed anything.
+        begins: called before anything is changed, so that whoever keeps a journal can write the intent down.
     """
 
     guest: Guest
     say: Callable[[str], None]
     slow: float = 1.0
     changed: bool = False
+    begins: Callable[[], None] = lambda: None
+
+    def act(self, what: str) -> None:
+        """Tell what is changed next; every action does, after it has looked and before it changes anything."""
+        self.begins()
+        self.say(what)
 
     def run(self, command: str, *, timeout: float, stdin: Text | None = None, check: bool = True) -> Result:
         """Run a shell line; the timeout is that of bare metal."""

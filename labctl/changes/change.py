@@ -54,7 +54,7 @@ class Change(Action):
         wanted = self.judge(now)
         if self.kind.same(now, wanted):
             return False
-        context.say(f"changing {self.target}")
+        context.act(f"changing {self.target}")
         self.kind.become(context, self.target, now, wanted)
         return True
 

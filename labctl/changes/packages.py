@@ -19,7 +19,7 @@ class Packages(Action):
         words = quoting.shell_line(self.names)
         if "missing" not in context.ask(f"{_INSTALLED} {words}").stdout:
             return False
-        context.say(f"$ apt-get install {words}")
+        context.act(f"$ apt-get install {words}")
         context.run(f"{_INSTALL} {words}", timeout=900)
         return True
 

@@ -30,7 +30,7 @@ class Run(Action):
         """Run it unless its effect is there."""
         if self.unless and context.holds(self.unless):
             return False
-        context.say(f"$ {self.command}")
+        context.act(f"$ {self.command}")
         context.run(self.command, timeout=self.seconds, stdin=self.stdin)
         return True
 
@@ -58,7 +58,7 @@ class Python(Action):
 
     def apply(self, context: Context) -> bool:
         """Run it; there was a change when it says so."""
-        context.say(self.title)
+        context.act(self.title)
         program = f"{self.source}\nimport json\nmain(json.loads({json.dumps(reveal(self.data))!r}))\n"
         return bool(context.run("python3 -", timeout=self.seconds, stdin=program).stdout.strip())
 

@@ -136,15 +136,15 @@ class Unit(Change):
         if not self.on:
             if now == wanted:
                 return False
-            context.say(f"$ systemctl disable --now {words}")
+            context.act(f"$ systemctl disable --now {words}")
             context.run(f"systemctl disable --quiet --now {words}", timeout=self.seconds)
             return True
         did = False
         if any(_masked(each) for each in now.values()):
-            context.say(f"$ systemctl unmask {words}")
+            context.act(f"$ systemctl unmask {words}")
             context.run(f"systemctl unmask --quiet {words}", timeout=60)
         if any(now[name]["enabled"] != wanted[name]["enabled"] for name in self.names):
-            context.say(f"$ systemctl enable {words}")
+            context.act(f"$ systemctl enable {words}")
             # Without a reload and without the SysV scripts' links, which take half a minute in an emulated node.
             context.run(f"SYSTEMCTL_SKIP_SYSV=1 systemctl enable --quiet --no-reload {words}", timeout=60)
             did = True
@@ -152,7 +152,7 @@ class Unit(Change):
         late = [name for name in self.names if now[name]["active"] != "active" or context.changed]
         if late:
             words = quoting.shell_line(late)
-            context.say(f"$ systemctl {verb} {words}")
+            context.act(f"$ systemctl {verb} {words}")
             status = f"systemctl status --no-pager --lines=20 {words}"
             seconds = self.seconds * len(late)
             context.run(f"systemctl --quiet {verb} {words} || {{ {status}; exit 1; }}", timeout=seconds)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from labctl.changes import Context, Packages
@@ -91,7 +92,7 @@ class Journal:
             return place in self._unsettled
 
     def settle(self, place: str, *, settled: bool) -> None:
-        """Write down that a task has begun to change something on a node, or that it came to its end."""
+        """Write down that a task begins to change something on a node, or that it came to its end."""
         if self.unsettled(place) == settled:
             self._write(f"{_SETTLED if settled else _UNSETTLED}{place}", {})
 
@@ -199,7 +200,14 @@ class Installer:
             say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {step.title}")
             # Units are to take notice of what an earlier step of the task changed, too.
             unsettled = self.journal.unsettled(place)
-            context = Context(guest=self.guest(step.node), say=say, slow=self.slow, changed=unsettled)
+            context = Context(
+                guest=self.guest(step.node),
+                say=say,
+                slow=self.slow,
+                changed=unsettled,
+                # Before the act: a file may be there when the connection is lost, or we are, before anybody tells.
+                begins=partial(self.journal.settle, place, settled=False),
+            )
             try:
                 for action in step.actions:
                     key = f"{step.node}:{action.digest}"
@@ -211,8 +219,9 @@ class Installer:
                         self.journal.note(key, nodes)
                     changed |= did
                     if did and not context.changed:
-                        self.journal.settle(place, settled=False)
                         context = replace(context, changed=True)
+                    if not context.changed:
+                        self.journal.settle(place, settled=True)  # it had begun, and found nothing to change
             except LabctlError as exc:
                 say(f"failed: {exc}")
                 if self.cancelled.is_set():

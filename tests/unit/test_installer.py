@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from labctl.changes import Action, Context, Run, Unit
+from labctl.changes import Action, Context, PutFile, Python, Run, Unit
 from labctl.errors import RemoteError
 from labctl.guest import File, Result
+from labctl.guest.fake import FakeGuest
 from labctl.lab.installer import Installer, Journal, Task
 from labctl.lab.work import Cancelled
 from labctl.roles.role import Step
@@ -54,6 +55,7 @@ class Change(Action):
     """Changes something each time, as a file that differs does."""
 
     def apply(self, context: Context) -> bool:
+        context.act("changing")
         context.run("change", timeout=1)
         return True
 
@@ -63,7 +65,7 @@ def task(name: str, *actions: Action, needs: tuple[str, ...] = (), live: bool = 
     return Task(name=name, role="mariadb", node="db-node", steps=(step,), needs=needs)
 
 
-def installer(path: Path, machine: Commands, **changes: Any) -> Installer:
+def installer(path: Path, machine: Commands | FakeGuest, **changes: Any) -> Installer:
     values: dict[str, Any] = {
         "cloud": cloud("gridka", admin="top-secret-word"),
         "guest": lambda name: machine,
@@ -142,6 +144,40 @@ def test_units_of_an_interrupted_step_are_restarted_by_the_next_run(tmp_path: Pa
     settled = Commands()
     installer(tmp_path, settled).run([task("service", Unit(names=("mariadb",)))])
     assert not any("restart" in command for command in settled.ran)
+
+
+class Landing(FakeGuest):
+    """A guest in which a file lands, and nobody hears of it any more."""
+
+    lost: BaseException | None = None
+
+    def put(self, content: bytes, path: str, **options: Any) -> None:
+        super().put(content, path, **options)
+        if self.lost is not None:
+            raise self.lost
+
+
+@pytest.mark.parametrize("lost", [RemoteError("the connection was lost"), SystemExit("killed")])
+def test_a_file_that_landed_before_everything_was_lost_restarts_its_unit(tmp_path: Path, lost: BaseException) -> None:
+    actions = (PutFile(path="/etc/my.cnf", content="[mysqld]"), Unit(names=("mariadb",)))
+    guest = Landing(units={"mariadb": ("enabled", "active")})
+    guest.lost = lost
+    with pytest.raises(type(lost)):
+        installer(tmp_path, guest).run([task("service", *actions)])
+    assert guest.files["/etc/my.cnf"].content == b"[mysqld]"
+    guest.lost = None
+    outcome = installer(tmp_path, guest).run([task("service", *actions)])
+    assert [line for line in guest.ran if "restart" in line] == [
+        "systemctl --quiet restart mariadb || { systemctl status --no-pager --lines=20 mariadb; exit 1; }"
+    ]
+    assert outcome.changed == ("db-node: service is done",)
+
+
+def test_a_program_that_finds_nothing_to_change_restarts_nothing(tmp_path: Path) -> None:
+    guest = FakeGuest(units={"mariadb": ("enabled", "active")}, answers={"python3 -": ""})
+    program = Python(title="make users", source="def main(data): pass", data={})
+    installer(tmp_path, guest).run([task("service", program, Unit(names=("mariadb",)))])
+    assert not any("restart" in line for line in guest.ran)
 
 
 def test_units_of_a_later_step_take_notice_of_what_an_earlier_one_changed(tmp_path: Path) -> None:
