@@ -46,7 +46,8 @@ update: setup ## Lock the newest versions (requirements/*.txt), install them, ru
 test-oldest: setup ## Run the unit tests with the oldest versions that pyproject.toml allows
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
 	$(BIN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct --editable '.[cloud]'
-	$(BIN)/uv pip install --quiet --python $(OLDEST) pip hatchling hypothesis pytest
+	$(BIN)/uv pip install --quiet --python $(OLDEST) pip hatchling hypothesis pytest \
+		oslo.config oslo.messaging sqlalchemy
 	$(OLDEST)/bin/python -m pytest -q tests/unit
 
 demo: setup ## Build the base image, create lab team01 of topology gridka, show it (as root)

@@ -8,8 +8,11 @@ from itertools import pairwise
 
 from labctl import quoting
 
+DIALECTS = {"oslo": quoting.oslo, "plain": quoting.ini}
+"""How values are written, by who reads the file: OpenStack's services, or any other program."""
 
-def set_values(text: str, values: Mapping[str, Mapping[str, object]]) -> str:
+
+def set_values(text: str, values: Mapping[str, Mapping[str, object]], dialect: str = "oslo") -> str:
     """Set options in the text of an INI file and return the new text.
 
     An option that is there is replaced where it stands; a new one goes right below its commented-out self, or to the
@@ -18,21 +21,22 @@ def set_values(text: str, values: Mapping[str, Mapping[str, object]]) -> str:
     Args:
         text: as oslo.config reads it: `name = value`, lines that begin with a blank continue a value.
         values: section to option to value; None removes the option.
+        dialect: who reads the file, one of `DIALECTS`.
 
     Raises:
         InputError: a value cannot stand in an INI file.
     """
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n") if text else []
     for section, options in values.items():
         for option, value in reversed(list(options.items())):  # a new one goes above those that are there
-            _set(lines, section, option, value)
+            _set(lines, section, option, None if value is None else DIALECTS[dialect](_plain(value)))
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def _set(lines: list[str], section: str, option: str, value: object) -> None:
-    """Set one option in the lines of an INI file."""
+def _set(lines: list[str], section: str, option: str, value: str | None) -> None:
+    """Set one option in the lines of an INI file; the value is quoted."""
     begin, end = _bounds(lines, section)
-    written = None if value is None else f"{quoting.ini(option)} = {quoting.ini(_plain(value))}".rstrip()
+    written = None if value is None else f"{quoting.ini(option)} = {value}".rstrip()
     if begin is None:
         if written is not None:
             lines += [*([""] if lines and lines[-1] else []), f"[{quoting.ini(section)}]", written]

@@ -1,4 +1,4 @@
-"""The one quoting place: whatever is put into a shell line, YAML, XML, INI or SQL passes here and cannot break out.
+"""The one quoting place: what goes into shell, YAML, XML, INI, SQL, Python or a URL passes here and cannot break out.
 
 Each function returns `Quoted`, a string that its language may hold as it is. Templates are rendered with `demand` as
 their last step, which refuses every value that passed no quoting function.
@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 from labctl.errors import InputError
 
@@ -47,15 +48,37 @@ def demand(value: object) -> object:
 
 
 def ini(value: object) -> Quoted:
-    """Return a value for an INI file as oslo.config and MariaDB read it: one line, no quotes.
+    """Return a value for an INI file that uWSGI, MariaDB and others read: one line, with no character special to any.
 
     Raises:
-        InputError: the value has more than one line, or blanks at an end, which the readers would cut off.
+        InputError: the value has more than one line, blanks at an end, or a character that one of them gives a meaning.
     """
-    text = _clean(str(value))
-    if "\n" in text or text != text.strip():
-        raise InputError(f"{text!r} cannot stand in an INI file", remedy="Remove line breaks and blanks at the ends.")
+    text = _line(str(value))
+    if text != text.strip():
+        raise InputError(f"{text!r} cannot stand in an INI file", remedy="Remove the blanks at the ends.")
+    if found := re.search("[\"'$%@#;\\\\]", text):
+        raise InputError(f"{text!r} cannot stand in an INI file", remedy=f"Remove the character {found[0]} from it.")
     return Quoted(text)
+
+
+def oslo(value: object) -> Quoted:
+    """Write a value for a configuration file as oslo.config reads it.
+
+    oslo.config replaces `$name` by another option (`\\$` is a dollar sign), cuts blanks off, and takes one pair of
+    quotes away (oslo_config.iniparser, oslo_config.cfg.ConfigOpts._substitute).
+
+    Raises:
+        InputError: the value has more than one line, or control characters.
+    """
+    text = _line(str(value)).replace("$", "\\$")
+    if text != text.strip() or (text[:1] in ("'", '"') and text[0] == text[-1]):
+        text = f'"{text}"'
+    return Quoted(text)
+
+
+def python(value: str) -> Quoted:
+    """Write a string literal of Python, for Django's settings."""
+    return Quoted(repr(value))
 
 
 def shell(value: object) -> Quoted:
@@ -91,6 +114,11 @@ def ssh_file(path: object) -> Quoted:
     """Write the path of a file as the value of an option of OpenSSH: blanks would end it, % begins a token."""
     text = _clean(str(path)).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return Quoted(f'"{text}"')
+
+
+def url(value: object) -> Quoted:
+    """Write a part of a URL, a password for instance: nothing in it ends the part."""
+    return Quoted(quote(str(value), safe=""))
 
 
 def word(value: object) -> Quoted:
@@ -144,6 +172,13 @@ def _clean(text: str) -> str:
     if found := _CONTROL.search(text):
         raise _refusal(text, found)
     return text
+
+
+def _line(text: str) -> str:
+    """Return the text unchanged when it is one line."""
+    if "\n" in text:
+        raise InputError(f"{text!r} has more than one line", remedy="Remove the line breaks.")
+    return _clean(text)
 
 
 def _refusal(text: str, found: re.Match[str]) -> InputError:

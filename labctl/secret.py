@@ -90,7 +90,7 @@ def _forms(value: str) -> Iterator[str]:
     yield value
     yield from (line for line in value.splitlines() if line != value)
     yield from (quote(value), quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], repr(value)[1:-1])
-    for quoted in (quoting.shell, quoting.sql, quoting.yaml):
+    for quoted in (quoting.oslo, quoting.shell, quoting.sql, quoting.yaml):
         try:
             yield quoted(value).strip("'\"")
         except InputError:

@@ -135,17 +135,20 @@ class Ini(_FileChange):
 
     Attributes:
         values: section to option to value; a value of None removes the option.
+        dialect: who reads the file, one of `labctl.ini.DIALECTS`.
         owner, mode: of the file where it does not exist yet.
     """
 
     path: str
     values: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    dialect: str = "oslo"
     owner: str = "root:root"
     mode: int = 0o644
 
     def judge(self, now: State) -> State:
         """Return the file with the values."""
-        return _edited(now, lambda text: set_values(text, reveal(self.values)), mode=self.mode, owner=self.owner)
+        values = reveal(self.values)
+        return _edited(now, lambda text: set_values(text, values, self.dialect), mode=self.mode, owner=self.owner)
 
     def describe(self) -> str:
         """Say the sections and their values."""

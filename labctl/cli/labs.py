@@ -248,11 +248,11 @@ def _virt_of(home: Home, teams: Sequence[str]) -> str | None:
 
 def _topology(home: Home, teams: Sequence[str], named: str | None) -> Topology | None:
     """Return the topology that is named; None where all the labs have one on record, else gridka."""
-    from labctl.spec import topology
+    from labctl.roles import fit
 
     if named is None and all(home.lab(team).load() for team in teams):
         return None
-    return topology.load(named or os.environ.get("LABCTL_TOPOLOGY", "gridka"))
+    return fit.load(named or os.environ.get("LABCTL_TOPOLOGY", "gridka"))
 
 
 def _of_golden(place: Site, name: str, stage: str | None) -> tuple[Topology, str]:

@@ -45,9 +45,9 @@ def show_(name: str, output: str) -> None:
 @options.common
 def check(file: str) -> None:
     """Check a topology file: every mistake with its line, and what would be right."""
-    from labctl.spec import topology
+    from labctl.roles import fit
 
-    spec = topology.load(file)
+    spec = fit.load(file)
     options.say(f"{file} is a valid topology: {len(spec.nodes)} nodes, {len(spec.networks)} networks.")
 
 

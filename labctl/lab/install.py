@@ -19,7 +19,9 @@ from labctl.lab.site import Site
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.remote.ssh import SshTransport
+from labctl.roles import fit
 from labctl.roles.cloud import Cloud
+from labctl.spec import topology
 from labctl.state import Home, LabFolder
 
 SLOW = {"kvm": 2.0, "qemu": 15.0}
@@ -50,10 +52,12 @@ def install(
         only: this role alone.
 
     Raises:
-        InputError: the team has no lab, the lab no cloud, or the cloud no such role; or nodes are not running.
+        InputError: the team has no lab, the lab no cloud, or the cloud no such role; its roles do not fit; or nodes are
+            not running.
         LabctlError: a step failed.
     """
     with begin.locked(home, [team]):
+        fit.demand(topology.restore(begin.record_of(home, team).topology))
         return proceed(
             home,
             site,
@@ -127,8 +131,9 @@ def tasks_of(home: Home, team: str, *, until: str | None, only: str | None) -> l
     """Return what `install` would go through; nothing is asked or changed.
 
     Raises:
-        InputError: the team has no lab, the lab no cloud, or the cloud no such role.
+        InputError: the team has no lab, the lab no cloud, or the cloud no such role; or its roles do not fit.
     """
+    fit.demand(topology.restore(begin.record_of(home, team).topology))
     return packages_first(plan_tasks(cloud_on_record(home, team), until=until, only=only))
 
 

@@ -261,7 +261,7 @@ def plan_tasks(
         chosen = [only]
     elif until:
         kept = needed(until, present) | {until}
-        chosen = [name for name in chosen if name in kept or (ROLES[name].everywhere and not ROLES[name].needs)]
+        chosen = [name for name in chosen if name in kept or (ROLES[name].everywhere and not ROLES[name].follows)]
     names = {role: [f"{role}@{node}" for node in nodes] for role, nodes in present.items()}
     return [
         Task(
@@ -269,7 +269,7 @@ def plan_tasks(
             role=role,
             node=node,
             steps=tuple(step for step in ROLES[role].steps(cloud, node) if on is None or step.node in on),
-            needs=tuple(task for need in ROLES[role].needs for task in names.get(need, ())),
+            needs=tuple(task for need in ROLES[role].follows for task in names.get(need, ())),
             stands_on=frozenset(other for need in needed(role, present) for other in present[need]),
         )
         for role in chosen
@@ -280,7 +280,7 @@ def plan_tasks(
 def order_of(roles: Iterable[str]) -> list[str]:
     """Return roles so that each comes after those that it needs; ties by the tutorial's order, else by name."""
     wanted = set(roles)
-    graph = {name: sorted(set(ROLES[name].needs) & wanted, key=_rank) for name in sorted(wanted, key=_rank)}
+    graph = {name: sorted(set(ROLES[name].follows) & wanted, key=_rank) for name in sorted(wanted, key=_rank)}
     return list(graphlib.TopologicalSorter(graph).static_order())
 
 
@@ -288,7 +288,7 @@ def needed(role: str, present: Iterable[str]) -> set[str]:
     """Return the roles that a role needs, those that they need too, as far as the cloud has them."""
     known, found, queue = set(present), set(), [role]
     while queue:
-        for need in ROLES[queue.pop()].needs:
+        for need in ROLES[queue.pop()].follows:
             if need in known and need not in found:
                 found.add(need)
                 queue.append(need)

@@ -10,15 +10,9 @@ from collections.abc import Mapping
 from labctl.errors import InputError
 from labctl.plan.model import LabPlan
 from labctl.remote import keys
+from labctl.roles import fit
 from labctl.roles.cloud import Cloud
 from labctl.state import LabFolder
-
-NAMES = (
-    *("admin", "demo", "rabbitmq", "metadata", "heat-domain"),
-    *("keystone-db", "glance-db", "placement-db", "nova-db", "neutron-db", "cinder-db", "heat-db"),
-    *("glance", "placement", "nova", "neutron", "cinder", "heat"),
-)
-"""Secrets of a cloud; a service's own password bears its name, that of its database user ends in -db."""
 
 _SECRETS = "openstack.json"
 _LETTERS = string.ascii_letters + string.digits
@@ -30,14 +24,15 @@ def complete(known: Mapping[str, str], lab: LabPlan) -> dict[str, str]:
     Raises:
         InputError: the topology pins the password of something that there is not.
     """
+    names = fit.passwords()
     pinned = dict(lab.openstack.passwords) if lab.openstack else {}
-    if unknown := set(pinned) - {"*", *NAMES}:
+    if unknown := set(pinned) - {"*", *names}:
         raise InputError(
             f"the topology sets passwords that nothing has: {', '.join(sorted(unknown))}",
-            details=f"There are: {', '.join(NAMES)}; * stands for all the others.",
+            details=f"There are: {', '.join(names)}; * stands for all the others.",
         )
     every = pinned.pop("*", None)
-    found = {name: known.get(name) or pinned.get(name) or every or _password() for name in NAMES}
+    found = {name: known.get(name) or pinned.get(name) or every or _password() for name in names}
     if "key" in known:
         return found | {"key": known["key"], "key-public": known["key-public"]}
     pair = keys.generate("lab")

@@ -9,10 +9,10 @@ from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
 
 
-@role("chrony", "Time", everywhere=True)
+@role("chrony", "Time", networks=(), everywhere=True)
 def chrony(cloud: Cloud, node: str) -> Iterator[Step]:
     """Keep the clocks of the lab together."""
-    first = cloud.lab.nodes[0].name
+    first = cloud.clock()
     source = "local stratum 8\nallow" if node == first else f"server {cloud.address(first)} iburst"
     yield Step(
         title="chrony follows the lab's clock",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, Run, Unit, Wait
 from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
-from labctl.roles.role import Step, role
+from labctl.roles.role import Password, Step, role
 
 DISK = "/dev/vdb"
 GROUP = "cinder-volumes"
@@ -16,6 +16,9 @@ GROUP = "cinder-volumes"
     "cinder",
     "Volume service",
     needs=("keystone", "rabbitmq", "glance"),
+    disks=1,
+    single=True,
+    passwords=(Password("cinder"), Password("cinder-db")),
     loses="the content of volumes that were made since, whose records stay in the database",
     clean="""
         ids=$(openstack volume list --all-projects -f value -c ID)

@@ -11,7 +11,12 @@ from labctl.roles.role import Step, role
 
 
 @role(
-    "client", "Command-line client", needs=("keystone", "glance", "nova", "neutron", "cinder", "heat"), everywhere=True
+    "client",
+    "Command-line client",
+    needs=("keystone",),
+    after=("glance", "nova", "neutron", "cinder", "heat"),
+    networks=(),
+    everywhere=True,
 )
 def client(cloud: Cloud, node: str) -> Iterator[Step]:
     """Let people work from whichever node they are on."""

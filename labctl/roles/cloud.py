@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
-from urllib.parse import quote
 
 from netaddr import IPAddress
 
 from labctl.changes import Action, Ini, Python, Run, Wait
 from labctl.errors import InputError
 from labctl.plan.model import LabPlan, NodePlan
-from labctl.quoting import shell, sql, sql_name
+from labctl.quoting import shell, sql, sql_name, url
 from labctl.secret import Secret
 from labctl.spec.topology import OpenStack
 
@@ -65,13 +64,32 @@ class Cloud:
         """Return the node itself where it has the role, else the first one that has."""
         return node if node in self.nodes(role) else self.node(role)
 
+    def clock(self) -> str:
+        """Return the node whose clock the others follow: the first with an address between the services.
+
+        Raises:
+            InputError: none has.
+        """
+        inside = (node.name for node in self.lab.nodes if self._address(node.name, self.spec.internal))
+        if found := next(inside, None):
+            return found
+        raise InputError(f"no node of topology {self.lab.topology} has an address on network {self.spec.internal}")
+
     def plan(self, node: str) -> NodePlan:
         """Return a node's plan."""
         return self.lab.node(node)
 
     def address(self, node: str) -> str:
-        """Return a node's address between the services."""
-        return str(self._address(node, self.spec.internal))
+        """Return a node's address between the services.
+
+        Raises:
+            InputError: it has none.
+        """
+        if found := self._address(node, self.spec.internal):
+            return str(found)
+        raise InputError(
+            f"{node} has a role, but no address on network {self.spec.internal}", remedy="Give it a card there."
+        )
 
     def internal(self, role: str) -> str:
         """Return the address of a role between the services."""
@@ -99,12 +117,12 @@ class Cloud:
     def database_url(self, database: str) -> Secret:
         """Return the URL of a database for SQLAlchemy; its user bears the service's name."""
         user = database.split("_")[0]
-        password = self.secret(f"{user}-db").map(quote)
+        password = self.secret(f"{user}-db").map(url)
         return f"mysql+pymysql://{user}:" + password + f"@{self.internal('mariadb')}/{database}"
 
     def transport_url(self) -> Secret:
         """Return the URL of the message queue."""
-        return "rabbit://openstack:" + self.secret("rabbitmq").map(quote) + f"@{self.internal('rabbitmq')}:5672/"
+        return "rabbit://openstack:" + self.secret("rabbitmq").map(url) + f"@{self.internal('rabbitmq')}:5672/"
 
     def seconds(self, usual: int, slow: int) -> int:
         """Choose a service's interval or time limit: the usual one, or that of emulated nodes."""
@@ -236,7 +254,8 @@ class Cloud:
         return Python(title=f"make {', '.join(wanted)}", source=source, data=data, seconds=120)
 
     def _address(self, node: str, network: str) -> IPAddress | None:
-        return next((nic.address for nic in self.plan(node).nics if nic.network == network), None)
+        own = (nic.address for nic in self.plan(node).nics if nic.network == network)
+        return next((address for address in own if address is not None), None)
 
 
 def merge(*parts: Values) -> Values:
@@ -261,7 +280,7 @@ def uwsgi(name: str, project: str | None = None, *, green: int = 0) -> Action:
     """
     size = {"processes": green, "threads": 1} if green else {"processes": 1, "threads": 8}
     values = size | {"add-header": "Connection: close"}
-    return Ini(path=f"/etc/{project or name}/{name}-uwsgi.ini", values={"uwsgi": values})
+    return Ini(path=f"/etc/{project or name}/{name}-uwsgi.ini", values={"uwsgi": values}, dialect="plain")
 
 
 def as_user(user: str, command: str) -> str:

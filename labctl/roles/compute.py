@@ -13,7 +13,9 @@ from labctl.roles.role import Step, role
 @role(
     "compute",
     "Compute node",
-    needs=("nova", "neutron", "cinder"),
+    needs=("nova", "neutron"),
+    after=("cinder",),
+    networks=("internal", "private"),
     loses="the instances that ran there, whose records stay in the database",
     clean="""
         ids=$(openstack server list --all-projects --host "$(hostname)" -f value -c ID)
@@ -44,7 +46,7 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
                         "vnc": {
                             "enabled": True,
                             "server_listen": "0.0.0.0",  # noqa: S104 - the console proxy is on another node
-                            "server_proxyclient_address": "$my_ip",
+                            "server_proxyclient_address": cloud.address(node),
                             "novncproxy_base_url": f"http://{cloud.public('nova')}:6080/vnc_lite.html",
                         },
                         "spice": {"enabled": False},  # Debian's package switches it on; this QEMU has none

@@ -10,7 +10,13 @@ from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
 
 
-@role("gateway", "Network gateway", needs=("neutron", "nova"), instructions=("cx16",))  # haproxy's
+@role(
+    "gateway",
+    "Network gateway",
+    needs=("neutron", "nova"),
+    networks=("internal", "public", "private"),
+    instructions=("cx16",),  # haproxy's
+)
 def gateway(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Neutron's agents that serve all instances."""
     yield Step(

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from labctl.changes import Ini, Packages, Run, Unit, Wait
 from labctl.roles import login
 from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
-from labctl.roles.role import Step, role
+from labctl.roles.role import Password, Step, role
 
 
 @role(
     "glance",
     "Image service",
     needs=("keystone",),
+    single=True,
+    passwords=(Password("glance"), Password("glance-db")),
     loses="the files of images that were uploaded since, whose records stay in the database",
     clean="""
         ids=$(openstack image list -f value -c ID)

@@ -6,10 +6,17 @@ from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, Run, Unit, Wait
 from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
-from labctl.roles.role import Step, role
+from labctl.roles.role import Password, Step, role
 
 
-@role("heat", "Orchestration", needs=("keystone", "rabbitmq", "nova", "neutron"))
+@role(
+    "heat",
+    "Orchestration",
+    needs=("keystone", "rabbitmq"),
+    after=("nova", "neutron"),
+    single=True,
+    passwords=(Password("heat"), Password("heat-db"), Password("heat-domain")),
+)
 def heat(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Heat's API and engine; stacks' users live in a domain of their own."""
     yield Step(title="Heat's database", node=cloud.node("mariadb"), actions=(cloud.database("heat"),))

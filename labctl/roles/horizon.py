@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Packages, PutFile, Run, Unit, Wait
+from labctl.quoting import python
 from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
 
-_SETTINGS = """OPENSTACK_HOST = {host!r}
-OPENSTACK_KEYSTONE_URL = {url!r}
+_SETTINGS = """OPENSTACK_HOST = {host}
+OPENSTACK_KEYSTONE_URL = {url}
 ALLOWED_HOSTS = ["*"]
 WEBROOT = "/horizon/"
 LOGIN_URL = "/horizon/auth/login/"
@@ -17,7 +18,7 @@ LOGOUT_URL = "/horizon/auth/logout/"
 LOGIN_REDIRECT_URL = "/horizon/"
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 CACHES = {{
-    "default": {{"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": {cache!r}}},
+    "default": {{"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": {cache}}},
 }}
 OPENSTACK_KEYSTONE_DEFAULT_ROLE = "member"
 OPENSTACK_NEUTRON_NETWORK = {{"enable_router": True, "enable_fip_topology_check": True}}
@@ -46,9 +47,9 @@ def horizon(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Horizon under /horizon with sessions in memcached."""
     address = cloud.address(node)
     settings = _SETTINGS.format(
-        host=cloud.internal("keystone"),
-        url=cloud.auth_url(),
-        cache=f"{cloud.address(cloud.near('memcached', node))}:11211",
+        host=python(cloud.internal("keystone")),
+        url=python(cloud.auth_url()),
+        cache=python(f"{cloud.address(cloud.near('memcached', node))}:11211"),
     )
     yield Step(
         title="Horizon answers",

@@ -7,10 +7,20 @@ from collections.abc import Iterator
 from labctl.changes import Action, Ini, Packages, Run, Unit, Wait
 from labctl.roles import login
 from labctl.roles.cloud import Cloud, as_user, uwsgi
-from labctl.roles.role import Step, role
+from labctl.roles.role import Password, Step, role
+
+# keystone-manage gives the database's URL to Python's ConfigParser as it is, which takes percent signs for its own
+# (keystone.common.sql.upgrades._find_alembic_conf): the password must be one that a URL needs not quote.
+_DATABASE = Password("keystone-db", fits=r"[A-Za-z0-9_.~-]+", rule="it may have letters, digits and _ . ~ - alone")
 
 
-@role("keystone", "Identity service", needs=("mariadb", "memcached"))
+@role(
+    "keystone",
+    "Identity service",
+    needs=("mariadb", "memcached"),
+    single=True,
+    passwords=(Password("admin"), Password("demo"), _DATABASE),
+)
 def keystone(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Keystone with Fernet tokens, the user admin, and the users' project demo."""
     yield Step(title="Keystone's database", node=cloud.node("mariadb"), actions=(cloud.database("keystone"),))
@@ -39,8 +49,9 @@ def keystone(cloud: Cloud, node: str) -> Iterator[Step]:
             _keys("fernet"),
             _keys("credential"),
             Run(
-                command="read -r OS_BOOTSTRAP_PASSWORD && export OS_BOOTSTRAP_PASSWORD && keystone-manage bootstrap "
-                f"--bootstrap-region-id {cloud.spec.region} --bootstrap-public-url http://{public}:5000/v3/ "
+                command="IFS= read -r OS_BOOTSTRAP_PASSWORD && export OS_BOOTSTRAP_PASSWORD && "
+                f"keystone-manage bootstrap --bootstrap-region-id {cloud.spec.region} "
+                f"--bootstrap-public-url http://{public}:5000/v3/ "
                 f"--bootstrap-internal-url http://{address}:5000/v3/ --bootstrap-admin-url http://{address}:5000/v3/",
                 stdin=cloud.secret("admin") + "\n",
             ),

@@ -12,6 +12,7 @@ from labctl.roles.role import Step, role
 @role(
     "mariadb",
     "Database",
+    single=True,
     loses="every record since, of users, images, volumes, networks, instances; what they stand for stays on its nodes",
 )
 def mariadb(cloud: Cloud, node: str) -> Iterator[Step]:
@@ -31,7 +32,7 @@ def mariadb(cloud: Cloud, node: str) -> Iterator[Step]:
         node=node,
         actions=(
             Packages(names=("mariadb-server", "python3-pymysql")),
-            Ini(path="/etc/mysql/mariadb.conf.d/60-lab.cnf", values={"mysqld": settings}),
+            Ini(path="/etc/mysql/mariadb.conf.d/60-lab.cnf", values={"mysqld": settings}, dialect="plain"),
             Unit(names=("mariadb",)),
             Wait(until="mariadb -e 'SELECT 1' >/dev/null", what="MariaDB answers"),
         ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from labctl.changes import Action, Ini, Packages, PutFile, Run, Unit, Wait
 from labctl.roles.cloud import Cloud, Values, as_user, merge, uwsgi
-from labctl.roles.role import Step, role
+from labctl.roles.role import Password, Step, role
 
 VLANS = "100:199"
 """Numbers for the tenants' networks on the private network."""
@@ -86,7 +86,13 @@ def _external(cloud: Cloud, node: str, card: str | None) -> tuple[Action, ...]:
     )
 
 
-@role("neutron", "Network service, control plane", needs=("keystone", "rabbitmq"))
+@role(
+    "neutron",
+    "Network service, control plane",
+    needs=("keystone", "rabbitmq"),
+    single=True,
+    passwords=(Password("neutron"), Password("neutron-db")),
+)
 def neutron(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Neutron's API and RPC server with ML2 and Open vSwitch."""
     yield Step(title="Neutron's database", node=cloud.node("mariadb"), actions=(cloud.database("neutron"),))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, PutFile, Run, Unit, Wait
 from labctl.roles.cloud import Cloud, Values, as_user, merge, uwsgi
-from labctl.roles.role import Step, role
+from labctl.roles.role import Password, Step, role
 
 
 def common(cloud: Cloud, node: str) -> Values:
@@ -45,7 +45,13 @@ def _volumes(cloud: Cloud) -> dict[str, object]:
     return {"catalog_info": "block-storage:cinder:internalURL"} if cloud.nodes("cinder") else {}
 
 
-@role("nova", "Compute service, control plane", needs=("keystone", "placement", "glance", "rabbitmq"))
+@role(
+    "nova",
+    "Compute service, control plane",
+    needs=("keystone", "placement", "glance", "rabbitmq"),
+    single=True,
+    passwords=(Password("nova"), Password("nova-db"), Password("metadata")),
+)
 def nova(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Nova's control plane with one cell."""
     yield Step(
@@ -73,7 +79,7 @@ def nova(cloud: Cloud, node: str) -> Iterator[Step]:
             "vnc": {
                 "enabled": True,
                 "server_listen": "0.0.0.0",  # noqa: S104 - the console proxy answers on the public network
-                "server_proxyclient_address": "$my_ip",
+                "server_proxyclient_address": address,
                 "novncproxy_host": "0.0.0.0",  # noqa: S104
             },
         },

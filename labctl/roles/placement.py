@@ -6,10 +6,16 @@ from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, Run, Unit, Wait
 from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
-from labctl.roles.role import Step, role
+from labctl.roles.role import Password, Step, role
 
 
-@role("placement", "Placement", needs=("keystone",))
+@role(
+    "placement",
+    "Placement",
+    needs=("keystone",),
+    single=True,
+    passwords=(Password("placement"), Password("placement-db")),
+)
 def placement(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Placement."""
     yield Step(title="Placement's database", node=cloud.node("mariadb"), actions=(cloud.database("placement"),))

@@ -6,10 +6,19 @@ from collections.abc import Iterator
 
 from labctl.changes import Packages, Run, Unit, Wait
 from labctl.roles.cloud import Cloud
-from labctl.roles.role import Step, role
+from labctl.roles.role import Password, Step, role
 
 
-@role("rabbitmq", "Message queue")
+# oslo.messaging hands the password to kombu with its slashes as they are, which ends the URL's part; rabbitmqctl takes
+# what begins with a hyphen for an option.
+@role(
+    "rabbitmq",
+    "Message queue",
+    single=True,
+    passwords=(
+        Password("rabbitmq", fits="[^/-][^/]*", rule="it may have no slash in it, and no hyphen at its beginning"),
+    ),
+)
 def rabbitmq(cloud: Cloud, node: str) -> Iterator[Step]:
     """Give the services one user on the queue."""
     yield Step(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from labctl.changes import Action
 from labctl.registry import Registry
 from labctl.roles.cloud import Cloud
+from labctl.spec.document import Problem
+from labctl.spec.topology import Topology
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,21 @@ class Step:
 
 
 Steps = Callable[[Cloud, str], Iterator[Step]]
+Fits = Callable[[Topology], Iterable[Problem]]
+
+
+@dataclass(frozen=True)
+class Password:
+    """A password that a role reads, and that a topology may pin.
+
+    Attributes:
+        fits: a regular expression of what all its readers can carry.
+        rule: the same in words, for people.
+    """
+
+    name: str
+    fits: str = ".*"
+    rule: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +52,16 @@ class Role:
     """One kind of duty.
 
     Attributes:
-        needs: roles whose steps, on all their nodes, come before this one's. Those that the cloud has not are not
-            waited for.
+        needs: roles that it cannot do without; their steps, on all their nodes, come before this one's.
+        after: roles whose steps come before this one's where the cloud has them.
+        excludes: roles that cannot be on the same node.
+        networks: of internal, public and private: where its node has a card, with an address but on private. A cloud
+            without a private network asks for none there.
+        disks: how many data disks its node has at least.
+        single: whether one node alone may have it: the others ask the first that has it.
         everywhere: whether every node has it without being told.
+        passwords: those that are its own.
+        fits: yields what else in a topology does not fit the role: place and message.
         steps: yields the steps for one node that has the role.
         loses: what a reset of its node takes away while other nodes still speak of it; empty for nothing.
         clean: a shell line for that node which then makes the others forget it; empty where nothing can.
@@ -46,45 +71,39 @@ class Role:
 
     name: str
     title: str
-    needs: tuple[str, ...]
     steps: Steps
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ("internal",)
+    disks: int = 0
+    single: bool = False
     everywhere: bool = False
+    passwords: tuple[Password, ...] = ()
+    fits: Fits | None = None
     loses: str = ""
     clean: str = ""
     nests: bool = False
     instructions: tuple[str, ...] = ()
 
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """Roles whose steps come before this one's, as far as the cloud has them."""
+        return self.needs + self.after
+
 
 ROLES: Registry[Role] = Registry("labctl.roles", "role")
 
 
-def role(
-    name: str,
-    title: str,
-    *,
-    needs: tuple[str, ...] = (),
-    everywhere: bool = False,
-    loses: str = "",
-    clean: str = "",
-    nests: bool = False,
-    instructions: tuple[str, ...] = (),
-) -> Callable[[Steps], Steps]:
-    """Register the function that yields the steps of a role."""
+def role(name: str, title: str, **qualities: Any) -> Callable[[Steps], Steps]:
+    """Register the function that yields the steps of a role.
+
+    Args:
+        qualities: see `Role`.
+    """
 
     def register(steps: Steps) -> Steps:
-        ROLES.add(
-            Role(
-                name=name,
-                title=title,
-                needs=needs,
-                steps=steps,
-                everywhere=everywhere,
-                loses=loses,
-                clean=clean,
-                nests=nests,
-                instructions=instructions,
-            )
-        )
+        ROLES.add(Role(name=name, title=title, steps=steps, **qualities))
         return steps
 
     return register

@@ -4,24 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netaddr import IPAddress
+from netaddr import IPAddress, IPNetwork
 
 from labctl.changes import PutFile
 from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
+from labctl.spec.document import Problem
+from labctl.spec.topology import Topology
 
 IMAGE = "/media/labctl/instance.qcow2"
 """The image for instances on the install medium."""
 
 
-@role("tenant", "The tenant's first resources", needs=("keystone", "glance", "nova", "neutron", "cinder"))
+def _fits(topology: Topology) -> Iterator[Problem]:
+    """See that there is an image for instances, and room for their networks."""
+    cloud = topology.openstack
+    public = topology.networks[cloud.public].subnet if cloud and cloud.public in topology.networks else None
+    if cloud is None or public is None:
+        return
+    if cloud.medium is None:
+        yield Problem(("openstack", "medium"), "the role tenant takes the image for instances from the install medium")
+    if cloud.tenant.prefixlen > 29:
+        yield Problem(("openstack", "tenant"), f"{cloud.tenant} has no room for an instance; take a /29 or larger")
+    if cloud.tenant.first <= public.last and public.first <= cloud.tenant.last:
+        text = f"{cloud.tenant} overlaps {cloud.public}'s subnet {public}: no router can be between them"
+        yield Problem(("openstack", "tenant"), text)
+    for name, node in topology.nodes.items():
+        for position, nic in enumerate(node.nics):
+            if nic.network == cloud.public and nic.address == _gateway(public):
+                text = f"{nic.address}, the last of {cloud.public}, is its gateway's in the cloud; choose another"
+                yield Problem(("nodes", name, "nics", position, "address"), text)
+
+
+def _gateway(public: IPNetwork) -> IPAddress:
+    """Return the public network's gateway, its last address, which may be within the part for floating addresses."""
+    return IPAddress(public.last - 1)
+
+
+@role(
+    "tenant",
+    "The tenant's first resources",
+    needs=("keystone", "glance", "nova", "neutron"),
+    after=("cinder",),
+    fits=_fits,
+)
 def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
     """Make what a user needs to boot an instance, as its user finds it after the tutorial's chapters."""
     public = cloud.lab.network(cloud.spec.public).subnet
     assert public is not None
-    # The network's last address is its gateway's, and may be within the part for floating addresses.
-    gateway = public.last - 1
-    first, last = cloud.spec.floating.first + 1, min(cloud.spec.floating.last, gateway) - 1
+    gateway = _gateway(public)
+    first, last = cloud.spec.floating.first + 1, min(cloud.spec.floating.last, int(gateway)) - 1
     yield Step(
         title="flavors and the image for instances",
         node=cloud.node("glance"),
@@ -61,7 +93,7 @@ def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
                             "name": "public",
                             "cidr": str(public),
                             "is_dhcp_enabled": False,
-                            "gateway_ip": str(IPAddress(gateway)),
+                            "gateway_ip": str(gateway),
                             "allocation_pools": [{"start": str(IPAddress(first)), "end": str(IPAddress(last))}],
                         },
                     },

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from labctl.errors import InputError
 from labctl.spec import document, problems
 from labctl.spec.document import Document, Location, Problem
-from labctl.spec.values import Line, Subnet, label, shown
+from labctl.spec.values import Count, Line, Subnet, Switch, label, shown
 
 MGMT_POOL = IPNetwork("192.168.128.0/17")
 """Where management subnets are leased from: private, and far from the subnets of tutorials and home routers."""
@@ -43,7 +43,7 @@ class Mgmt(_Part):
     pool: Subnet = MGMT_POOL
     """The range that is cut into subnets, one a lab."""
 
-    prefix: int = Field(default=MGMT_PREFIX, ge=16, le=28)
+    prefix: Count = Field(default=MGMT_PREFIX, ge=16, le=28)
     """The length of each subnet's mask."""
 
     @field_validator("prefix")
@@ -82,10 +82,10 @@ class Host(_Part):
     pool: Pool = Pool()
     """The storage pool that holds the labs' volumes."""
 
-    jobs: int = Field(default=4, ge=1, le=64)
+    jobs: Count = Field(default=4, ge=1, le=64)
     """How many nodes are worked on at the same time."""
 
-    overcommit: bool = False
+    overcommit: Switch = False
     """Whether labs may be created that need more than the host has."""
 
 

@@ -27,6 +27,9 @@ _EXPECTED = {
     "string_type": "text is expected",
     "tuple_type": "a list (- item) is expected",
 }
+MOST = 20
+"""Problems of a file that one message lists; a wrong word at its top makes hundreds."""
+
 _BOUNDS = {"greater_than_equal": ("small", "ge"), "less_than_equal": ("large", "le")}
 _MOST = {"small": "least", "large": "most"}
 
@@ -57,6 +60,13 @@ def path(location: Location) -> str:
     return text.removeprefix(".")
 
 
+def place(item: Any) -> Location:
+    """Return where the validation library found something; it marks a mapping's key that is wrong with "[key]"."""
+    location: Location = item["loc"]
+    is_key = location[-1:] == ("[key]",) and item["type"] not in ("extra_forbidden", "missing")
+    return location[:-1] if is_key else location
+
+
 def refusal(document: Document, problems: Iterable[Problem], *, what: str, remedy: str) -> InputError:
     """Build the error that reports all problems of a file, in the file's order."""
     ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.line(problem.location))
@@ -65,11 +75,13 @@ def refusal(document: Document, problems: Iterable[Problem], *, what: str, remed
         where = f"{path(problem.location)}: " if problem.location else ""
         lines.append(f"{document.source}:{document.line(problem.location)}: {where}{problem.message}")
     count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+    if len(lines) > MOST:
+        lines[MOST:] = [f"and {len(lines) - MOST} more, which are listed when these are mended"]
     return InputError(f"{document.source} is not a valid {what}: {count}", details="\n".join(lines), remedy=remedy)
 
 
 def _problem(item: Any, keys_at: Callable[[Location], Iterable[str]]) -> Problem:
-    location: Location = tuple(part for part in item["loc"] if part != "[key]")
+    location = place(item)
     kind, value = item["type"], item["input"]
     if kind == "extra_forbidden":
         return Problem(location, f"this key is unknown{closest(str(location[-1]), keys_at(location[:-1]))}")

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from labctl.spec.document import Location, Problem
-from labctl.spec.problems import closest
+from labctl.spec.problems import closest, place
 
 if TYPE_CHECKING:
     from labctl.spec.topology import Network, Nic, OpenStack, Topology
 
 
-def check(topology: Topology, *, dropped: Sequence[Location], given: Any) -> list[Problem]:
+def check(topology: Topology, *, given: Any) -> list[Problem]:
     """Return everything that does not fit together.
 
     Args:
         topology: what is valid by itself.
-        dropped: what was left out of it because it was not; nothing is reported that may follow from that.
         given: the whole content of the file.
     """
     written = given.get("networks") if isinstance(given, dict) else None
     networks = set(written) if isinstance(written, dict) else set()
-    found = [
+    return [
         *_kinds(topology),
         *_naming(topology),
         *_subnets(topology),
@@ -35,6 +34,10 @@ def check(topology: Topology, *, dropped: Sequence[Location], given: Any) -> lis
         *_node_names(topology),
         *_cloud(topology),
     ]
+
+
+def independent(found: Iterable[Problem], dropped: Sequence[Location], topology: Topology) -> list[Problem]:
+    """Return the problems that cannot be the consequence of what was left out because it was not valid."""
     return [problem for problem in found if not _follows(problem.location, dropped, topology)]
 
 
@@ -48,7 +51,7 @@ def without(content: Any, error: ValidationError, dropped: list[Location]) -> An
     """
     rest = copy.deepcopy(content)
     for item in error.errors(include_url=False):
-        location: Location = tuple(part for part in item["loc"] if part != "[key]")
+        location = place(item)
         if location == ("name",) and isinstance(rest, dict):
             rest["name"] = "unnamed"
             continue

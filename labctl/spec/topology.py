@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from netaddr import IPNetwork
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from labctl import data
 from labctl.errors import InputError
-from labctl.spec import document, problems, rules
-from labctl.spec.document import Document, Location
+from labctl.spec import advice, document, problems, rules
+from labctl.spec.document import Document, Location, Problem
 from labctl.spec.values import (
     GIB,
     Address,
+    Count,
     DiskSize,
     DomainName,
     ImageName,
@@ -83,7 +84,7 @@ class Node(_Part):
     image: ImageName = ""
     """The base image of its system disk, /dev/vda; see `labctl image list`."""
 
-    vcpus: int = Field(default=0, ge=1, le=64)
+    vcpus: Count = Field(default=0, ge=1, le=64)
     """Virtual processors."""
 
     memory: Memory = 0
@@ -110,7 +111,7 @@ class Defaults(_Part):
     image: ImageName = "debian-13"
     """The base image of the nodes' system disks; see `labctl image list`."""
 
-    vcpus: int = Field(default=1, ge=1, le=64)
+    vcpus: Count = Field(default=1, ge=1, le=64)
     """Virtual processors."""
 
     memory: Memory = 1024
@@ -237,30 +238,49 @@ class Topology(_Part):
         return self.model_dump(mode="json", exclude={"defaults"})
 
 
-def load(path_or_name: str | Path) -> Topology:
+class Judge(Protocol):
+    """Finds what else is wrong in a topology that is valid by itself."""
+
+    def __call__(self, topology: Topology, *, whole: bool) -> Iterable[Problem]:
+        """Yield problems; `whole` is false where parts of the file were not valid and are left out."""
+
+
+def load(path_or_name: str | Path, *, also: Judge | None = None) -> Topology:
     """Read a shipped topology by its name, or any other by its path.
+
+    Args:
+        also: looks at it too.
 
     Raises:
         InputError: there is none, or it is not valid; the message lists every problem with its line.
     """
-    return loads(*source(path_or_name))
+    return loads(*source(path_or_name), also=also)
 
 
-def loads(text: str, source: str) -> Topology:
+def loads(text: str, source: str, *, also: Judge | None = None) -> Topology:
     """Read a topology from YAML text.
 
     Args:
         text: the YAML text.
         source: what to call it in messages, a file name for instance.
+        also: looks at it too.
 
     Raises:
         InputError: the text is not valid; the message lists every problem with its line.
     """
-    return _build(document.parse(text, source))
+
+    def judge(topology: Topology, *, whole: bool) -> Iterator[Problem]:
+        yield from advice.check(topology)
+        if also:
+            yield from also(topology, whole=whole)
+
+    return _build(document.parse(text, source), judge)
 
 
 def restore(content: dict[str, Any]) -> Topology:
     """Return the topology that `Topology.document` described.
+
+    It is not asked for more than a plan needs: a lab that an earlier version made can be looked at and destroyed.
 
     Raises:
         InputError: the content is not valid.
@@ -323,7 +343,7 @@ def _folder() -> Path:
     return data.folder("networks") / "topologies"
 
 
-def _build(doc: Document) -> Topology:
+def _build(doc: Document, judge: Judge | None = None) -> Topology:
     """Validate; when something is wrong, drop it and look on, so that one run reports everything."""
     wrong = list(doc.problems)
     dropped: list[Location] = []
@@ -339,7 +359,9 @@ def _build(doc: Document) -> Topology:
             if content is None:
                 break
     if topology is not None:
-        wrong += rules.check(topology, dropped=dropped, given=doc.data)
+        found = rules.check(topology, given=doc.data)
+        found += judge(topology, whole=not dropped) if judge else ()
+        wrong += rules.independent(found, dropped, topology)
     if wrong or topology is None:
         remedy = "labctl topology show gridka prints a valid one with comments; docs/topologies.md describes every key."
         raise problems.refusal(doc, wrong, what="topology", remedy=remedy)

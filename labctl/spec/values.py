@@ -155,10 +155,14 @@ DiskSize = Annotated[int, *_size(128 * MIB, 2048 * GIB, bare="GiB", factor=1, ex
 """Bytes; a bare number in a file is GiB."""
 Memory = Annotated[int, *_size(64 * MIB, 1024 * GIB, bare="MiB", factor=MIB, example="2 GiB")]
 """MiB; a bare number in a file is MiB."""
+Count = Annotated[int, Field(strict=True)]
+"""A whole number, and no truth value or text that could be one."""
 DomainName = Annotated[str, AfterValidator(_domain), Field(max_length=100)]
 ImageName = Annotated[str, AfterValidator(_image)]
 NetworkName = Annotated[str, *_network_checks]
 NodeName = Annotated[str, *_node_checks]
+Switch = Annotated[bool, Field(strict=True)]
+"""true or false, and no text or number that could mean it."""
 RegionName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 RoleName = Annotated[str, *_labelled(40, "role name", "A short name in lower case.")]
 SecretName = Annotated[str, Field(pattern=r"^([a-z0-9-]{1,40}|\*)$")]
