@@ -1,4 +1,7 @@
-"""Runs programs on this machine: the only user of subprocess."""
+"""Runs programs on this machine: the only user of subprocess.
+
+What they make has the same permissions whoever runs labctl.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from labctl.errors import ProcessError
+from labctl.modes import UMASK
 
 _STOPPING = 3.0  # seconds that a resident program may take to end when it is told to
 _TAIL = 16 * 1024  # bytes of a resident program's complaints that are kept
@@ -75,6 +79,7 @@ class Resident:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                umask=UMASK,
             )
         except OSError as exc:
             self._failure = exc
@@ -117,6 +122,7 @@ def execute(
             capture_output=True,
             timeout=timeout,
             env=env,
+            umask=UMASK,
             check=False,
         )
     except subprocess.TimeoutExpired as exc:
@@ -164,6 +170,7 @@ def run(
                 timeout=timeout,
                 cwd=cwd,
                 env=env,
+                umask=UMASK,
                 check=False,
             )
         except subprocess.TimeoutExpired as exc:

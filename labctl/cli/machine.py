@@ -28,7 +28,7 @@ def doctor_command(output: str) -> int:
     from labctl.report import machine
 
     home = Home()
-    findings = doctor.examine(home.hosts)
+    findings = doctor.examine(home.root, home.hosts)
     show(output, document=[machine.finding_document(finding) for finding in findings], text=machine.findings(findings))
     return 1 if any(finding.level == "error" for finding in findings) else 0
 

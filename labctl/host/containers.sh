@@ -6,6 +6,7 @@
 #   medium    optional: a file system that every container sees at /media/labctl
 # Ends when all containers have; whatever is left dies with the process namespace.
 set -eu
+umask 022
 cd "$1"
 id=$2
 offset=1048576 # of the disks' only partition

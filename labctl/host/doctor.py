@@ -11,6 +11,7 @@ from labctl.host import facts, private
 from labctl.host.facts import MachineFacts
 from labctl.host.packages import Kind
 from labctl.host.private import HostStatus, State
+from labctl.quoting import shell
 
 _GIB = 1 << 30
 
@@ -46,15 +47,19 @@ class Finding:
     remedy: str = ""
 
 
-def examine(root: Path) -> list[Finding]:
+def examine(home: Path, hosts: Path) -> list[Finding]:
     """Look at this machine and judge it.
 
     Args:
-        root: folder of the private hosts.
+        home: labctl's state folder.
+        hosts: folder of the private hosts.
     """
-    machine = facts.gather(root)
-    hosts = [private.status(name, root) for name in private.names(root)] if machine.root else []
-    return judge(machine, hosts)
+    if not Path("/proc/self").exists():
+        remedy = "mount -t proc proc /proc; in a chroot, give it /sys and /dev as well."
+        return [_error("proc", "Processes", "No /proc is mounted here: nothing can be said of this machine.", remedy)]
+    machine = facts.gather(home, hosts)
+    found = [private.status(name, hosts) for name in private.names(hosts)] if machine.root else []
+    return judge(machine, found)
 
 
 def judge(machine: MachineFacts, hosts: Sequence[HostStatus]) -> list[Finding]:
@@ -65,7 +70,7 @@ def judge(machine: MachineFacts, hosts: Sequence[HostStatus]) -> list[Finding]:
         hosts: its private hosts.
     """
     judges: tuple[Callable[[MachineFacts], Finding], ...] = (
-        _root, _python, _packages, _image_packages, _kvm, _nested, _processors, _memory, _disk, _kernel,
+        _root, _home, _python, _packages, _image_packages, _kvm, _nested, _processors, _memory, _disk, _kernel,
     )  # fmt: skip
     return [*(one(machine) for one in judges), _libvirt(machine, hosts), *_half_made(hosts)]
 
@@ -75,6 +80,17 @@ def _root(machine: MachineFacts) -> Finding:
         return _ok("root", "Permission", "labctl runs as root.")
     what = "labctl does not run as root: a host that runs already can be used, a private host cannot be started."
     return _warn("root", "Permission", what, "Run labctl with sudo, or join the group libvirt: adduser $USER libvirt")
+
+
+def _home(machine: MachineFacts) -> Finding:
+    home, title = machine.home, "State folder"
+    if home.obstacle:
+        what = f"Nothing can be written in {home.path}: {home.obstacle}."
+        return _error("home", title, what, "Name another folder with LABCTL_HOME, or run labctl as who owns this one.")
+    if home.mode is not None and home.mode & 0o077:
+        what = f"Others may look into {home.path} (mode {home.mode:04o}); it holds keys and passwords."
+        return _warn("home", title, what, f"chmod 0700 {shell(str(home.path))}")
+    return _ok("home", title, f"{home.path} can be written.")
 
 
 def _python(machine: MachineFacts) -> Finding:
@@ -152,6 +168,10 @@ def _disk(machine: MachineFacts) -> Finding:
 
 def _kernel(machine: MachineFacts) -> Finding:
     title = "Kernel"
+    if machine.chroot:
+        what = "This is a chroot whose root folder is no mount point: no mount namespace can be made in it."
+        remedy = "Outside: mount --bind FOLDER FOLDER, mount /proc, /sys and /dev in it, then chroot FOLDER."
+        return _error("kernel", title, what, remedy)
     if not machine.features:
         return _warn("kernel", title, "Could not be tried.", "Install the packages above and run doctor as root.")
     lacking = [name for name, works in machine.features.items() if not works]
@@ -185,6 +205,9 @@ def _half_made(hosts: Sequence[HostStatus]) -> Iterator[Finding]:
             yield _warn(id_, title, "Its end was broken off.", "labctl host down --force")
         elif host.state is State.DOWN and host.labs:
             yield _warn(id_, title, "It is down; its labs are kept on disk.", "labctl host up brings them back.")
+        elif host.closed:
+            what = f"QEMU cannot enter {', '.join(map(str, host.closed))}, so no lab starts."
+            yield _error(id_, title, what, f"labctl host up {host.name} gives the folders their modes again.")
         else:
             yield _ok(id_, title, f"It is {host.state}.")
 

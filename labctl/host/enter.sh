@@ -7,7 +7,7 @@ echo ready >&4
 exec 4>&-
 # The file needs a place that nobody else sees and that needs no cleaning up: the bind mount outlives its file system.
 mount -t tmpfs -o mode=0755 tmpfs /tmp
-cat <&3 >/tmp/hosts
+(umask 022 && cat <&3 >/tmp/hosts)
 exec 3<&-
 mount --bind /tmp/hosts /etc/hosts
 umount --lazy /tmp

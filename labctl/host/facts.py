@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from labctl.host.answer import answers
 from labctl.host.packages import Package, known
 from labctl.process import find, run
 
+_MOUNTS = Path("/proc/self/mountinfo")
 _CPUINFO = Path("/proc/cpuinfo")
 _KVM = Path("/dev/kvm")
 _SYSTEM_SOCKET = Path("/run/libvirt/libvirt-sock")
@@ -56,6 +58,20 @@ class KvmFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HomeFacts:
+    """What there is of labctl's state folder.
+
+    Attributes:
+        mode: its permission bits; None when it does not exist.
+        obstacle: why nothing can be written there; empty when it can.
+    """
+
+    path: Path
+    mode: int | None
+    obstacle: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class MachineFacts:
     """What this machine has to offer to labs.
 
@@ -71,9 +87,11 @@ class MachineFacts:
         missing: packages of which a program is missing.
         features: kernel feature to whether it works; empty when it could not be tried.
         system_libvirt: whether a libvirtd answers at the machine's own socket.
+        chroot: whether our root folder is no mount point, as in a chroot: then no mount namespace can be made.
     """
 
     root: bool
+    home: HomeFacts
     systemd: bool
     python: tuple[int, ...]
     processors: int
@@ -85,18 +103,21 @@ class MachineFacts:
     missing: tuple[Package, ...]
     features: dict[str, bool]
     system_libvirt: bool
+    chroot: bool
 
 
-def gather(state: Path) -> MachineFacts:
+def gather(home: Path, hosts: Path) -> MachineFacts:
     """Look at this machine.
 
     Args:
-        state: folder of the labs' disks, whether it exists or not.
+        home: labctl's state folder, whether it exists or not.
+        hosts: folder of the private hosts and of their labs' disks, whether it exists or not.
     """
     memory = parse_meminfo(Path("/proc/meminfo").read_text())
-    place = next(path for path in (state.absolute(), *state.absolute().parents) if path.exists())
+    place = _existing(hosts)
     return MachineFacts(
         root=os.geteuid() == 0,
+        home=home_facts(home),
         systemd=has_systemd(),
         python=sys.version_info[:3],
         processors=len(os.sched_getaffinity(0)),
@@ -108,6 +129,7 @@ def gather(state: Path) -> MachineFacts:
         missing=missing(known()),
         features=features(),
         system_libvirt=answers(_SYSTEM_SOCKET, timeout=5),
+        chroot=not has_root_mount(_MOUNTS.read_text()),
     )
 
 
@@ -129,6 +151,11 @@ def features() -> dict[str, bool]:
     return {"namespaces": True} | {name: answer == "yes" for name, answer in words}
 
 
+def has_root_mount(mountinfo: str) -> bool:
+    """Whether the text of /proc/self/mountinfo (proc(5)) has something mounted at our root folder."""
+    return any(line.split()[4] == "/" for line in mountinfo.splitlines())
+
+
 def has_systemd() -> bool:
     """Whether systemd runs the machine (sd_booted(3) looks at the same folder)."""
     return Path("/run/systemd/system").is_dir()
@@ -138,6 +165,16 @@ def has_virtualisation(cpuinfo: str) -> bool:
     """Whether the text of /proc/cpuinfo names Intel's or AMD's virtualisation among the flags."""
     flags = {flag for line in cpuinfo.splitlines() if line.startswith("flags") for flag in line.split()}
     return not flags.isdisjoint({"vmx", "svm"})
+
+
+def home_facts(home: Path) -> HomeFacts:
+    """Look at the state folder; whether it can be written is tried, for root may write where a file system may not."""
+    obstacle = ""
+    try:
+        Path(tempfile.mkdtemp(prefix=".doctor.", dir=_existing(home))).rmdir()
+    except OSError as exc:
+        obstacle = exc.strerror or str(exc)
+    return HomeFacts(path=home, mode=stat.S_IMODE(home.stat().st_mode) if home.is_dir() else None, obstacle=obstacle)
 
 
 def kvm() -> KvmFacts:
@@ -168,6 +205,11 @@ def missing(packages: tuple[Package, ...]) -> tuple[Package, ...]:
 def parse_meminfo(text: str) -> dict[str, int]:
     """Read /proc/meminfo: name to KiB."""
     return {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in text.splitlines()) if rest}
+
+
+def _existing(path: Path) -> Path:
+    """Return a path, or the nearest one above it that exists."""
+    return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
 
 
 def _nested() -> bool | None:

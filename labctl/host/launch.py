@@ -12,6 +12,7 @@ from labctl.errors import DeadlineError, ProcessError
 from labctl.host import daemons, facts, firewall, processes
 from labctl.host.answer import answers
 from labctl.host.processes import ProcessId
+from labctl.modes import shared
 from labctl.process import find as find_program
 
 FOLDERS = ("etc", "lib", "cache", "log", "run")
@@ -20,6 +21,7 @@ FOLDERS = ("etc", "lib", "cache", "log", "run")
 FILES = ("init.sh", "firewall.nft")
 """Files of a state folder beside its lock."""
 
+_MODES = dict.fromkeys(FOLDERS, 0o755) | {"lib/images": 0o711}
 _LOG = "log/start.log"
 _MARK = "LABCTL_HOST"
 """Environment variable by which process 1 of a state folder is known."""
@@ -60,9 +62,7 @@ def prepare(folder: Path) -> None:
         raise ProcessError(
             f"A private host needs {', '.join(missing)}", remedy="labctl doctor names the packages they come in."
         )
-    for name in FOLDERS:
-        (folder / name).mkdir(mode=0o755, exist_ok=True)
-    (folder / "lib/images").mkdir(mode=0o711, exist_ok=True)
+    make_folders(folder)
     clear(folder)
     (folder / _LOG).unlink(missing_ok=True)
     _copy_templates(folder / "etc")
@@ -70,6 +70,18 @@ def prepare(folder: Path) -> None:
         (folder / "etc" / name).write_text(text)
     (folder / "firewall.nft").write_text(firewall.ruleset())
     (folder / "init.sh").write_bytes((Path(__file__).parent / "init.sh").read_bytes())
+
+
+def make_folders(folder: Path) -> None:
+    """Make the folders that libvirt sees, or give those that are there their modes again: QEMU must reach its disks."""
+    for name, mode in _MODES.items():
+        shared(folder / name, mode)
+
+
+def closed(folder: Path) -> tuple[Path, ...]:
+    """Return the folders that QEMU, which does not run as root, cannot enter."""
+    paths = (folder / name for name in _MODES)
+    return tuple(path for path in paths if path.is_dir() and not path.stat().st_mode & 0o001)
 
 
 def clear(folder: Path) -> None:
@@ -196,5 +208,5 @@ def _copy_templates(target: Path) -> None:
     source = Path("/etc/libvirt")
     for path in [*source.glob("*.conf"), *source.glob("nwfilter/*.xml")]:
         copy = target / path.relative_to(source)
-        copy.parent.mkdir(mode=0o700, exist_ok=True)
+        shared(copy.parent)
         shutil.copyfile(path, copy)

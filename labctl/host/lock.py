@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from labctl.errors import LockedError
+from labctl.modes import private
 
 
 @contextlib.contextmanager
@@ -46,7 +47,7 @@ def _open(folder: Path, *, create: bool) -> int | None:
     """Open the lock file; None when the folder went away in between."""
     try:
         if create:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private(folder)
         return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
         return None

@@ -20,6 +20,7 @@ from labctl.host.answer import answers
 from labctl.host.lock import locked
 from labctl.host.namespace import NetworkNamespace
 from labctl.host.processes import ProcessId
+from labctl.modes import private
 
 POOL = Path("/var/lib/libvirt/images")
 """Where a private host's own libvirt sees the folder for volumes."""
@@ -65,6 +66,7 @@ class HostStatus:
         process: its process 1, as this machine numbers it; None when it does not run.
         guests: names of the domains that run, sorted.
         labs: whether definitions of domains are kept in its state folder.
+        closed: its folders that QEMU cannot enter.
     """
 
     name: str
@@ -74,6 +76,7 @@ class HostStatus:
     process: ProcessId | None
     guests: tuple[str, ...]
     labs: bool
+    closed: tuple[Path, ...] = ()
 
     @property
     def host(self) -> PrivateHost | None:
@@ -108,6 +111,8 @@ def up(name: str, root: Path, *, timeout: float = 90.0) -> PrivateHost:
         if init is None:
             launch.prepare(folder)
             init = launch.start(folder, lock)
+        else:
+            launch.make_folders(folder)
         _link(folder)
         launch.wait(folder, init, _socket(folder), timeout=timeout)
     return _host(name, folder, init)
@@ -161,6 +166,7 @@ def status(name: str, root: Path) -> HostStatus:
         process=init,
         guests=_guests(init) if init else (),
         labs=any((folder / "etc/qemu").glob("*.xml")),
+        closed=launch.closed(folder),
     )
 
 
@@ -246,7 +252,7 @@ def _link(folder: Path) -> None:
             return
         # Another private host's end removes the folder of links when its own was the last one.
         with contextlib.suppress(FileNotFoundError):
-            _LINKS.mkdir(mode=0o700, exist_ok=True)
+            private(_LINKS)
             new.unlink(missing_ok=True)
             new.symlink_to(target)
             new.replace(link)

@@ -23,6 +23,7 @@ from labctl.errors import CapacityError, InputError, RefusedError
 from labctl.images import compiled
 from labctl.images.importing import digest
 from labctl.images.recipe import Layer, Recipe
+from labctl.modes import published
 from labctl.process import run
 from labctl.quoting import shell, shell_line
 
@@ -98,7 +99,7 @@ def build(
     root, raw = scratch / "root", scratch / "disk.raw"
     sources = archive_sources(recipe, mirror)
     progress("installing packages")
-    _bootstrap(recipe, root, sources, archives, log)
+    _bootstrap(recipe, root, sources, archives, scratch / "overlays", log)
     if archives:
         compiled.pack(root, archives, archives / "compiled")
     progress("writing the disk")
@@ -152,7 +153,16 @@ def archive_sources(recipe: Recipe, mirror: str | None) -> list[str]:
     return lines
 
 
-def _bootstrap(recipe: Recipe, root: Path, sources: list[str], archives: Path | None, log: Path) -> None:
+def copy_overlay(overlay: Path, target: Path) -> Path:
+    """Copy an overlay to a folder to be made, with the modes that an image needs, whatever a clone gave them."""
+    shutil.copytree(overlay, target, symlinks=True)
+    published(target)
+    return target
+
+
+def _bootstrap(
+    recipe: Recipe, root: Path, sources: list[str], archives: Path | None, overlays: Path, log: Path
+) -> None:
     """Make the root file system. Its mounts and processes die with their namespaces, however the build ends."""
     base, *above = recipe.layers
     options = [
@@ -165,8 +175,8 @@ def _bootstrap(recipe: Recipe, root: Path, sources: list[str], archives: Path | 
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         f"--include={','.join(base.packages)}",
-        *_hooks(base),
-        *(hook for layer in above for hook in (_install(layer, archives), *_hooks(layer))),
+        *_hooks(base, overlays),
+        *(hook for layer in above for hook in (_install(layer, archives), *_hooks(layer, overlays))),
         f'--customize-hook=LC_ALL=C.UTF-8 chroot "$1" {grub_command(recipe)}',
         f'--customize-hook=rm "$1/etc/apt/sources.list"; echo {shell(_OFFLINE)} > "$1{_SOURCE}"',
     ]
@@ -181,9 +191,12 @@ def _bootstrap(recipe: Recipe, root: Path, sources: list[str], archives: Path | 
     run(command, timeout=_BUILD_SECONDS, log=log)
 
 
-def _hooks(layer: Layer) -> list[str]:
+def _hooks(layer: Layer, overlays: Path) -> list[str]:
     """Return mmdebstrap's options that lay the overlay over the root file system and run the script in it."""
-    lines = [f'cp -rT {shell(str(layer.overlay))} "$1"'] if layer.overlay else []
+    lines = []
+    if layer.overlay:
+        overlay = copy_overlay(layer.overlay, overlays / layer.folder.name)
+        lines.append(f'cp -rT {shell(str(overlay))} "$1"')
     if (script := layer.folder / "customize.sh").exists():
         lines.append(f'LC_ALL=C.UTF-8 chroot "$1" sh -s < {shell(str(script))}')
     return [f"--customize-hook={line}" for line in lines]

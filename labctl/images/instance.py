@@ -22,7 +22,7 @@ from typing import Any, Self
 import yaml
 
 from labctl.errors import CapacityError, InputError, RefusedError
-from labctl.images.build import BuiltImage, archive_sources, finish, grub_command
+from labctl.images.build import BuiltImage, archive_sources, copy_overlay, finish, grub_command
 from labctl.images.recipe import Recipe
 from labctl.process import run
 from labctl.quoting import shell
@@ -98,7 +98,7 @@ def build(
     progress("unpacking packages")
     _unpack(recipe, unpacked, archive_sources(recipe, mirror), log)
     progress("assembling the file system")
-    _assemble(tree, unpacked, root, layer.overlay)
+    _assemble(tree, unpacked, root, layer.overlay and copy_overlay(layer.overlay, scratch / "overlay"))
     progress("writing the disk")
     run(["sh", "-c", f"chroot {shell(str(unpacked))} {grub_command(recipe)}"], timeout=_BUILD_SECONDS, log=log)
     _write_disk(recipe, unpacked, root, raw, log)
@@ -190,12 +190,20 @@ def _assemble(tree: Tree, unpacked: Path, root: Path, overlay: Path | None) -> N
     _add_kernel(tree, unpacked, root)
     if overlay:
         shutil.copytree(overlay, root, dirs_exist_ok=True)
+    _open_folders(root)
     for path in tree.fifos:
         os.mkfifo(_inside(root, path))
     for path, mode in tree.modes.items():
         _inside(root, path).chmod(mode)
     for path, owner in tree.owners.items():
         os.chown(_inside(root, path), owner, owner)
+
+
+def _open_folders(root: Path) -> None:
+    """Let everybody enter all folders, whatever the umask was when they were made."""
+    for place in (root, *root.rglob("*")):
+        if place.is_dir() and not place.is_symlink():
+            place.chmod(0o755)
 
 
 def _link_applets(unpacked: Path, root: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from shutil import copyfile
 
 from labctl.images.build import BuiltImage, finish
+from labctl.modes import published
 from labctl.process import run
 
 LABEL = "labctl-medium"
@@ -38,6 +39,7 @@ def build(archives: Path, disks: Mapping[str, Path], *, target: Path, scratch: P
         copyfile(disk, archives / name)
     (archives / "Packages").write_bytes(run(["apt-ftparchive", "packages", "."], timeout=_SECONDS, cwd=archives))
     (archives / "Release").write_bytes(run(["apt-ftparchive", "release", "."], timeout=_SECONDS, cwd=archives))
+    published(archives)  # apt reads them as a user of its own
     used = sum(file.stat().st_size for file in archives.rglob("*"))
     raw = scratch / "medium.raw"
     with raw.open("wb") as file:

@@ -21,6 +21,7 @@ from labctl.lab import openstack
 from labctl.lab.images import now, scratch
 from labctl.lab.installer import Installer, Journal, plan_tasks
 from labctl.lab.site import Site
+from labctl.modes import private
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity, LabPlan, NodePlan
 from labctl.process import run
@@ -124,7 +125,7 @@ def _run(
     """Run the nodes as containers and install into them; return what the installer need not do again."""
     logs = home.root / "logs" / f"golden-{name}"
     shutil.rmtree(logs, ignore_errors=True)
-    logs.mkdir(mode=0o700, parents=True)
+    private(logs)
     nodes = [Container(name=node.name, disk=disks[node.name], cards=_cards(node)) for node in lab.nodes]
     # Emulated or not is known when a lab is created; longer times do no harm where nodes are fast.
     cloud = openstack.cloud_of(lab, secrets, slow=True, nested={node.name: "qemu" for node in lab.nodes})

@@ -13,6 +13,7 @@ from labctl.images import importing, instance, medium, recipe
 from labctl.images.build import BuiltImage
 from labctl.images.store import Image, Manifest, check_name
 from labctl.lab.site import Site
+from labctl.modes import private
 from labctl.state import Home
 
 
@@ -25,7 +26,7 @@ def build(home: Home, site: Site, name: str, *, mirror: str | None, say: Callabl
     """
     chosen = recipe.load(name)
     log = home.root / "logs" / f"image-{name}.log"
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private(log.parent)
     log.unlink(missing_ok=True)
 
     def published(disk: BuiltImage, called: str, title: str) -> Image:
@@ -119,7 +120,7 @@ def scratch(home: Home, name: str) -> Iterator[Path]:
     """Yield an empty folder on the state folder's file system; what a killed run left there is removed first."""
     folder = home.root / "scratch" / name
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
+    private(folder)
     try:
         yield folder
     finally:

@@ -19,6 +19,7 @@ from labctl.changes import Context, Packages
 from labctl.errors import InputError, LabctlError
 from labctl.guest import Guest
 from labctl.lab.work import Cancelled
+from labctl.modes import private
 from labctl.roles.cloud import Cloud
 from labctl.roles.role import ROLES, Step
 from labctl.secret import scrub
@@ -107,7 +108,7 @@ class Journal:
     def _write(self, key: str, generations: dict[str, int]) -> None:
         with self._lock:
             self._take(key, generations)
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private(self._path.parent)
             with os.fdopen(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as file:
                 file.write(f"{self._begin}{json.dumps([key, generations])}\n")
                 file.flush()
@@ -148,7 +149,7 @@ class Installer:
             Cancelled: the event was set.
         """
         self._nodes.update({node.name: threading.Lock() for node in self.cloud.lab.nodes})
-        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private(self.logs)
         by_name = {task.name: task for task in tasks}
         order = graphlib.TopologicalSorter(
             {task.name: [need for need in task.needs if need in by_name] for task in tasks}

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import tempfile
 from pathlib import Path
 
 from labctl.errors import CapacityError
-
-
-def make_private(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, for their owner alone, whatever the umask."""
-    if folder.is_dir():
-        return
-    make_private(folder.parent)
-    with contextlib.suppress(FileExistsError):  # somebody was faster
-        folder.mkdir(mode=0o700)
-        folder.chmod(0o700)
+from labctl.modes import private
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -40,7 +30,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def _write_atomically(path: Path, text: str) -> None:
-    make_private(path.parent)
+    private(path.parent)
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w") as file:

@@ -16,7 +16,7 @@ from typing import Literal, TextIO
 from urllib.parse import quote
 
 from labctl.errors import LockedError
-from labctl.state.files import make_private
+from labctl.modes import private
 
 Kind = Literal["lab", "shell", "image", "golden", "memory", "home"]
 """Name spaces: a team's lab, a shell in it, an image, a golden set, a volume with memory, the state folder itself."""
@@ -28,7 +28,7 @@ _LOOK = 0.05  # seconds between looks whether a lock is free
 def held(folder: Path, kind: Kind, name: str, *, shared: bool, wait: float) -> Iterator[None]:
     """Hold a lock; see `Home.lock`."""
     path = folder / f"{kind}:{quote(name, safe='')}"
-    make_private(folder)
+    private(folder)
     # Another holder of a shared lock holds it exclusively while it looks whether it is the last one.
     deadline = time.monotonic() + max(wait, 1.0 if shared else 0.0)
     with _taken(path, what=f"{kind} {name}", shared=shared, deadline=deadline) as file:

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from labctl.host.doctor import Finding, Level, judge
-from labctl.host.facts import KvmFacts, MachineFacts
+from labctl.host.facts import HomeFacts, KvmFacts, MachineFacts
 from labctl.host.packages import Kind, Package
 from labctl.host.private import HostStatus, State
 
 GIB = 1 << 30
 GOOD = MachineFacts(
     root=True,
+    home=HomeFacts(path=Path("/var/lib/labctl"), mode=0o700, obstacle=""),
     systemd=True,
     python=(3, 11, 2),
     processors=8,
@@ -24,6 +25,7 @@ GOOD = MachineFacts(
     missing=(),
     features={"bridge": True, "veth": True},
     system_libvirt=True,
+    chroot=False,
 )
 TINI = Package(kind=Kind.RUN, name="tini", programs=("tini",), purpose="process 1")
 MMDEBSTRAP = Package(kind=Kind.IMAGE, name="mmdebstrap", programs=("mmdebstrap",), purpose="file systems")
@@ -33,8 +35,11 @@ def found(machine: MachineFacts, id_: str, *hosts: HostStatus) -> Finding:
     return next(finding for finding in judge(machine, hosts) if finding.id == id_)
 
 
-def host(state: State, *, labs: bool = False) -> HostStatus:
-    return HostStatus(name="dev", folder=Path("/x"), uri="u", state=state, process=None, guests=(), labs=labs)
+def host(state: State, *, labs: bool = False, closed: tuple[Path, ...] = ()) -> HostStatus:
+    folder = Path("/x")
+    return HostStatus(
+        name="dev", folder=folder, uri="u", state=state, process=None, guests=(), labs=labs, closed=closed
+    )
 
 
 def test_a_good_machine_has_nothing_to_remedy() -> None:
@@ -44,6 +49,7 @@ def test_a_good_machine_has_nothing_to_remedy() -> None:
 def test_what_is_not_well_has_a_remedy() -> None:
     bad = MachineFacts(
         root=False,
+        home=HomeFacts(path=Path("/proc"), mode=0o555, obstacle="No such file or directory"),
         systemd=False,
         python=(3, 9, 2),
         processors=1,
@@ -55,12 +61,13 @@ def test_what_is_not_well_has_a_remedy() -> None:
         missing=(TINI, MMDEBSTRAP),
         features={"bridge": False},
         system_libvirt=False,
+        chroot=True,
     )
     findings = judge(bad, [host(State.STARTING), host(State.STOPPING), host(State.DOWN, labs=True)])
     lacking = [finding.id for finding in findings if finding.level is not Level.OK and not finding.remedy]
     assert lacking == []
     errors = {finding.id for finding in findings if finding.level is Level.ERROR}
-    assert errors == {"python", "packages", "memory", "disk", "kernel", "libvirt"}
+    assert errors == {"home", "python", "packages", "memory", "disk", "kernel", "libvirt"}
 
 
 def test_missing_packages_are_named_in_one_command() -> None:
@@ -107,3 +114,36 @@ def test_root_without_libvirt_starts_a_private_host() -> None:
 def test_a_half_made_private_host_is_reported() -> None:
     assert found(GOOD, "host-dev", host(State.STARTING)).level is Level.WARNING
     assert found(GOOD, "host-dev", host(State.UP)).level is Level.OK
+
+
+def test_a_private_host_whose_folders_qemu_cannot_enter_is_reported() -> None:
+    """Folders that an older labctl made with umask 027."""
+    finding = found(GOOD, "host-dev", host(State.UP, closed=(Path("/x/lib"),)))
+    assert (finding.level, "/x/lib" in finding.what) == (Level.ERROR, True)
+    assert finding.remedy.startswith("labctl host up dev")
+
+
+@pytest.mark.parametrize(
+    ("mode", "obstacle", "level"),
+    [
+        (None, "", Level.OK),
+        (0o700, "", Level.OK),
+        (0o777, "", Level.WARNING),
+        (0o755, "", Level.WARNING),
+        (0o700, "Read-only file system", Level.ERROR),
+    ],
+)
+def test_the_state_folder_is_written_by_us_and_read_by_nobody_else(
+    mode: int | None, obstacle: str, level: Level
+) -> None:
+    home = HomeFacts(path=Path("/s p"), mode=mode, obstacle=obstacle)
+    finding = found(replace(GOOD, home=home), "home")
+    assert finding.level is level
+    if level is Level.WARNING:
+        assert finding.remedy == "chmod 0700 '/s p'"
+
+
+def test_a_chroot_that_is_no_mount_point_is_named() -> None:
+    finding = found(replace(GOOD, chroot=True, features={"namespaces": False}), "kernel")
+    assert finding.level is Level.ERROR
+    assert "chroot" in finding.what

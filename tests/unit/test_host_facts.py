@@ -41,7 +41,7 @@ def test_meminfo_is_in_kib() -> None:
 
 
 def test_facts_of_this_machine_can_be_gathered(tmp_path: Path) -> None:
-    machine = facts.gather(tmp_path / "not" / "yet" / "there")
+    machine = facts.gather(tmp_path / "not", tmp_path / "not" / "yet" / "there")
     assert machine.disk_path == tmp_path
     assert 0 < machine.memory_free <= machine.memory
     assert machine.processors >= 1
@@ -103,6 +103,22 @@ def test_routes_are_read_as_the_kernel_writes_them() -> None:
     assert namespace._ipv6_route(line) == IPNetwork("fd00::/64")
     assert namespace._ipv6_route(line.replace("fd00", "fe80")) is None
     assert namespace._ipv6_route(line.replace("eth0", "lo")) is None
+
+
+def test_a_chroot_has_nothing_mounted_at_its_root() -> None:
+    """What proc(5) shows in a chroot: only mounts that can be reached from its root folder."""
+    proc = "40 29 0:21 / /proc rw,relatime shared:9 - proc proc rw"
+    assert not facts.has_root_mount(proc)
+    assert facts.has_root_mount(f"29 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n{proc}")
+
+
+def test_a_folder_that_root_may_write_and_the_kernel_does_not_let_it_is_found_by_trying(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert facts.home_facts(tmp_path / "new" / "home").obstacle == ""
+    assert facts.home_facts(file / "home").obstacle == "Not a directory"
+    assert facts.home_facts(Path("/proc/labctl")).obstacle != ""
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_nothing_is_wrapped_without_a_namespace() -> None:
