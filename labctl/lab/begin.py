@@ -17,7 +17,7 @@ from labctl.lab import nodes
 from labctl.lab import warm as warm_start
 from labctl.lab.nodes import Ledger
 from labctl.lab.site import Site
-from labctl.plan import addresses, capacity, diff
+from labctl.plan import addresses, capacity, diff, names
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity, LabPlan
 from labctl.spec.topology import Topology, restore
@@ -101,13 +101,14 @@ def decide(
         say: receives remarks on what may become short.
 
     Raises:
-        InputError: no topology for a new lab, or no such image.
+        InputError: no topology for a new lab, or no such image; or two labs would have objects of the same name.
         RefusedError: a lab differs from its topology, is on another host, or a foreign object has its name.
         CapacityError: the host has not enough of something.
     """
     with home.lock("home", "leases", wait=MOMENT):
         records = _identities(home, site, teams, topology, choice)
         begun = [_begin(site, record) for record in records]
+        names.refuse_shared(lab.plan for lab in begun)
         refuse_foreign(site, begun)
         for remark in sorted({lab.obstacle for lab in begun if lab.obstacle and not lab.record.cold}):
             say(f"{remark}; the nodes boot instead")

@@ -8,7 +8,7 @@ from uuid import UUID
 from labctl.errors import InputError
 from labctl.lab import begin
 from labctl.lab.site import default_name, load_settings
-from labctl.plan import addresses
+from labctl.plan import addresses, names
 from labctl.plan.lab import plan
 from labctl.plan.model import Identity, LabPlan
 from labctl.spec.topology import Topology
@@ -25,6 +25,9 @@ def plans(
     Args:
         topology: for teams without a lab.
         host: whose settings give the pool of management subnets.
+
+    Raises:
+        InputError: no topology for a new lab; or two labs would have objects of the same name.
     """
     settings = load_settings(home, host or default_name()).mgmt
     taken = [record.mgmt for record in home.records()]
@@ -40,4 +43,5 @@ def plans(
         taken.append(mgmt)
         nobody = UUID(int=0)  # UUIDs are drawn when the lab is created; no view shows them
         planned.append(plan(topology, Identity(team=team, lab=nobody, owner=nobody, mgmt=mgmt), stage=stage))
+    names.refuse_shared(planned)
     return planned

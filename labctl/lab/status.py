@@ -27,7 +27,7 @@ class NodeStatus:
     Attributes:
         state: libvirt's word, `absent` or `foreign`.
         ready: whether it runs, finished its first boot well, and its SSH answers now.
-        addresses: network to address; None where the node has none in a network that has addresses.
+        addresses: network that has addresses to those that the node has there, card by card.
         memory: bytes of the host's memory that it takes now.
         disk: bytes of the pool that its own disks take now.
     """
@@ -36,7 +36,7 @@ class NodeStatus:
     domain: str
     state: str
     ready: bool
-    addresses: dict[str, IPAddress | None]
+    addresses: dict[str, tuple[IPAddress, ...]]
     memory: int
     disk: int
 
@@ -113,13 +113,17 @@ def state_of(site: Site, plan: LabPlan, node: NodePlan) -> str:
 def _node(site: Site, record: LabRecord, plan: LabPlan, node: NodePlan, timeout: float) -> NodeStatus:
     state = state_of(site, plan, node)
     seen = record.ready.get(node.name) == node.generation
-    own = {nic.network: nic.address for nic in node.nics}
+    own = [(nic.network, nic.address) for nic in node.nics if nic.address is not None]
     return NodeStatus(
         name=node.name,
         domain=node.domain,
         state=state,
         ready=seen and state == "running" and ready.answers(site, node, timeout=timeout),
-        addresses={network.key: own.get(network.key) for network in plan.networks if network.subnet is not None},
+        addresses={
+            network.key: tuple(address for key, address in own if key == network.key)
+            for network in plan.networks
+            if network.subnet is not None
+        },
         memory=site.hypervisor.resident(node.uuid) if state not in (ABSENT, FOREIGN) else 0,
         disk=sum(site.volumes[disk.volume].allocation for disk in node.disks if disk.volume in site.volumes),
     )

@@ -40,9 +40,11 @@ def picture(spec: Topology) -> str:
     ]
     rows = []
     for name, node in spec.nodes.items():
-        plugs = {nic.network: f"eth{position} {nic.address or ''}".strip() for position, nic in enumerate(node.nics)}
+        plugs: dict[str, list[str]] = {}
+        for position, nic in enumerate(node.nics):
+            plugs.setdefault(nic.network, []).append(f"eth{position} {nic.address or ''}".strip())
         disks = " ".join([size(node.disk), *(f"+ {size(disk.size)}" for disk in node.disks)])
-        cells = [plugs.get(key, "-") for key in spec.networks]
+        cells = [", ".join(plugs.get(key, ["-"])) for key in spec.networks]
         rows.append([name, node.image, node.vcpus, size(node.memory * MIB), disks, *cells])
     headings = ["NODE", "IMAGE", "CPUS", "MEMORY", "DISKS", *(key.upper() for key in spec.networks)]
     return "\n".join(

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from labctl.lab.overview import LabLine
-from labctl.lab.status import LabStatus
+from labctl.lab.status import LabStatus, NodeStatus
 from labctl.plan.model import LabPlan
 from labctl.report.table import size, table
 
@@ -28,7 +28,8 @@ def lab_document(lab: LabStatus) -> dict[str, Any]:
                 "domain": node.domain,
                 "state": node.state,
                 "ready": node.ready,
-                "addresses": {key: str(address) if address else None for key, address in node.addresses.items()},
+                "addresses": {key: str(found[0]) if found else None for key, found in node.addresses.items()},
+                "all_addresses": {key: [str(address) for address in found] for key, found in node.addresses.items()},
                 "memory_bytes": node.memory,
                 "disk_bytes": node.disk,
             }
@@ -42,7 +43,7 @@ def lab_table(lab: LabStatus) -> str:
     ready = sum(node.ready for node in lab.nodes)
     keys = list(lab.nodes[0].addresses)
     rows = [
-        [node.name, node.state, "yes" if node.ready else "no", *(node.addresses[key] or "-" for key in keys)]
+        [node.name, node.state, "yes" if node.ready else "no", *(_addresses(node, key) for key in keys)]
         for node in lab.nodes
     ]
     lines = [
@@ -64,6 +65,10 @@ def lab_table(lab: LabStatus) -> str:
     if lab.missing:
         lines += ["", f"Networks that do not run: {', '.join(lab.missing)}. labctl start {lab.team}"]
     return "\n".join(lines)
+
+
+def _addresses(node: NodeStatus, key: str) -> str:
+    return " ".join(map(str, node.addresses[key])) or "-"
 
 
 def overview_document(lab: LabLine) -> dict[str, Any]:

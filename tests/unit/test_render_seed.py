@@ -93,6 +93,15 @@ def test_cards_are_matched_by_mac_and_named_in_order(gridka: LabPlan, keys: Seed
     assert cards["eth3"]["link-local"] == []
 
 
+def test_no_card_gets_an_address_that_nobody_gave_it(gridka: LabPlan, keys: SeedKeys):
+    """cloud-init's writer for systemd-networkd drops `link-local: []`: a file beside its own says it."""
+    files = loaded(gridka, "network-node", keys)["user-data"]["write_files"]
+    found = {file["path"]: file["content"] for file in files}
+    for card in ("eth0", "eth1", "eth2", "eth3"):
+        text = found[f"/etc/systemd/network/10-cloud-init-{card}.network.d/labctl.conf"]
+        assert text == "[Network]\nLinkLocalAddressing=no\n"
+
+
 def test_only_mgmt_gives_a_route_and_only_mgmt_is_waited_for(gridka: LabPlan, keys: SeedKeys):
     for node in gridka.nodes:
         cards = loaded(gridka, node.name, keys)["network-config"]["ethernets"]

@@ -35,6 +35,10 @@ def test_a_file_says_what_differs(tmp_path: Path):
     [
         ("ur: x", 'h.yaml:1: ur: this key is unknown; did you mean "uri"?'),
         ("jobs: 0", "h.yaml:1: jobs: 0 is too small; at least 1"),
+        ("jobs: true", "h.yaml:1: jobs: a whole number is expected here, not True"),
+        ('mgmt:\n  prefix: "24"', 'h.yaml:2: mgmt.prefix: a whole number is expected here, not "24"'),
+        ("overcommit: yes", 'h.yaml:1: overcommit: true or false is expected here, not "yes"'),
+        ("overcommit: 1", "h.yaml:1: overcommit: true or false is expected here, not 1"),
         ("dial: ssh", 'h.yaml:1: dial: "ssh" is not known here; known are auto, direct, namespace, jump'),
         ("mgmt:\n  pool: 10.0.0.0", 'h.yaml:2: mgmt.pool: "10.0.0.0" is not an IPv4 subnet like "10.0.0.0/24"'),
         (

@@ -369,6 +369,63 @@ def test_the_digest_changes_with_what_matters_only():
             '13: nodes.b.disks[0]: "size" is missing',
         ),
         (
+            "  b:\n",
+            "  10:\n",
+            '12: nodes.10: programs take "10" for an address; choose a name that is no number',
+        ),
+        (
+            "  b:\n",
+            "  0x1f:\n",
+            '12: nodes.0x1f: programs take "0x1f" for an address; choose a name that is no number',
+        ),
+        (
+            "  b:\n",
+            "  ip6-allnodes:\n",
+            "12: nodes.ip6-allnodes: ip6-allnodes has an address in /etc/hosts already; choose another name",
+        ),
+        (
+            "private: {}",
+            "private-of-us: {}",
+            "5: networks.private-of-us: the name is longer than 12 characters, and bridges are named after it",
+        ),
+        (
+            "name: pair",
+            "name: pair\npassword: ''",
+            "2: password: the password is empty; choose one, or remove the line",
+        ),
+        (
+            "  b:\n",
+            "  b:\n    vcpus: true\n",
+            "13: nodes.b.vcpus: a whole number is expected here, not True",
+        ),
+        (
+            "  b:\n",
+            '  b:\n    vcpus: "2"\n',
+            '13: nodes.b.vcpus: a whole number is expected here, not "2"',
+        ),
+        (
+            "  b:\n",
+            "  b:\n    vcpus: 2.0\n",
+            "13: nodes.b.vcpus: a whole number is expected here, not 2.0",
+        ),
+        (
+            "name: pair",
+            "name: pair\n'[key]': 1",
+            '2: "[key]": this key is unknown; known are name, description, domain, password, defaults, openstack, '
+            "networks, nodes",
+        ),
+        (
+            "private: {}",
+            "'[key]': {}",
+            '5: networks."[key]": "[key]" is not a network name: lower-case letters, digits and hyphens, at most 20 '
+            'characters, no hyphen at either end; "key" would do',
+        ),
+        (
+            "private: {}",
+            "private: {'[key]': {}}",
+            '5: networks.private."[key]": this key is unknown; known are kind, description, subnet, names',
+        ),
+        (
             "name: pair",
             "name: pair\ndomain: Example",
             '2: domain: "Example" is not a domain name like "example.org"',
@@ -434,6 +491,13 @@ nodes:
         "19: nodes.c.nics: a list (- item) is expected here, not nothing",
         "21: nodes.d.nics: at least 1 of these can be here, not 0",
     ]
+
+
+def test_the_first_twenty_problems_are_listed_and_the_others_counted():
+    text = PAIR + "".join(f"  c{number}: {{nics: [network: nowhere]}}\n" for number in range(25))
+    listed = complaints(text)
+    assert len(listed) == 21
+    assert listed[-1] == "and 5 more, which are listed when these are mended"
 
 
 @pytest.mark.parametrize(
