@@ -48,10 +48,10 @@ def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, ho
     from labctl.cli.labs import cancellable
     from labctl.lab import bake as baking
     from labctl.lab import site
-    from labctl.spec import topology as topologies
+    from labctl.roles import fit
 
     home = Home()
-    spec = topologies.load(topology)
+    spec = fit.load(topology)
     called = name or f"{spec.name}-installed"
     with site.opened(home, host) as place, cancellable() as cancelled:
         if if_missing and any(golden.digest == spec.digest for golden in place.golden.every()):
