@@ -137,7 +137,7 @@ def wait(folder: Path, init: ProcessId, path: Path, *, timeout: float) -> None:
     raise DeadlineError(
         f"The private host's libvirtd does not answer after {timeout:.0f} s",
         details=_said(folder),
-        remedy=f"Read {folder}/log/libvirtd.log, or stop it: labctl host down --force",
+        remedy=f"Read {folder}/log/libvirtd.log, or stop it: labctl host down {folder.name} --force",
     )
 
 

@@ -25,6 +25,8 @@ from labctl.modes import private
 POOL = Path("/var/lib/libvirt/images")
 """Where a private host's own libvirt sees the folder for volumes."""
 
+_HANGS = 20.0  # seconds that a libvirtd which was started before may take to answer
+
 _LINKS = Path("/run/labctl")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}", re.ASCII)
 
@@ -113,6 +115,7 @@ def up(name: str, root: Path, *, timeout: float = 90.0) -> PrivateHost:
             init = launch.start(folder, lock)
         else:
             launch.make_folders(folder)
+            timeout = min(timeout, _HANGS)
         _link(folder)
         launch.wait(folder, init, _socket(folder), timeout=timeout)
     return _host(name, folder, init)

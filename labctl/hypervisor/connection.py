@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import queue
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -14,12 +15,13 @@ from uuid import UUID
 
 import libvirt
 
-from labctl.errors import NotFoundError
+from labctl.errors import HypervisorError, NotFoundError
 from labctl.guest import Result
 from labctl.hypervisor import agent, capabilities, events
 from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, PoolFacts, State, VolumeFacts, version
 from labctl.hypervisor.translate import translated
 
+_CONNECT = {False: 20.0, True: 60.0}  # seconds, by whether SSH is on the way
 _CHUNK = 256 * 1024  # a libvirt stream packet holds at most 256 KiB of payload (VIR_NET_MESSAGE_PAYLOAD)
 
 
@@ -30,17 +32,17 @@ class Hypervisor:
         uri: a libvirt URI, for instance qemu:///system or test:///default.
 
     Raises:
-        HypervisorError: nothing answers there.
+        HypervisorError: nothing answers there, or not in time.
     """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         events.start_loop()
         with translated(f"connect to {uri}", remedy=_connecting(uri)):
-            self._connection = libvirt.open(uri)
-            # A dead peer is noticed after 5 * 6 s; drivers that are not remote refuse, and need no keepalive.
+            self._connection = _opened(uri)
+            # A peer that is dead or hangs is noticed after 20 s; drivers that are not remote refuse, and need none.
             with contextlib.suppress(libvirt.libvirtError):
-                self._connection.setKeepAlive(5, 6)
+                self._connection.setKeepAlive(5, 3)
 
     def __enter__(self) -> Self:
         return self
@@ -437,6 +439,40 @@ class Hypervisor:
                 stream.abort()
             raise
         stream.finish()
+
+
+def _opened(uri: str) -> libvirt.virConnect:
+    """Open a connection, but wait no longer than a libvirtd needs that is started by the first who knocks.
+
+    libvirt's own call waits for ever for one that hangs: keepalive begins when the connection stands.
+    """
+    answers: queue.SimpleQueue[libvirt.virConnect | libvirt.libvirtError] = queue.SimpleQueue()
+    given_up = threading.Event()
+
+    def connect() -> None:
+        try:
+            connection = libvirt.open(uri)
+        except libvirt.libvirtError as exc:
+            answers.put(exc)
+            return
+        answers.put(connection)
+        if given_up.is_set():
+            connection.close()
+
+    threading.Thread(target=connect, name="libvirt-open", daemon=True).start()
+    seconds = _CONNECT["ssh" in urlsplit(uri).scheme]
+    try:
+        answer = answers.get(timeout=seconds)
+    except queue.Empty:
+        given_up.set()
+        raise HypervisorError(
+            f"libvirt at {uri} does not answer within {seconds:.0f} s",
+            details="Something takes connections there and says nothing: libvirtd hangs, or is still starting.",
+            remedy=f"Try again; if it stays so, restart libvirtd there. {_connecting(uri)}",
+        ) from None
+    if isinstance(answer, libvirt.libvirtError):
+        raise answer
+    return answer
 
 
 def _name(document: str) -> str:

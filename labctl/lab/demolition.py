@@ -112,5 +112,5 @@ def _left(site: Site, domain: DomainFacts, things: list[str]) -> LabctlError:
     stop = f"{virsh} destroy {domain.name}; " if domain.state.active else ""
     return LabctlError(
         f"domain {domain.name} ({domain.uuid}, {domain.state}) uses {', '.join(things)}: they are left",
-        remedy=f"Where nobody needs it: {stop}{virsh} undefine {domain.name}",
+        remedy=f"If nobody needs it: {stop}{virsh} undefine {domain.name}",
     )

@@ -72,5 +72,5 @@ def _stranger(site: Site, lab: LabPlan, domain: DomainFacts) -> LabctlError:
     return LabctlError(
         f"domain {domain.name} ({domain.uuid}, {domain.state}) is left: "
         f"its metadata does not say that it is a node of {lab.team}'s lab",
-        remedy=f"Where it is: {stop}{virsh} undefine {domain.name}",
+        remedy=f"If it is: {stop}{virsh} undefine {domain.name}",
     )
