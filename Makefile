@@ -3,10 +3,6 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-PACKAGES := $(shell awk '$$1 ~ /^(run|image|build)$$/ { print $$2 }' labctl/host/packages.txt)
-MISSING := $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(PACKAGES) 2>/dev/null | \
-	awk -v want="$(PACKAGES)" '$$2 == "installed" { have[$$1] = 1 } \
-	END { n = split(want, name, " "); for (i = 1; i <= n; i++) if (!have[name[i]]) print name[i] }')
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 LOCKS := requirements/build.txt requirements/dev.txt
@@ -17,18 +13,23 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 OLDEST := $(VENV)/oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo test check bench clean
+.PHONY: help setup packages test-packages bench-packages update demo check test test-oldest bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: packages $(VENV)/ready ## Install what labctl needs: Debian packages (as root), then a Python environment in .venv
 
-packages:
-ifneq ($(strip $(MISSING)),)
-	$(SUDO) apt-get update
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(MISSING)
-endif
+packages: KINDS := run image build
+test-packages: KINDS := test
+bench-packages: KINDS := bench
+packages test-packages bench-packages:
+	@missing=$$(awk -v kinds=' $(KINDS) ' 'index(kinds, " " $$1 " ") { print $$2 }' labctl/host/packages.txt | \
+		while read -r name; do \
+			dpkg-query -W -f '$${db:Status-Status}' "$$name" 2>/dev/null | grep -qx installed || echo "$$name"; \
+		done); \
+	[ -z "$$missing" ] || { set -ex; $(SUDO) apt-get update; \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; }
 
 $(VENV)/ready: pyproject.toml $(LOCKS) | packages
 	$(PYTHON) -m venv $(VENV)
@@ -36,19 +37,6 @@ $(VENV)/ready: pyproject.toml $(LOCKS) | packages
 	$(PIP) --require-hashes --requirement requirements/dev.txt --no-build-isolation
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
-
-update: setup ## Lock the newest versions (requirements/*.txt), install them, run the unit tests with them
-	$(COMPILE) --upgrade --group build --output-file requirements/build.txt
-	$(COMPILE) --upgrade pyproject.toml --extra cloud --group dev --constraint requirements/build.txt \
-		--output-file requirements/dev.txt
-	$(MAKE) check
-
-test-oldest: setup ## Run the unit tests with the oldest versions that pyproject.toml allows
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
-	$(BIN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct --editable '.[cloud]'
-	$(BIN)/uv pip install --quiet --python $(OLDEST) pip hatchling hypothesis pytest \
-		oslo.config oslo.messaging sqlalchemy
-	$(OLDEST)/bin/python -m pytest -q tests/unit
 
 demo: setup ## Build the base image, create lab team01 of topology gridka, show it (as root)
 	$(SUDO) $(BIN)/labctl doctor
@@ -63,16 +51,28 @@ demo: setup ## Build the base image, create lab team01 of topology gridka, show 
 	@echo "  labctl reset image-node                     a ruined node as it was"
 	@echo "  labctl destroy team01                       nothing of it is left"
 
-test: setup ## Run all tests; they boot emulated guests where there is no KVM (as root)
-	$(SUDO) $(BIN)/python -m pytest
-
 check: setup ## Lint, check types and the import rules, run the unit tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit
 
-bench: setup ## Measure against other tools and the raw libvirt calls (as root)
+test: setup test-packages ## Run all tests, having installed what they need; they boot emulated guests where there is no KVM (as root)
+	$(SUDO) $(BIN)/python -m pytest
+
+test-oldest: setup ## Run the unit tests with the oldest versions that pyproject.toml allows, in .venv/oldest
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
+	$(BIN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct --editable '.[cloud]'
+	$(BIN)/uv pip install --quiet --python $(OLDEST) --group dev pip
+	$(OLDEST)/bin/python -m pytest -q tests/unit
+
+update: setup ## Lock the newest versions (requirements/), install them, make check; then commit the lock
+	$(COMPILE) --upgrade --group build --output-file requirements/build.txt
+	$(COMPILE) --upgrade pyproject.toml --extra cloud --group dev --constraint requirements/build.txt \
+		--output-file requirements/dev.txt
+	$(MAKE) check
+
+bench: setup bench-packages ## Measure against other tools and the raw libvirt calls (as root)
 	$(SUDO) $(BIN)/python -m tests.bench
 	$(SUDO) $(BIN)/python -m tests.bench.golden
 

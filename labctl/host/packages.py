@@ -13,6 +13,8 @@ class Kind(StrEnum):
     RUN = "run"
     IMAGE = "image"
     BUILD = "build"
+    TEST = "test"
+    BENCH = "bench"
 
 
 @dataclass(frozen=True, kw_only=True)
