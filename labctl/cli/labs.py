@@ -269,7 +269,7 @@ def _dry_run(
     from labctl.lab import begin
     from labctl.report import views
 
-    labs = begin.decide(home, place, teams, spec, choice=choice, overcommit=overcommit, write=False, say=click.echo)
+    labs = begin.decide(home, place, teams, spec, choice=choice, overcommit=overcommit, held=None, say=click.echo)
     for lab in labs:
         click.echo(views.plan_table(lab.plan, _states(place, lab.plan)))
         click.echo()
@@ -284,12 +284,16 @@ def _states(place: Site, plan: LabPlan) -> dict[str, str]:
 
 
 def _said(lab: Created) -> str:
-    if not lab.made and not lab.started and not lab.installed:
-        hint = f" Off: {', '.join(lab.off)}; labctl start {lab.team}." if lab.off else ""
-        return f"{lab.team}: nothing to do, the lab stands.{hint}"
-    done = [
-        f"{len(lab.made)} objects made" if lab.made else "",
-        f"{len(lab.started)} nodes started" if lab.started else "",
-    ]
-    done += [f"{len(lab.installed)} steps of the cloud done"] if lab.installed else []
-    return f"{lab.team}: {', '.join(filter(None, done))}. labctl status {lab.team}"
+    hint = f" Off: {', '.join(lab.off)}; labctl start {lab.team}." if lab.off else ""
+    if not lab.changed:
+        return f"{lab.team}: nothing to do.{hint}" if hint else f"{lab.team}: nothing to do, the lab stands."
+    counts = {
+        "objects made": len(lab.made),
+        "networks started": len(lab.networks),
+        "nodes plugged in again": len(lab.plugged),
+        "nodes started": len(lab.started),
+        "nodes resumed": len(lab.resumed),
+        "steps of the cloud done": len(lab.installed),
+    }
+    done = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"{lab.team}: {done}.{hint} labctl status {lab.team}"

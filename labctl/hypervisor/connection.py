@@ -24,6 +24,8 @@ from labctl.hypervisor.translate import translated
 _CONNECT = {False: 20.0, True: 60.0}  # seconds, by whether SSH is on the way
 _CHUNK = 256 * 1024  # a libvirt stream packet holds at most 256 KiB of payload (VIR_NET_MESSAGE_PAYLOAD)
 
+_BUSY = 30.0  # seconds that a pool may be busy with volumes that are made
+
 
 class Hypervisor:
     """A libvirt connection; a context manager that closes it.
@@ -136,6 +138,29 @@ class Hypervisor:
                 network.destroy()
             network.undefine()
 
+    def plugged(self, uuid: UUID) -> set[tuple[UUID, str]] | None:
+        """Return which cards are plugged into a network that runs, by domain and MAC.
+
+        A network that is stopped lets go of its cards, and none of them comes back when it is started again.
+
+        Returns:
+            None where the driver does not tell.
+        """
+        found = set()
+        with translated(f"ask network {uuid} for its ports"):
+            network = self._connection.networkLookupByUUIDString(str(uuid))
+            try:
+                ports = network.listAllPorts()
+            except libvirt.libvirtError as exc:
+                if exc.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
+                    return None
+                raise
+            for port in ports:
+                with contextlib.suppress(NotFoundError), translated("read a network's port"):
+                    document = ET.fromstring(port.XMLDesc())  # noqa: S314 - libvirt's own words
+                    found.add((UUID(document.findtext("owner/uuid", "")), _mac(document)))
+        return found
+
     # -- storage ------------------------------------------------------------------------------------------------
 
     def pools(self) -> dict[str, PoolFacts]:
@@ -166,9 +191,21 @@ class Hypervisor:
         self._start(pool, f"start storage pool {name}")
 
     def refresh_pool(self, name: str) -> None:
-        """Let libvirt read the pool's directory again."""
+        """Let libvirt read the pool's directory again, and how full its file system is.
+
+        While a volume is made in the pool libvirt refuses; it is asked again for some seconds.
+        """
+        deadline = time.monotonic() + _BUSY
         with translated(f"refresh storage pool {name}"):
-            self._connection.storagePoolLookupByName(name).refresh()
+            pool = self._connection.storagePoolLookupByName(name)
+            while True:
+                try:
+                    pool.refresh()
+                    break
+                except libvirt.libvirtError as exc:
+                    if "asynchronous jobs" not in str(exc) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.05)
 
     def remove_pool(self, uuid: UUID) -> None:
         """Stop and undefine a pool, and delete its directory; nothing happens when it is gone."""
@@ -337,6 +374,21 @@ class Hypervisor:
         with translated(f"resume domain {domain.name()}"):
             domain.resume()
 
+    def plug(self, uuid: UUID, mac: str, network: str) -> None:
+        """Plug a card of a running domain into a network; the guest notices nothing.
+
+        libvirt does nothing where it takes the card for plugged in there already.
+        """
+        domain = self._lookup(uuid)
+        with translated(f"plug a card of domain {domain.name()} into network {network}"):
+            root = ET.fromstring(domain.XMLDesc())  # noqa: S314 - libvirt's own words
+            card = next((card for card in root.findall("devices/interface") if _mac(card) == mac), None)
+            if card is None:
+                raise NotFoundError(f"domain {domain.name()} has no card {mac}")
+            for source in card.findall("source"):
+                source.attrib = {"network": network}
+            domain.updateDeviceFlags(ET.tostring(card, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
     def shutdown_domain(self, uuid: UUID) -> None:
         """Ask a running domain's guest to power off; it may take its time or not listen."""
         domain = self._lookup(uuid)
@@ -397,8 +449,9 @@ class Hypervisor:
     @staticmethod
     def _domain_facts(domain: libvirt.virDomain) -> DomainFacts:
         with translated("read a domain"):
-            state = State.from_libvirt(domain.state()[0])
-            return DomainFacts.from_xml(domain.XMLDesc(), state)
+            number, reason = domain.state()
+            state = State.from_libvirt(number)
+            return DomainFacts.from_xml(domain.XMLDesc(), state, state.reason(reason))
 
     @staticmethod
     def _start(thing: Any, doing: str, create: Callable[[], object] | None = None) -> None:
@@ -473,6 +526,11 @@ def _opened(uri: str) -> libvirt.virConnect:
     if isinstance(answer, libvirt.libvirtError):
         raise answer
     return answer
+
+
+def _mac(device: ET.Element) -> str:
+    address = device.find("mac")
+    return address.get("address", "") if address is not None else ""
 
 
 def _name(document: str) -> str:

@@ -12,6 +12,15 @@ from netaddr import IPNetwork
 
 METADATA_URI = "urn:labctl:1"
 
+IO_ERROR = "I/O error"
+"""Why a domain is paused whose disk could not be written to, mostly because the host's file system is full."""
+
+_PAUSED = (
+    *("", "user", "migrating", "saving", "dumping", IO_ERROR, "watchdog", "from snapshot", "shutting down"),
+    *("creating snapshot", "crashed", "starting up", "post-copy", "post-copy failed"),
+)
+_OFF = ("", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from snapshot", "daemon")
+
 
 class State(enum.StrEnum):
     """A domain's state, in libvirt's order and virsh's words."""
@@ -30,6 +39,11 @@ class State(enum.StrEnum):
         """Return the state of virDomainState's `number`."""
         states = list(cls)
         return states[number] if number < len(states) else cls.NOSTATE
+
+    def reason(self, number: int) -> str:
+        """Return why a domain is in this state, in virsh's words; empty when libvirt does not say."""
+        words = {State.PAUSED: _PAUSED, State.SHUTOFF: _OFF}.get(self, ())
+        return words[number] if number < len(words) else ""
 
     @property
     def active(self) -> bool:
@@ -100,6 +114,7 @@ class DomainFacts:
         networks: names of the networks (or bridges) that its NICs are plugged into.
         agent: whether the guest agent is connected; None when the domain is off or has no agent channel.
         virt: kvm or qemu.
+        reason: why it is in its state, for instance "I/O error" of a paused one whose disk is full; often empty.
     """
 
     name: str
@@ -113,9 +128,10 @@ class DomainFacts:
     networks: tuple[str, ...]
     agent: bool | None
     virt: str
+    reason: str = ""
 
     @classmethod
-    def from_xml(cls, document: str, state: State) -> Self:
+    def from_xml(cls, document: str, state: State, reason: str = "") -> Self:
         """Read a domain's XML, as libvirt gives it (memory in KiB)."""
         root = ET.fromstring(document)  # noqa: S314 - libvirt's own words
         channel = root.find("devices/channel/target[@name='org.qemu.guest_agent.0']")
@@ -134,6 +150,7 @@ class DomainFacts:
             ),
             agent=channel.get("state") == "connected" if channel is not None and state.active else None,
             virt=root.get("type", ""),
+            reason=reason,
         )
 
 

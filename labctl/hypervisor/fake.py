@@ -129,6 +129,15 @@ class FakeHypervisor:
                 self._network(uuid)
                 del self._host.networks[uuid]
 
+    def plugged(self, uuid: UUID) -> set[tuple[UUID, str]] | None:
+        """Return which cards are plugged into a network that runs, by domain and MAC."""
+        with self._does(f"ask network {uuid} for its ports"):
+            name = self._network(uuid).facts.name
+            guests = [(key, domain.guest) for key, domain in self._host.domains.items() if domain.guest]
+            return {
+                (key, mac) for key, guest in guests for mac, where in self._host.plugged(guest).items() if where == name
+            }
+
     def _start_network(self, network: FakeNetwork) -> None:
         with self._does(f"start network {network.facts.name}"):
             if not network.active:
@@ -420,6 +429,16 @@ class FakeHypervisor:
                 raise invalid("domain is already running")
             self._host.go_on(domain)
 
+    def plug(self, uuid: UUID, mac: str, network: str) -> None:
+        """Plug a card of a running domain into a network."""
+        domain = self._found(uuid)
+        with self._does(f"plug a card of domain {domain.name} into network {network}"):
+            self._check_active(domain)
+            assert domain.guest is not None
+            if mac not in {card[0] for card in domain.guest.cards}:
+                raise NotFoundError(f"domain {domain.name} has no card {mac}")
+            self._host.plug(domain.guest, mac, network)
+
     def shutdown_domain(self, uuid: UUID) -> None:
         """Ask a running domain's guest to power off; it does at once, unless it does not listen."""
         domain = self._found(uuid)
@@ -508,4 +527,4 @@ def _facts(domain: FakeDomain) -> DomainFacts:
     if channel is not None and domain.guest is not None:
         answers = domain.guest.agent and bool(domain.guest.memory)
         channel.set("state", "connected" if answers else "disconnected")
-    return DomainFacts.from_xml(fake_xml.text(root), domain.state)
+    return DomainFacts.from_xml(fake_xml.text(root), domain.state, domain.reason)

@@ -83,6 +83,7 @@ class FakeDomain:
     live: ET.Element | None = None
     state: State = State.SHUTOFF
     guest: FakeGuest | None = None
+    reason: str = ""
 
 
 @dataclass
@@ -297,6 +298,18 @@ class FakeHost:
         now = {(network.facts.name, network.starts): network for network in self.networks.values() if network.active}
         return {mac: name for mac, name, starts in guest.cards if (name, starts) in now}
 
+    def plug(self, guest: FakeGuest, mac: str, name: str) -> None:
+        """Plug a card into a network; nothing happens where it was plugged into one of that name."""
+        found = [network for network in self.networks.values() if network.facts.name == name]
+        if not found:
+            message = f"Network not found: no network with matching name '{name}'"
+            raise Refusal(libvirt.VIR_ERR_NO_NETWORK, message)
+        if not found[0].active:
+            raise invalid(f"network '{name}' is not active")
+        guest.cards = tuple(
+            (mac, name, found[0].starts) if card[0] == mac and card[1] != name else card for card in guest.cards
+        )
+
     def at(self, address: str) -> FakeGuest | None:
         """Return the running guest that has an address by DHCP from the host, where it can be reached."""
         for domain in self.domains.values():
@@ -343,13 +356,13 @@ class FakeHost:
     def go_on(self, domain: FakeDomain) -> None:
         """Let a machine's processors go."""
         assert domain.guest is not None
-        domain.state = State.RUNNING
+        domain.state, domain.reason = State.RUNNING, ""
         domain.guest.run()
         self.changed.notify_all()
 
     def end(self, domain: FakeDomain) -> None:
         """End a machine; a domain without a document is gone then."""
-        domain.live, domain.guest, domain.state = None, None, State.SHUTOFF
+        domain.live, domain.guest, domain.state, domain.reason = None, None, State.SHUTOFF, ""
         if domain.document is None:
             self.domains.pop(domain.uuid, None)
         self.changed.notify_all()

@@ -18,6 +18,7 @@ _NOT_FOUND = {
     libvirt.VIR_ERR_NO_DOMAIN,
     libvirt.VIR_ERR_NO_DOMAIN_METADATA,
     libvirt.VIR_ERR_NO_NETWORK,
+    libvirt.VIR_ERR_NO_NETWORK_PORT,
     libvirt.VIR_ERR_NO_STORAGE_POOL,
     libvirt.VIR_ERR_NO_STORAGE_VOL,
 }

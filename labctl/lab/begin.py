@@ -13,11 +13,11 @@ from labctl.errors import ForeignObjectError, InputError, RefusedError
 from labctl.images import recipe
 from labctl.images.golden import GoldenManifest, GoldenMemory
 from labctl.images.store import Image, Manifest
-from labctl.lab import nodes
+from labctl.lab import nodes, room
 from labctl.lab import warm as warm_start
 from labctl.lab.nodes import Ledger
 from labctl.lab.site import Site
-from labctl.plan import addresses, capacity, diff, names
+from labctl.plan import addresses, diff, names
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity, LabPlan
 from labctl.spec.topology import Topology, restore
@@ -46,6 +46,16 @@ class Begun:
         if self.golden is None or self.obstacle or self.record.cold:
             return {}
         return {node: memory for node, memory in self.golden.memory.items() if node not in self.record.bare}
+
+    def pending(self, site: Site) -> LabPlan:
+        """Return its plan with the nodes alone that are still to be made, or that nobody has seen ready yet."""
+        record, ready = self.record, self.record.ready
+        chosen = (
+            node
+            for node in self.plan.nodes
+            if nodes.missing(site, record, node) or ready.get(node.name) != node.generation
+        )
+        return replace(self.plan, nodes=tuple(chosen))
 
     def ledger(self, folder: LabFolder) -> Ledger:
         """Return the ledger to work with."""
@@ -88,7 +98,7 @@ def decide(
     *,
     choice: Choice,
     overcommit: bool,
-    write: bool,
+    held: contextlib.ExitStack | None,
     say: Callable[[str], None],
 ) -> list[Begun]:
     """Plan a lab for each team and refuse what cannot or must not be, before anything is made.
@@ -97,7 +107,7 @@ def decide(
         topology: None stands for the topology that each lab has already.
         choice: what new labs start from.
         overcommit: go on where the host has too little memory, processors or disk.
-        write: record the labs that are new; a dry run does not.
+        held: keeps what the labs take reserved until their nodes run; None for a dry run, which records nothing.
         say: receives remarks on what may become short.
 
     Raises:
@@ -112,9 +122,10 @@ def decide(
         refuse_foreign(site, begun)
         for remark in sorted({lab.obstacle for lab in begun if lab.obstacle and not lab.record.cold}):
             say(f"{remark}; the nodes boot instead")
-        for remark in _check_capacity(site, begun, overcommit=overcommit):
+        pending = [lab.pending(site) for lab in begun]
+        for remark in room.reserve_locked(home, site, pending, overcommit=overcommit, held=held):
             say(remark)
-        if write:
+        if held is not None:
             for lab in begun:
                 if home.lab(lab.plan.team).load() != lab.record:
                     home.lab(lab.plan.team).save(lab.record)
@@ -347,30 +358,3 @@ def _golden_images(site: Site, golden: GoldenManifest) -> dict[str, Image]:
         )
         for name, disk in golden.disks.items()
     }
-
-
-def _check_capacity(site: Site, labs: Sequence[Begun], *, overcommit: bool) -> tuple[str, ...]:
-    """Compare what the nodes that do not run yet will need with what the host has left; return remarks."""
-    missing = [
-        replace(lab.plan, nodes=tuple(node for node in lab.plan.nodes if not _runs(site, node.domain))) for lab in labs
-    ]
-    need = capacity.need([lab for lab in missing if lab.nodes], site.virt)
-    return capacity.judge(need, left(site), overcommit) if need.nodes else ()
-
-
-def _runs(site: Site, domain: str) -> bool:
-    return domain in site.domains and site.domains[domain].state.active
-
-
-def left(site: Site) -> capacity.Capacity:
-    """Return what the host has left for new guests; running guests count with all the memory they may come to use."""
-    running = [domain for domain in site.domains.values() if domain.state.active]
-    promised = sum(
-        domain.memory + capacity.overhead(domain.virt, domain.owner.stage if domain.owner else "") for domain in running
-    )
-    return capacity.Capacity(
-        memory=min(site.host.memory - promised, site.host.available),
-        cpus=site.host.cpus,
-        vcpus=sum(domain.vcpus for domain in running),
-        disk=site.pool.available,
-    )

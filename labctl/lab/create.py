@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
 from labctl.errors import DeadlineError, HypervisorError
 from labctl.hypervisor import State
 from labctl.images.golden import GoldenManifest, GoldenMemory
-from labctl.lab import begin, hold, install, nodes, openstack, probe, ready, secrets, warm
+from labctl.lab import begin, hold, install, networks, nodes, openstack, probe, ready, secrets, warm
 from labctl.lab.begin import Begun, Choice
 from labctl.lab.nodes import Ledger
 from labctl.lab.probe import Probe
@@ -31,16 +32,27 @@ class Created:
 
     Attributes:
         made: names of networks and nodes that were missing.
-        started: nodes that were off, or whose start an earlier run did not see through.
-        off: nodes of a lab that stood once and were powered off since; they are left so.
+        networks: networks that were off.
+        plugged: nodes that ran on while a network of theirs was off, and are plugged into it again.
+        started: nodes that were off.
+        resumed: nodes that an earlier run had started and not let go.
+        off: nodes of a lab that stood once and were powered off or paused since; they are left so.
         installed: steps of the cloud's installation that changed something.
     """
 
     team: str
-    made: tuple[str, ...]
-    started: tuple[str, ...]
-    off: tuple[str, ...]
+    made: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    plugged: tuple[str, ...] = ()
+    started: tuple[str, ...] = ()
+    resumed: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
     installed: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done."""
+        return any((self.made, self.networks, self.plugged, self.started, self.resumed, self.installed))
 
 
 def create(
@@ -70,11 +82,12 @@ def create(
     Raises:
         LabctlError: see `begin.decide`; or a node could not be made or did not get ready.
     """
-    with begin.locked(home, teams):
+    with begin.locked(home, teams), ExitStack() as held:
         for team in teams:
             hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
+        site = site.again()  # what was listed before we held the locks may be old
         labs = begin.decide(
-            home, site, teams, topology, choice=choice, overcommit=overcommit, write=True, say=progress.say
+            home, site, teams, topology, choice=choice, overcommit=overcommit, held=held, say=progress.say
         )
         sites = [_Construction(home, site, lab, progress, {} if cold else lab.memory) for lab in labs]
         remedy = f"labctl create {' '.join(teams)} goes on where this ended; labctl destroy takes it all away."
@@ -149,24 +162,24 @@ class _Construction:
         self._progress = progress
         self._folder = folder
         self._keys = secrets.ensure(folder, lab.plan)
-        self._networks = {network.key: threading.Event() for network in lab.plan.networks}
+        self._stands = {network.key: threading.Event() for network in lab.plan.networks}
         self._made: list[str] = []
+        self._networks: list[str] = []
+        self._plugged: set[str] = set()
         self._started: list[str] = []
+        self._resumed: list[str] = []
         self._paused: list[NodePlan] = []
         self._off: list[str] = []
         self._installed: list[str] = []
-        # To be made: without a domain, or with one that was restored and is another lab's still.
-        self._missing = {
-            node.name for node in lab.plan.nodes if node.domain not in site.domains or nodes.borrowed(lab.record, node)
-        }
+        self._missing = {node.name for node in lab.plan.nodes if nodes.missing(site, lab.record, node)}
         self._new = [node for node in lab.plan.nodes if node.name in self._missing or not self._stood(node)]
 
     def pieces(self) -> list[Callable[[], None]]:
         """Return the work that makes what is missing: networks first, for nodes start only when theirs stand."""
         missing = [node for node in self.plan.nodes if node.name in self._missing]
         self.ledger.begin(missing, restored=self._memory)
-        networks = [partial(self._network, network) for network in self.plan.networks]
-        return [*networks, *(partial(self._node, node, self._keys[node.name]) for node in self.plan.nodes)]
+        nets = [partial(self._network, network) for network in self.plan.networks]
+        return [*nets, *(partial(self._node, node, self._keys[node.name]) for node in self.plan.nodes)]
 
     def releases(self, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that lets paused nodes go.
@@ -200,24 +213,29 @@ class _Construction:
         return Created(
             team=self.plan.team,
             made=tuple(sorted(self._made)),
+            networks=tuple(sorted(self._networks)),
+            plugged=tuple(sorted(self._plugged)),
             started=tuple(sorted(self._started)),
+            resumed=tuple(sorted(self._resumed)),
             off=tuple(sorted(self._off)),
             installed=tuple(self._installed),
         )
 
     def _network(self, network: NetworkPlan) -> None:
         try:
-            if nodes.make_network(self._site, self.plan, network, self._site.networks):
-                self._made.append(network.name)
+            if networks.make(self._site, self.plan, network):
+                known = network.name in self._site.networks
+                (self._networks if known else self._made).append(network.name)
         finally:
-            self._networks[network.key].set()
+            self._stands[network.key].set()
+        self._plugged.update(networks.plug(self._site, self.plan, network))
 
     def _node(self, node: NodePlan, keys: SeedKeys) -> None:
         found = self._site.domains.get(node.domain)
         missing = node.name in self._missing
         state = found.state if found and not missing else State.SHUTOFF
         if not missing and self._stood(node):
-            if not state.active:
+            if state is State.PAUSED or not state.active:
                 self._off.append(node.name)
             return
         if missing:
@@ -229,12 +247,14 @@ class _Construction:
         self._progress.node(self.plan.team, node.name, Phase.DEFINED)
         if not state.active:
             for nic in node.nics:
-                self._networks[nic.network].wait()
+                self._stands[nic.network].wait()
             # Memory belongs to the disks of its moment: none goes onto disks that a node has written to since.
             if not (missing and self._restore(node)):
                 self._start(node, paused=True)
             self._started.append(node.name)
-        if state is not State.RUNNING:
+        elif state is State.PAUSED:
+            self._resumed.append(node.name)
+        if state is State.PAUSED or not state.active:
             self._paused.append(node)
 
     def _start(self, node: NodePlan, *, paused: bool) -> None:

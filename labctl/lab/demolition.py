@@ -69,10 +69,18 @@ def demolish(
         if name in now.volumes and f"volume {name}" not in used
     )
     return errors + run(
-        partial(site.hypervisor.remove_network, uuid)
+        partial(_remove_network, now, uuid, name)
         for uuid, name in pieces.networks.items()
         if f"network {name}" not in used
     )
+
+
+def _remove_network(site: Site, uuid: UUID, name: str) -> None:
+    """Stop and undefine a network, and what libvirt may have forgotten of it when its start ended half-way."""
+    found = site.networks.get(name)
+    if found is not None and not found.active:
+        site.dialer.remove_bridge(found.bridge)
+    site.hypervisor.remove_network(uuid)
 
 
 def _held(site: Site, pieces: Pieces) -> list[tuple[DomainFacts, list[str]]]:

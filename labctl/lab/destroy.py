@@ -6,7 +6,7 @@ import threading
 
 from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
-from labctl.lab import begin, hold, nodes
+from labctl.lab import begin, hold, networks, nodes
 from labctl.lab.demolition import Pieces, demolish
 from labctl.lab.progress import Progress
 from labctl.lab.site import Site
@@ -45,7 +45,7 @@ def destroy(home: Home, site: Site, team: str, *, jobs: int, progress: Progress,
             team=team,
             domains={name: domain for name, domain in ours.items() if name not in strangers},
             volumes=record.volumes,
-            networks={network.uuid: network.name for network in lab.networks},
+            networks=networks.every(lab),
         )
         errors += [_stranger(site, lab, domain) for domain in strangers.values()]
         errors += demolish(site, pieces, jobs=jobs, progress=progress, cancelled=cancelled)

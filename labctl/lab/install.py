@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from labctl.errors import InputError
-from labctl.lab import begin, openstack, secrets, status
+from labctl.lab import begin, nodes, openstack, secrets, status
 from labctl.lab.begin import Begun
 from labctl.lab.installer import Installer, Journal, Outcome, Task, packages_first, plan_tasks
 from labctl.lab.progress import Phase, Progress
@@ -22,7 +22,7 @@ from labctl.remote.ssh import SshTransport
 from labctl.roles import fit
 from labctl.roles.cloud import Cloud
 from labctl.spec import topology
-from labctl.state import Home, LabFolder
+from labctl.state import Home, LabFolder, LabRecord
 
 SLOW = {"kvm": 2.0, "qemu": 15.0}
 """How many times longer than natively a step may take in a node, by the kind of its virtualisation."""
@@ -93,9 +93,9 @@ def proceed(
         draft = openstack.cloud_of(
             plan, known, slow=site.virt == "qemu", nested={node.name: "qemu" for node in plan.nodes}
         )
-        nodes = {step.node for task in plan_tasks(draft, until=until, only=only, on=on) for step in task.steps}
-        _check_running(site, plan, nodes)
-        nested = {name: nested_virt(plan, name, machine) for name in draft.nodes("compute") if name in nodes}
+        chosen = {step.node for task in plan_tasks(draft, until=until, only=only, on=on) for step in task.steps}
+        check_running(site, plan, lab.record, chosen)
+        nested = {name: nested_virt(plan, name, machine) for name in draft.nodes("compute") if name in chosen}
         cloud = replace(draft, nested={**draft.nested, **nested})
         tasks = packages_first(plan_tasks(cloud, until=until, only=only, on=on))
         again = " ".join(filter(None, (f"--until {until}" if until else "", f"--only {only}" if only else "")))
@@ -122,7 +122,7 @@ def proceed(
             stage=INSTALLED if whole else record.stage,
         )
     )
-    for name in sorted(nodes):
+    for name in sorted(chosen):
         progress.node(plan.team, name, Phase.INSTALLED)
     return outcome
 
@@ -175,6 +175,22 @@ def nested_virt(plan: LabPlan, name: str, machine: Machines) -> str:
     return "kvm" if machine(name).run(_NESTED, timeout=120, check=False).ok else "qemu"
 
 
+def check_running(site: Site, plan: LabPlan, record: LabRecord, names: set[str]) -> None:
+    """Refuse to install on nodes that do not run, or that a reset is about to take away.
+
+    Raises:
+        InputError: not all of them run.
+        RefusedError: a reset of one of them is not finished.
+    """
+    nodes.refuse_outdated(site, plan, record, names)
+    states = {name: status.state_of(site, plan, plan.node(name)) for name in sorted(names)}
+    off = [f"{name} is {state}" for name, state in states.items() if state != "running"]
+    if off:
+        raise InputError(
+            f"not all nodes of {plan.team} run", details="\n".join(off), remedy=f"labctl start {plan.team}"
+        )
+
+
 class Machines:
     """The nodes' connections, each made when it is first needed and kept."""
 
@@ -220,12 +236,3 @@ def _connections(site: Site, folder: LabFolder, plan: LabPlan, cancelled: thread
 def _close_when(cancelled: threading.Event, machines: Machines) -> None:
     cancelled.wait()
     machines.close()
-
-
-def _check_running(site: Site, plan: LabPlan, names: set[str]) -> None:
-    states = {name: status.state_of(site, plan, plan.node(name)) for name in sorted(names)}
-    off = [f"{name} is {state}" for name, state in states.items() if state != "running"]
-    if off:
-        raise InputError(
-            f"not all nodes of {plan.team} run", details="\n".join(off), remedy=f"labctl start {plan.team}"
-        )

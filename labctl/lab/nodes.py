@@ -13,11 +13,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from labctl.errors import AlreadyExistsError, ForeignObjectError, HypervisorError, LabctlError
+from labctl.errors import AlreadyExistsError, ForeignObjectError, LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts, NetworkFacts
 from labctl.images.store import Image
 from labctl.lab.site import Site
-from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.plan.model import LabPlan, NodePlan
 from labctl.render import seed, xml
 from labctl.roles.role import ROLES
 from labctl.state import LabFolder, LabRecord
@@ -115,25 +115,6 @@ def volumes_of(node: NodePlan) -> set[str]:
     return {disk.volume for disk in node.disks} | {node.seed}
 
 
-def make_network(site: Site, lab: LabPlan, network: NetworkPlan, existing: dict[str, NetworkFacts]) -> bool:
-    """Define and start a network that is missing or off; return whether there was anything to do."""
-    found = existing.get(network.name)
-    if found is None:
-        site.hypervisor.create_network(xml.network_xml(network, lab))
-        return True
-    if not found.active:
-        try:
-            site.hypervisor.start_network(network.uuid)
-        except HypervisorError as exc:
-            # libvirt forgets the bridge of a network whose start failed half-way, on a full disk for instance. Its
-            # name is a hash of the lab's ID: no other network can mean it.
-            if "File exists" not in exc.details or not site.dialer.remove_bridge(network.bridge):
-                raise
-            site.hypervisor.start_network(network.uuid)
-        return True
-    return False
-
-
 def make_node(
     site: Site,
     ledger: Ledger,
@@ -203,6 +184,33 @@ def belongs(domain: DomainFacts, lab: LabPlan, node: NodePlan) -> bool:
         and owner.owner == lab.identity.owner
         and owner.lab == lab.identity.lab
     )
+
+
+def missing(site: Site, record: LabRecord, node: NodePlan) -> bool:
+    """Whether a node is to be made: it has no domain, or one that an earlier run left and that cannot become it."""
+    domain = site.domains.get(node.domain)
+    return domain is None or borrowed(record, node) or outdated(domain, node, record)
+
+
+def outdated(domain: DomainFacts, node: NodePlan, record: LabRecord) -> bool:
+    """Whether a domain is what a reset that ended early was to take away: an earlier generation of the node.
+
+    The domain's own metadata says what it is; the record only says what it is to become.
+    """
+    seen = record.ready.get(node.name) == node.generation
+    return not seen and domain.owner is not None and domain.owner.generation < node.generation
+
+
+def refuse_outdated(site: Site, lab: LabPlan, record: LabRecord, names: Iterable[str]) -> None:
+    """Raise RefusedError where a reset of one of these nodes is not finished: what stands there is about to go."""
+    domains = site.domains
+    chosen = [node for node in lab.nodes if node.name in set(names) and node.domain in domains]
+    if old := [node.name for node in chosen if outdated(domains[node.domain], node, record)]:
+        raise RefusedError(
+            f"a reset of {', '.join(old)} of {lab.team} ended early",
+            details="What it was to take away still stands.",
+            remedy=f"labctl create {lab.team} finishes the reset.",
+        )
 
 
 def foreign(site: Site, lab: LabPlan, record: LabRecord) -> list[str]:

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 
-from labctl.errors import HypervisorError, InputError
-from labctl.hypervisor import DomainFacts
-from labctl.lab import begin, hold, nodes, ready
+from labctl.errors import CapacityError, HypervisorError, InputError
+from labctl.hypervisor import DomainFacts, State
+from labctl.hypervisor.facts import IO_ERROR
+from labctl.lab import begin, hold, networks, nodes, ready, room
 from labctl.lab.begin import Begun
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.reset import choose
 from labctl.lab.site import Site
 from labctl.lab.work import together
-from labctl.plan.model import NodePlan
+from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.state import Home
 
 SHUTDOWN_SECONDS = {"kvm": 60.0, "qemu": 180.0}
 """How long a guest may take to power off before the plug is pulled."""
+
+_AGAIN = 2.0  # seconds within which a guest whose disk is still full is paused again
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """What `start` did.
+
+    Attributes:
+        started: nodes that were off.
+        resumed: nodes that were paused: by somebody, or by QEMU, because the disk was full.
+        plugged: nodes that ran on while a network of theirs was off, and are plugged into it again.
+    """
+
+    started: tuple[str, ...] = ()
+    resumed: tuple[str, ...] = ()
+    plugged: tuple[str, ...] = ()
 
 
 def stop(
@@ -58,42 +78,65 @@ def start(
     team: str,
     names: Sequence[str],
     *,
+    overcommit: bool,
     jobs: int,
     wait: bool,
     progress: Progress,
     cancelled: threading.Event,
-) -> list[str]:
-    """Power nodes on, their networks first; return the names of those that were off.
+) -> Started:
+    """Have nodes run, on networks that they are plugged into.
 
     Args:
         names: which nodes; `[]` means all.
+        overcommit: go on where the host has too little memory or processors.
         wait: whether to wait until each is ready.
+
+    Raises:
+        CapacityError: the host has not enough of something; or a node's disk is still full.
+        RefusedError: a reset of one of them is not finished.
+        LabctlError: a node could not be started, or did not get ready.
     """
-    with begin.locked(home, [team]):
+    with begin.locked(home, [team]), ExitStack() as held:
         hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         site = site.again()
         lab = begin.recorded(home, site, team)
         begin.refuse_foreign(site, [lab])
-        ledger = Ledger(home.lab(team), lab.record)
-        off = [node for node in _existing(site, lab, names) if not site.domains[node.domain].state.active]
+        existing = _existing(site, lab, names)
+        nodes.refuse_outdated(site, lab.plan, lab.record, [node.name for node in existing])
+        off = [node for node in existing if not site.domains[node.domain].state.active]
+        paused = [node for node in existing if site.domains[node.domain].state is State.PAUSED]
+        wanted = [replace(lab.plan, nodes=tuple(off))]
+        for remark in room.reserve(home, site, wanted, overcommit=overcommit, held=held):
+            progress.say(remark)
         run = partial(
             together,
             cancelled=cancelled,
             brief="not every node could be started",
             remedy=f"labctl start {team} tries again.",
         )
-        networks = [
-            partial(nodes.make_network, site, lab.plan, network, site.networks) for network in lab.plan.networks
-        ]
-        run(networks, jobs=jobs)
-        run([partial(_start, site, team, node, progress) for node in off], jobs=jobs)
-        if wait and off:
-            folder = home.lab(team)
+        plugged: set[str] = set()
+        run((partial(_network, site, lab.plan, network, plugged) for network in lab.plan.networks), jobs=jobs)
+        run(
+            [
+                *(partial(_start, site, team, node, progress) for node in off),
+                *(partial(_resume, site, team, node, progress, cancelled) for node in paused),
+            ],
+            jobs=jobs,
+        )
+        if wait and (off or paused):
+            folder, ledger = home.lab(team), Ledger(home.lab(team), lab.record)
             run(
-                [partial(ready.wait, site, folder, ledger, lab.plan, node, progress, cancelled) for node in off],
-                jobs=len(off),
+                [
+                    partial(ready.wait, site, folder, ledger, lab.plan, node, progress, cancelled)
+                    for node in [*off, *paused]
+                ],
+                jobs=len(off) + len(paused),
             )
-        return [node.name for node in off]
+        return Started(
+            started=tuple(node.name for node in off),
+            resumed=tuple(node.name for node in paused),
+            plugged=tuple(sorted(plugged)),
+        )
 
 
 def _existing(site: Site, lab: Begun, names: Sequence[str]) -> list[NodePlan]:
@@ -111,8 +154,28 @@ def _existing(site: Site, lab: Begun, names: Sequence[str]) -> list[NodePlan]:
     return chosen
 
 
+def _network(site: Site, lab: LabPlan, network: NetworkPlan, plugged: set[str]) -> None:
+    networks.make(site, lab, network)
+    plugged.update(networks.plug(site, lab, network))
+
+
 def _start(site: Site, team: str, node: NodePlan, progress: Progress) -> None:
     site.hypervisor.start_domain(node.uuid)
+    progress.node(team, node.name, Phase.BOOTING)
+
+
+def _resume(site: Site, team: str, node: NodePlan, progress: Progress, cancelled: threading.Event) -> None:
+    def stuck(domain: DomainFacts | None) -> bool:
+        return domain is not None and domain.reason == IO_ERROR
+
+    was_full = stuck(site.domains[node.domain])
+    site.hypervisor.resume_domain(node.uuid)
+    # QEMU writes again what it could not, and pauses the guest once more when there is still no room.
+    if was_full and site.hypervisor.wait_for_domain(node.uuid, stuck, timeout=_AGAIN, cancelled=cancelled):
+        raise CapacityError(
+            f"{node.domain} is paused again: its disk cannot be written to",
+            remedy=f"Free some room on the host (labctl image list, labctl golden list), then labctl start {team}.",
+        )
     progress.node(team, node.name, Phase.BOOTING)
 
 

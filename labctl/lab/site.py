@@ -68,6 +68,11 @@ class Site:
         """The pool for images and disks, which is made where it is missing and started where it is off."""
         return _ready_pool(self.hypervisor, self.settings.pool)
 
+    def room(self) -> PoolFacts:
+        """Return the pool as its file system is now; libvirt's own numbers are as old as its last look."""
+        self.hypervisor.refresh_pool(self.pool.name)
+        return self.hypervisor.pools()[self.pool.name]
+
     @functools.cached_property
     def volumes(self) -> dict[str, VolumeFacts]:
         """Every volume of the pool by name."""

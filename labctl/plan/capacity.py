@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,11 +55,12 @@ class Capacity:
     """What a host has to give.
 
     Attributes:
-        memory: MiB that are available now.
+        memory: MiB that are available, and not promised to guests that run.
         cpus: the host's processors, all of them.
         vcpus: virtual processors of domains that run already.
-        disk: bytes free in the pool.
+        disk: bytes free in the pool, and not likely to be taken by disks that are there.
         subnets: management subnets that can still be leased; None when not known.
+        reserved: MiB of memory that other commands are about to take; they are not in `memory` any more.
     """
 
     memory: int
@@ -67,29 +68,27 @@ class Capacity:
     vcpus: int
     disk: int
     subnets: int | None = None
+    reserved: int = 0
 
 
-def need(plans: Iterable[LabPlan], virt: Literal["kvm", "qemu"]) -> Need:
+def need(plans: Iterable[LabPlan], virt: Literal["kvm", "qemu"], *, made: Collection[str] = ()) -> Need:
     """Add up what the labs take.
 
     Args:
         plans: the labs that do not run yet.
         virt: kvm, or qemu for emulation, which needs memory for translated code.
+        made: domains whose disks are there already.
     """
     labs = list(plans)
     nodes = [(lab, node) for lab in labs for node in lab.nodes]
-    likely = worst = 0
-    for lab, node in nodes:
-        system, *others = node.disks
-        data = sum(disk.capacity for disk in others)
-        worst += system.capacity + data + SEED
-        likely += min(system.capacity, LIKELY_OVERLAY.get(lab.stage, LIKELY_OVERLAY["installed"])) + data // 10 + SEED
+    disks = [(lab, disk) for lab, node in nodes for disk in node.disks if node.domain not in made]
+    seeds = sum(SEED for _, node in nodes if node.domain not in made)
     return Need(
         nodes=len(nodes),
         memory=sum(node.memory + overhead(virt, lab.stage) for lab, node in nodes),
         vcpus=sum(node.vcpus for _, node in nodes),
-        disk=likely,
-        disk_worst=worst,
+        disk=sum(likely(disk.device, disk.capacity, lab.stage) for lab, disk in disks) + seeds,
+        disk_worst=sum(disk.capacity for _, disk in disks) + seeds,
         subnets=len(labs),
     )
 
@@ -109,8 +108,9 @@ def judge(need: Need, have: Capacity, overcommit: bool) -> tuple[str, ...]:
         CapacityError: something is short; the message has all numbers and names the switch.
     """
     limit = have.cpus * VCPUS_PER_CPU
-    memory = f"memory: {_mib(need.memory)} needed, {_mib(have.memory)} available"
-    disk = f"disk: {_bytes(need.disk)} needed, {_bytes(have.disk)} free in the pool"
+    memory = f"memory: {_mib(need.memory)} needed, {_mib(max(0, have.memory))} available"
+    memory += f" beside {_mib(have.reserved)} that other commands are about to take" if have.reserved else ""
+    disk = f"disk: {_bytes(need.disk)} needed, {_bytes(max(0, have.disk))} free in the pool"
     vcpus = f"processors: {need.vcpus} virtual ones needed"
     vcpus += f" beside {have.vcpus} of running domains" if have.vcpus else ""
     vcpus += f", {limit} possible on {have.cpus} processors ({VCPUS_PER_CPU} on each)"
@@ -131,6 +131,19 @@ def judge(need: Need, have: Capacity, overcommit: bool) -> tuple[str, ...]:
             f"disk: if every disk is written full, {_bytes(need.disk_worst)} of {_bytes(have.disk)} are needed"
         )
     return tuple(remarks)
+
+
+def likely(device: str, capacity: int, stage: str) -> int:
+    """Return what a disk grows to in a workshop, in bytes.
+
+    Args:
+        device: the letter that the guest sees; vda is the system disk, an overlay.
+        capacity: bytes that the guest sees.
+        stage: of the guest's lab.
+    """
+    if device != "vda":
+        return capacity // 10
+    return min(capacity, LIKELY_OVERLAY.get(stage, LIKELY_OVERLAY["installed"]))
 
 
 def overhead(virt: str, stage: str) -> int:

@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 _SSH_SCHEMES = frozenset({"ssh", "libssh", "libssh2"})
 _LOCAL_SCHEMES = frozenset({"", "unix"})
 _ROUTES = "ip -json route show table all && ip -json -6 route show table all"
-_REMOVE_BRIDGE = 'test -z "$(ip -o link show master "$1")" && ip link delete dev "$1" type bridge'
+_REMOVE_BRIDGE = r"""
+test -z "$(ip -o link show master "$1" 2>/dev/null)" || exit 1
+removed=1
+for comm in $(grep -lx dnsmasq /proc/[0-9]*/comm 2>/dev/null); do
+    process=${comm%/comm} tries=0
+    grep -qzx "VIR_BRIDGE_NAME=$1" "$process/environ" 2>/dev/null || continue
+    kill "${process#/proc/}" && removed=0
+    while [ -e "$process/exe" ] && [ "$tries" -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
+done
+ip link delete dev "$1" type bridge 2>/dev/null && removed=0
+exit "$removed"
+"""
 _WHOLE = 8  # a route with a shorter prefix is a default route in disguise (VPNs halve it), not a network in use
 
 
@@ -53,7 +64,11 @@ class Dialer(Protocol):
         ...
 
     def remove_bridge(self, name: str) -> bool:
-        """Delete a bridge of the host that nothing is plugged into; return whether it was deleted."""
+        """Delete a bridge of the host that nothing is plugged into, and end the DHCP server that libvirt ran on it.
+
+        Returns:
+            Whether there was either.
+        """
         ...
 
     def ssh_options(self) -> list[str]:

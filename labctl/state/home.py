@@ -8,6 +8,7 @@ is the old one or the new one. Layout below the home folder:
     labs/TEAM/          lab.json, id_ed25519, id_ed25519.pub, host-keys.json, known_hosts, ssh_config; of its cloud:
                         openstack.json (secrets), install.jsonl (what the installer did once), logs/
     locks/              one file per lock; the kernel drops a lock when its holder ends, however it ends
+    reservations/       what commands at work are about to take of a host
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from uuid import UUID
 import platformdirs
 
 from labctl.errors import DamagedError, InputError
-from labctl.state import locks
+from labctl.state import locks, reservations
 from labctl.state.files import write_atomically
 from labctl.state.locks import Kind
 from labctl.state.parsing import parsed
@@ -231,3 +232,11 @@ class Home:
             LockedError: another process holds it all that time.
         """
         return locks.held(self.root / "locks", kind, name, shared=shared, wait=wait)
+
+    def reserve(self, text: str) -> contextlib.AbstractContextManager[None]:
+        """Show a text in `reservations` while a `with` statement lasts; the caller holds the lock "leases"."""
+        return reservations.held(self.root / "reservations", text)
+
+    def reservations(self) -> list[str]:
+        """Return what commands at work have reserved; the caller holds the lock "leases"."""
+        return reservations.every(self.root / "reservations")

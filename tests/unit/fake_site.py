@@ -33,11 +33,13 @@ from labctl.hypervisor.fake_disk import qcow2
 from labctl.hypervisor.fake_host import FakeGuest, FakeHost
 from labctl.images.golden import GoldenManifest
 from labctl.images.store import Manifest
-from labctl.lab import capture, create, destroy, power, reset, snapshot, status
+from labctl.lab import begin, capture, create, destroy, power, reset, snapshot, status
 from labctl.lab.create import Created
+from labctl.lab.power import Started
 from labctl.lab.progress import Phase
 from labctl.lab.site import Site
 from labctl.lab.status import LabStatus
+from labctl.plan.model import LabPlan
 from labctl.remote.ssh import SshTransport
 from labctl.remote.translate import HostKeyError, LoginError
 from labctl.render import identity
@@ -114,6 +116,10 @@ class World:
         assert record is not None, f"{team} has no lab"
         return record
 
+    def plan(self, team: str) -> LabPlan:
+        """Return the plan of a team's lab."""
+        return begin.plan_of(self.record(team))
+
     def inventory(self) -> dict[str, list[str]]:
         """List what stands on the host and in the state folder, for comparing before and after."""
         return {
@@ -140,9 +146,10 @@ class World:
         """Run `labctl destroy`."""
         destroy.destroy(self.home, self.site(), team, **self._options(jobs=True))
 
-    def start(self, team: str, *names: str, wait: bool = True) -> list[str]:
+    def start(self, team: str, *names: str, wait: bool = True, overcommit: bool = False) -> Started:
         """Run `labctl start`."""
-        return power.start(self.home, self.site(), team, names, wait=wait, **self._options(jobs=True))
+        options = self._options(jobs=True) | {"wait": wait, "overcommit": overcommit}
+        return power.start(self.home, self.site(), team, names, **options)
 
     def stop(self, team: str, *names: str, force: bool = False) -> list[str]:
         """Run `labctl stop`."""

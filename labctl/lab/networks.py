@@ -1,0 +1,96 @@
+"""Makes and mends the networks of one lab."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID, uuid5
+
+from labctl.errors import HypervisorError
+from labctl.lab.site import Site
+from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.render import xml
+
+
+def every(lab: LabPlan) -> dict[UUID, str]:
+    """Return the networks of a lab, UUID to name, with those that a run which ended early may have left."""
+    return {each.uuid: each.name for network in lab.networks for each in (network, _between(network))}
+
+
+def make(site: Site, lab: LabPlan, network: NetworkPlan) -> bool:
+    """Define and start a network that is missing or off; return whether there was anything to do."""
+    found = site.networks.get(network.name)
+    if found is not None and found.active:
+        return False
+    if found is None:
+        site.hypervisor.create_network(xml.network_xml(network, lab))
+        return True
+    try:
+        site.hypervisor.start_network(network.uuid)
+    except HypervisorError:
+        # libvirt forgets the bridge of a network whose start ended half-way: on a full disk, or because libvirtd was
+        # killed. Its name is a hash of the lab's ID: no other network can mean it.
+        if not site.dialer.remove_bridge(network.bridge):
+            raise
+        site.hypervisor.start_network(network.uuid)
+    return True
+
+
+def loose(site: Site, lab: LabPlan, network: NetworkPlan) -> list[tuple[NodePlan, str]]:
+    """Return the cards of nodes that run which belong into a network and are not plugged into it: node and MAC.
+
+    A network that was stopped and started again has none of its cards any more. Empty where the driver does not tell.
+    """
+    found = site.hypervisor.plugged(network.uuid)
+    if found is None:
+        return []
+    return [
+        (node, nic.mac)
+        for node in lab.nodes
+        for nic in node.nics
+        if nic.network == network.key
+        and node.domain in site.domains
+        and site.domains[node.domain].state.active
+        and (node.uuid, nic.mac) not in found
+    ]
+
+
+def plug(site: Site, lab: LabPlan, network: NetworkPlan) -> list[str]:
+    """Plug the nodes that run into a network that was stopped under them; return which nodes were loose.
+
+    libvirt takes a card for plugged in as long as its bridge has the same name: the card goes by way of a network that
+    nobody else is in. One that cannot be plugged in does not keep the others from it.
+    """
+    cards = loose(site, lab, network)
+    if not cards:
+        return []
+    between = _between(network)
+    site.hypervisor.create_network(xml.network_xml(between, lab))
+    errors = []
+    try:
+        for node, mac in cards:
+            try:
+                site.hypervisor.plug(node.uuid, mac, between.name)
+                site.hypervisor.plug(node.uuid, mac, network.name)
+            except HypervisorError as exc:
+                domain = site.hypervisor.domain(node.uuid)
+                if domain is not None and domain.state.active:  # otherwise it went off meanwhile
+                    errors.append(exc)
+    finally:
+        site.hypervisor.remove_network(between.uuid)
+    if errors:
+        raise errors[0]
+    return [node.name for node, _ in cards]
+
+
+def _between(network: NetworkPlan) -> NetworkPlan:
+    """Plan the network by way of which cards come back into another one."""
+    uuid = uuid5(network.uuid, "between")
+    return replace(
+        network,
+        name=f"{network.name}-between",
+        uuid=uuid,
+        bridge=f"lab{uuid.hex[:10]}",
+        nat=False,
+        gateway=None,
+        leases=(),
+    )

@@ -1,0 +1,118 @@
+"""Compares what labs are about to take with what their host has left, and reserves it until it shows there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from labctl.hypervisor import DomainFacts, VolumeFacts
+from labctl.lab.site import Site
+from labctl.plan import capacity
+from labctl.plan.capacity import Capacity
+from labctl.plan.model import LabPlan
+from labctl.state import MOMENT, Home
+
+
+def reserve(
+    home: Home, site: Site, labs: Sequence[LabPlan], *, overcommit: bool, held: ExitStack | None
+) -> tuple[str, ...]:
+    """Reserve what nodes take until they run, and refuse what does not fit.
+
+    Every command that starts nodes asks here, one at a time: two that do not both fit cannot both pass.
+
+    Args:
+        labs: with the nodes alone that are to run; those that run already take nothing more.
+        overcommit: go on where the host has too little.
+        held: what keeps the reservation; None only asks.
+
+    Returns:
+        Remarks on what may become short.
+
+    Raises:
+        CapacityError: the host has not enough of something.
+    """
+    with home.lock("home", "leases", wait=MOMENT):
+        return reserve_locked(home, site, labs, overcommit=overcommit, held=held)
+
+
+def reserve_locked(
+    home: Home, site: Site, labs: Sequence[LabPlan], *, overcommit: bool, held: ExitStack | None
+) -> tuple[str, ...]:
+    """Do what `reserve` does, for a caller who holds the lock "leases"."""
+    now = site.again()  # what was listed before others let go of the lock is old
+    off = [replace(lab, nodes=tuple(node for node in lab.nodes if not _runs(now, node.domain))) for lab in labs]
+    off = [lab for lab in off if lab.nodes]
+    need = capacity.need(off, site.virt, made=now.domains)
+    own = {node.domain for lab in labs for node in lab.nodes}
+    remarks = capacity.judge(need, left(home, now, besides=own), overcommit) if need.nodes else ()
+    if held is not None:
+        held.enter_context(home.reserve(json.dumps({"host": site.name, "nodes": list(_promises(site, labs))})))
+    return remarks
+
+
+def left(home: Home, site: Site, *, besides: Collection[str] = ()) -> Capacity:
+    """Return what a host has left for new guests.
+
+    What was promised counts, whether it was taken or not: to guests that run, all their memory; to disks of labs, what
+    they are likely to grow to; to other commands, what they have reserved.
+
+    Args:
+        besides: domains whose reservations do not count: they are what is asked for.
+    """
+    running = [domain for domain in site.domains.values() if domain.state.active]
+    reserved = [promise for promise in _reserved(home, site) if promise["domain"] not in besides]
+    reserved = [promise for promise in reserved if not _runs(site, promise["domain"])]
+    making = [promise for promise in reserved if promise["domain"] not in site.domains]
+    memory = sum(promise["memory"] for promise in reserved)
+    return Capacity(
+        memory=site.host.available - sum(_untouched(site, domain) for domain in running) - memory,
+        cpus=site.host.cpus,
+        vcpus=sum(domain.vcpus for domain in running) + sum(promise["vcpus"] for promise in reserved),
+        disk=site.room().available - _growth(site) - sum(promise["disk"] for promise in making),
+        reserved=memory,
+    )
+
+
+def _untouched(site: Site, domain: DomainFacts) -> int:
+    """Return how many MiB a running guest may still come to use."""
+    stage = domain.owner.stage if domain.owner else ""
+    promised = domain.memory + capacity.overhead(domain.virt, stage)
+    return max(0, promised - site.hypervisor.resident(domain.uuid) // capacity.MIB)
+
+
+def _growth(site: Site) -> int:
+    """Return by how many bytes the disks of all labs are still likely to grow."""
+    volumes = {volume.path: volume for volume in site.volumes.values()}
+    disks: Iterator[tuple[str, VolumeFacts, str]] = (
+        (device, volumes[path], domain.owner.stage)
+        for domain in site.domains.values()
+        if domain.owner
+        for device, path in domain.disks.items()
+        if device.startswith("vd") and path in volumes
+    )
+    return sum(
+        max(0, capacity.likely(device, volume.capacity, stage) - volume.allocation) for device, volume, stage in disks
+    )
+
+
+def _promises(site: Site, labs: Sequence[LabPlan]) -> Iterator[dict[str, Any]]:
+    for lab in labs:
+        for node in lab.nodes:
+            need = capacity.need([replace(lab, nodes=(node,))], site.virt)
+            yield {"domain": node.domain, "memory": need.memory, "vcpus": need.vcpus, "disk": need.disk}
+
+
+def _reserved(home: Home, site: Site) -> Iterator[dict[str, Any]]:
+    for text in home.reservations():
+        if not text:
+            continue  # its holder met a full disk
+        reservation = json.loads(text)
+        if reservation["host"] == site.name:
+            yield from reservation["nodes"]
+
+
+def _runs(site: Site, domain: str) -> bool:
+    return domain in site.domains and site.domains[domain].state.active

@@ -1,0 +1,47 @@
+"""What commands at work are about to take of a host, for others to count until it shows there.
+
+A reservation is a file that its holder keeps locked: the kernel drops the lock when the holder ends, however it ends,
+and the next one who looks deletes the file. Whoever makes, reads or drops reservations together with other looks at
+the host holds one lock for all of that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+from labctl.state.files import make_private
+
+
+@contextlib.contextmanager
+def held(folder: Path, text: str) -> Iterator[None]:
+    """Show a text to others until the block or the process ends."""
+    make_private(folder)
+    path = folder / uuid4().hex
+    with path.open("x") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            # On a full disk others do not see it, which only makes them less careful.
+            with contextlib.suppress(OSError):
+                os.write(file.fileno(), text.encode())
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def every(folder: Path) -> list[str]:
+    """Return the texts whose holders live."""
+    found = []
+    for path in sorted(folder.glob("*")):
+        with contextlib.suppress(FileNotFoundError), path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.append(os.read(file.fileno(), 1 << 24).decode())
+            else:
+                path.unlink(missing_ok=True)
+    return found

@@ -1,0 +1,83 @@
+"""A node's generation is what its domain says: a record that is ahead of it is not believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from labctl.errors import RefusedError
+from labctl.lab import install
+from tests.unit.fake_site import World
+
+
+class Died(BaseException):
+    """The process ended here."""
+
+
+def dying(moment: str) -> Callable[[str], None]:
+    """Return a trace that ends the process at a call."""
+
+    def trace(call: str) -> None:
+        if call == moment:
+            raise Died(moment)
+
+    return trace
+
+
+def died(world: World, moment: str, command: Callable[[], object]) -> None:
+    """Run a command whose process ends at a call to the host."""
+    world.trace = dying(moment)
+    with pytest.raises(Died):
+        command()
+    world.trace = lambda _: None
+
+
+@pytest.fixture
+def torn(world: World) -> World:
+    """A lab of which a node was to be reset, by a process that died before the old one was gone."""
+    world.create("red")
+    world.host.guest("red-node-1").write(ruined=True)
+    died(world, "before: power domain red-node-1 off", lambda: world.reset("red", "node-1"))
+    assert world.host.guest("red-node-1").disk["ruined"]
+    return world
+
+
+def test_create_finishes_a_reset_that_ended_before_the_old_node_was_gone(torn: World) -> None:
+    (created,) = torn.create("red", named=None)
+    assert created.made == ("red-node-1",)
+    assert "ruined" not in torn.host.guest("red-node-1").disk
+    owner = torn.site().domains["red-node-1"].owner
+    assert owner is not None
+    assert owner.generation == torn.record("red").ready["node-1"] == 1
+
+
+def test_the_same_reset_finishes_it_too(torn: World) -> None:
+    torn.reset("red", "node-1")
+    assert "ruined" not in torn.host.guest("red-node-1").disk
+
+
+def test_start_does_not_take_the_old_node_for_the_new_one(torn: World) -> None:
+    torn.host.restart()
+    with pytest.raises(RefusedError, match="a reset of node-1 of red ended early") as caught:
+        torn.start("red")
+    assert caught.value.remedy == "labctl create red finishes the reset."
+    assert "node-1" not in {name for name, seen in torn.record("red").ready.items() if seen == 1}
+    assert torn.start("red", "node-2").started == ("node-2",)
+
+
+def test_an_installation_does_not_take_the_old_node_for_the_new_one(torn: World) -> None:
+    plan, record = torn.plan("red"), torn.record("red")
+    with pytest.raises(RefusedError, match="ended early"):
+        install.check_running(torn.site(), plan, record, {"node-1", "node-2"})
+
+
+def test_a_node_that_was_seen_ready_is_kept_whatever_its_metadata_says(world: World) -> None:
+    world.create("red")
+    record = world.record("red")
+    folder = world.home.lab("red")
+    ahead = {"generations": {"node-1": 1}, "ready": {"node-1": 1, "node-2": 0}}
+    folder.save(record.__class__(**(vars(record) | ahead)))
+    world.host.guest("red-node-1").write(work="of days")
+    world.create("red", named=None)
+    assert world.host.guest("red-node-1").disk["work"] == "of days"
