@@ -108,7 +108,7 @@ def create_command(
                 cancelled=cancelled,
             )
     for lab in created:
-        options.say(_said(lab))
+        options.say(said(lab))
 
 
 @click.command("plan")
@@ -151,6 +151,7 @@ def plan_command(
     help="In an installed lab: bare gives nodes with nothing on them yet. Default: as the lab was made.",
 )
 @click.option("--clean", is_flag=True, help="Afterwards make the cloud forget what the nodes have lost.")
+@_OVERCOMMIT
 @options.no_wait
 @options.jobs
 @options.team
@@ -161,6 +162,7 @@ def reset_command(
     cold: bool,
     stage: str | None,
     clean: bool,
+    overcommit: bool,
     wait: bool,
     jobs: int | None,
     team: str | None,
@@ -190,6 +192,7 @@ def reset_command(
                 nodes,
                 cold=cold,
                 stage=stage,
+                overcommit=overcommit or place.settings.overcommit,
                 jobs=jobs or place.settings.jobs,
                 wait=wait,
                 progress=shown,
@@ -283,7 +286,7 @@ def _states(place: Site, plan: LabPlan) -> dict[str, str]:
     return states | {network.name: "exists" for network in plan.networks if network.name in place.networks}
 
 
-def _said(lab: Created) -> str:
+def said(lab: Created) -> str:
     hint = f" Off: {', '.join(lab.off)}; labctl start {lab.team}." if lab.off else ""
     if not lab.changed:
         return f"{lab.team}: nothing to do.{hint}" if hint else f"{lab.team}: nothing to do, the lab stands."

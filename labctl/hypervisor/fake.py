@@ -71,7 +71,7 @@ class FakeHypervisor:
             return HostFacts(
                 hostname=host.hostname,
                 memory=host.memory,
-                available=host.memory - taken,
+                available=host.memory - host.others - taken,
                 cpus=host.cpus,
                 libvirt=host.libvirt,
                 qemu=host.qemu,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
 from labctl.errors import InputError, RemoteError
-from labctl.lab import begin, create, hold, nodes
+from labctl.lab import begin, create, hold, nodes, room
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
@@ -28,6 +29,7 @@ def reset(
     *,
     cold: bool = False,
     stage: str | None = None,
+    overcommit: bool = False,
     jobs: int,
     wait: bool,
     progress: Progress,
@@ -42,6 +44,7 @@ def reset(
         names: which nodes; all of them is `[]`.
         cold: boot, whatever memory there is.
         stage: bare puts nodes of an installed lab on base images; None stands for the lab's own.
+        overcommit: go on where the host has too little for nodes that are off.
 
     Returns:
         The names of the nodes that were reset.
@@ -49,39 +52,34 @@ def reset(
     Raises:
         InputError: the team has no lab, the lab no such node, or the host not the image for that stage.
         ForeignObjectError: an object on the host has a name of this lab and is not ours.
+        CapacityError: nodes are off, and the host has not enough of something any more.
     """
-    with begin.locked(home, [team]):
-        lab = begin.recorded(home, site, team)
-        begin.refuse_foreign(site, [lab])
-        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
-        chosen = choose(lab, names)
-        ledger = Ledger(home.lab(team), lab.record)
-        bare = _bare(lab, chosen, stage)
-        begin.check_images(site, replace(lab.record, bare=bare))  # before anything is lost
-        ledger.renew(chosen, bare=bare)
-        old = [lab.plan.node(name) for name in chosen]
-        for node in old:
-            progress.node(team, node.name, Phase.STOPPING)
-        together(
-            [partial(nodes.remove_node, site, ledger, node) for node in old],
+    with ExitStack() as held:
+        chosen = _take_down(
+            home,
+            site,
+            team,
+            names,
+            held,
+            stage=stage,
+            overcommit=overcommit,
             jobs=jobs,
+            progress=progress,
             cancelled=cancelled,
-            brief="not every node could be taken down",
-            remedy=f"labctl reset -t {team} {' '.join(chosen)} tries again.",
         )
-    # The nodes are missing now, and the lab is recorded as incomplete: what is left to do is what create does.
-    create.create(
-        home,
-        site.again(),
-        [team],
-        None,
-        overcommit=True,
-        cold=cold,
-        jobs=jobs,
-        wait=wait,
-        progress=progress,
-        cancelled=cancelled,
-    )
+        # The nodes are missing now, and the lab is recorded as incomplete: what is left to do is what create does.
+        create.create(
+            home,
+            site.again(),
+            [team],
+            None,
+            overcommit=True,
+            cold=cold,
+            jobs=jobs,
+            wait=wait,
+            progress=progress,
+            cancelled=cancelled,
+        )
     return chosen
 
 
@@ -122,6 +120,49 @@ def clean(home: Home, site: Site, team: str, names: Sequence[str], cancelled: th
                     raise RemoteError(f"{node.domain}: {role} could not be cleaned up", details=said.stderr.strip())
                 done.append(f"{name}: {role}")
         return done
+
+
+def _take_down(
+    home: Home,
+    site: Site,
+    team: str,
+    names: Sequence[str],
+    held: ExitStack,
+    *,
+    stage: str | None,
+    overcommit: bool,
+    jobs: int,
+    progress: Progress,
+    cancelled: threading.Event,
+) -> list[str]:
+    """Write down that nodes begin their next generation, and remove what stands of the last one; return their names.
+
+    Args:
+        held: keeps what they take reserved.
+    """
+    with begin.locked(home, [team]):
+        lab = begin.recorded(home, site, team)
+        begin.refuse_foreign(site, [lab])
+        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
+        chosen = choose(lab, names)
+        ledger = Ledger(home.lab(team), lab.record)
+        bare = _bare(lab, chosen, stage)
+        begin.check_images(site, replace(lab.record, bare=bare))  # before anything is lost
+        old = [lab.plan.node(name) for name in chosen]
+        wanted = [replace(lab.plan, nodes=tuple(old))]
+        for remark in room.reserve(home, site, wanted, overcommit=overcommit, held=held):
+            progress.say(remark)
+        ledger.renew(chosen, bare=bare)
+        for node in old:
+            progress.node(team, node.name, Phase.STOPPING)
+        together(
+            [partial(nodes.remove_node, site, ledger, node) for node in old],
+            jobs=jobs,
+            cancelled=cancelled,
+            brief="not every node could be taken down",
+            remedy=f"labctl reset -t {team} {' '.join(chosen)} tries again.",
+        )
+    return chosen
 
 
 def _bare(lab: begin.Begun, chosen: Sequence[str], stage: str | None) -> tuple[str, ...]:

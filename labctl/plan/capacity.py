@@ -115,8 +115,8 @@ def judge(need: Need, have: Capacity, overcommit: bool) -> tuple[str, ...]:
     vcpus += f" beside {have.vcpus} of running domains" if have.vcpus else ""
     vcpus += f", {limit} possible on {have.cpus} processors ({VCPUS_PER_CPU} on each)"
     short = [
-        (need.memory > have.memory, memory),
-        (need.disk > have.disk, disk),
+        (need.memory > max(0, have.memory), memory),
+        (need.disk > max(0, have.disk), disk),
         (need.vcpus + have.vcpus > limit, vcpus),
     ]
     lacking = [text for is_short, text in short if is_short]

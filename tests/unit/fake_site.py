@@ -192,6 +192,30 @@ class World:
         return cast(SshTransport, FakeTransport(self, address, name))
 
 
+class Died(BaseException):
+    """The process ended here."""
+
+
+def died(world: World, moment: str, command: Callable[[], object]) -> None:
+    """Run a command whose process dies at a moment: it does nothing more to the host, whatever it still tries."""
+    dead = threading.Event()
+
+    def trace(call: str) -> None:
+        if call == moment:
+            dead.set()
+        if dead.is_set():
+            raise Died(moment)
+
+    world.trace = trace
+    try:
+        command()
+    except Died:
+        return
+    finally:
+        world.trace = lambda _: None
+    raise AssertionError(f"there was no {moment}")
+
+
 class FakeDialer:
     """Reaches a fake host's guests."""
 

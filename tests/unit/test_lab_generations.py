@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from labctl.errors import RefusedError
 from labctl.lab import install
-from tests.unit.fake_site import World
-
-
-class Died(BaseException):
-    """The process ended here."""
-
-
-def dying(moment: str) -> Callable[[str], None]:
-    """Return a trace that ends the process at a call."""
-
-    def trace(call: str) -> None:
-        if call == moment:
-            raise Died(moment)
-
-    return trace
-
-
-def died(world: World, moment: str, command: Callable[[], object]) -> None:
-    """Run a command whose process ends at a call to the host."""
-    world.trace = dying(moment)
-    with pytest.raises(Died):
-        command()
-    world.trace = lambda _: None
+from tests.unit.fake_site import World, died
 
 
 @pytest.fixture

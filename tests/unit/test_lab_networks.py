@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labctl.errors import HypervisorError
-from tests.unit.fake_site import World
+from tests.unit.fake_site import World, died
 
 
 def cut(world: World, network: str) -> None:
@@ -63,20 +63,16 @@ def test_a_node_that_cannot_be_plugged_in_does_not_keep_the_others_from_it(world
     assert {network.facts.name for network in world.host.networks.values()} == ALL
 
 
-def test_a_run_that_died_while_it_plugged_leaves_nothing_that_destroy_forgets(world: World) -> None:
+def test_a_run_that_died_while_it_plugged_leaves_nothing_behind(world: World) -> None:
     before = world.inventory()
     world.create("red")
     cut(world, "red-internal")
-
-    def trace(call: str) -> None:
-        if call == "before: plug a card of domain red-node-1 into network red-internal":
-            raise KeyboardInterrupt
-
-    world.trace = trace
-    world.host.remove_network_dies = True
-    with pytest.raises(KeyboardInterrupt):
-        world.start("red")
-    world.trace = lambda _: None
+    died(world, "before: plug a card of domain red-node-1 into network red-internal", lambda: world.start("red"))
+    assert "red-internal-between" in world.inventory()["networks"]
+    assert world.start("red").plugged == ("node-1", "node-2")
+    assert {network.facts.name for network in world.host.networks.values()} == ALL
+    cut(world, "red-internal")
+    died(world, "before: plug a card of domain red-node-1 into network red-internal", lambda: world.start("red"))
     world.destroy("red")
     assert world.inventory() == before
 

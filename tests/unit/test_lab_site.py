@@ -52,6 +52,6 @@ def test_a_lab_is_not_completed_with_nodes_of_the_other_kind(tmp_path: Path) -> 
     home.lab("team01").save(record)
     with site.opened(home, HOST, virt="qemu") as place, pytest.raises(RefusedError) as caught:
         begin.decide(
-            home, place, ["team01"], None, choice=begin.Choice(), overcommit=False, write=True, say=lambda text: None
+            home, place, ["team01"], None, choice=begin.Choice(), overcommit=False, held=None, say=lambda text: None
         )
     assert caught.value.brief == "the nodes of team01 are under KVM, and these would be emulated"
