@@ -36,7 +36,6 @@ _STAGE = click.option(
 _VIRT = click.option(
     "--virt", type=click.Choice(["kvm", "qemu"]), help="KVM or emulation. Default: KVM where it works."
 )
-_OVERCOMMIT = click.option("--overcommit", is_flag=True, help="Go on where the host has too little for the labs.")
 
 
 @click.command("create")
@@ -44,7 +43,7 @@ _OVERCOMMIT = click.option("--overcommit", is_flag=True, help="Go on where the h
 @_TOPOLOGY
 @_STAGE
 @_VIRT
-@_OVERCOMMIT
+@options.overcommit
 @click.option(
     "--from",
     "golden",
@@ -151,7 +150,7 @@ def plan_command(
     help="In an installed lab: bare gives nodes with nothing on them yet. Default: as the lab was made.",
 )
 @click.option("--clean", is_flag=True, help="Afterwards make the cloud forget what the nodes have lost.")
-@_OVERCOMMIT
+@options.overcommit
 @options.no_wait
 @options.jobs
 @options.team
@@ -287,6 +286,7 @@ def _states(place: Site, plan: LabPlan) -> dict[str, str]:
 
 
 def said(lab: Created) -> str:
+    """Return the line that tells what `create` did to a lab."""
     hint = f" Off: {', '.join(lab.off)}; labctl start {lab.team}." if lab.off else ""
     if not lab.changed:
         return f"{lab.team}: nothing to do.{hint}" if hint else f"{lab.team}: nothing to do, the lab stands."

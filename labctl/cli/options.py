@@ -74,6 +74,13 @@ def jobs(command: F) -> F:
     )(command)
 
 
+def overcommit(command: F) -> F:
+    """Add --overcommit."""
+    return click.option("--overcommit", is_flag=True, help="Go on where the host has too little for the nodes.")(
+        command
+    )
+
+
 def no_wait(command: F) -> F:
     """Add --no-wait."""
     return click.option(

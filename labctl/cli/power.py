@@ -21,29 +21,44 @@ _NODES = click.option(
 @click.command("start")
 @options.teams(required=False)
 @_NODES
+@options.overcommit
 @options.no_wait
 @options.jobs
 @options.common
-def start_command(teams: tuple[str, ...], nodes: tuple[str, ...], wait: bool, jobs: int | None) -> None:
-    """Power nodes on and wait until they are ready.
+def start_command(
+    teams: tuple[str, ...], nodes: tuple[str, ...], overcommit: bool, wait: bool, jobs: int | None
+) -> None:
+    """Power nodes on, let paused ones go on, and wait until they are ready.
 
     Several labs start side by side; trouble with one keeps no other from starting.
     """
     from labctl.cli import progress
     from labctl.lab import many, power
+    from labctl.lab.power import Started
     from labctl.lab.site import Site
 
     home = Home()
     names = teams_of(home, teams)
     with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
 
-        def start(place: Site, team: str) -> list[str]:
-            at_a_time = many.share(jobs or place.settings.jobs, names)
-            return power.start(home, place, team, nodes, jobs=at_a_time, wait=wait, progress=shown, cancelled=cancelled)
+        def start(place: Site, team: str) -> Started:
+            return power.start(
+                home,
+                place,
+                team,
+                nodes,
+                overcommit=overcommit or place.settings.overcommit,
+                jobs=many.share(jobs or place.settings.jobs, names),
+                wait=wait,
+                progress=shown,
+                cancelled=cancelled,
+            )
 
         results = many.each(home, names, start, cancelled=cancelled)
     for team, started in results.done.items():
-        options.say(f"{team}: started {', '.join(started)}." if started else f"{team}: everything runs already.")
+        done = {"started": started.started, "resumed": started.resumed, "plugged in again": started.plugged}
+        words = [f"{what} {', '.join(each)}" for what, each in done.items() if each]
+        options.say(f"{team}: {'; '.join(words) or 'everything runs already'}.")
     results.check()
 
 

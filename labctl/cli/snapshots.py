@@ -60,10 +60,11 @@ def list_(output: str, team: str | None) -> None:
 @snapshot_command.command("restore")
 @click.argument("name")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@options.overcommit
 @options.jobs
 @options.team
 @options.common
-def restore(name: str, yes: bool, jobs: int | None, team: str | None) -> None:
+def restore(name: str, yes: bool, overcommit: bool, jobs: int | None, team: str | None) -> None:
     """Give the whole lab back as it was when the snapshot was saved, running.
 
     On a terminal it asks once: what came after the snapshot is lost.
@@ -79,8 +80,16 @@ def restore(name: str, yes: bool, jobs: int | None, team: str | None) -> None:
         if not yes and sys.stdin.isatty():
             click.confirm(f"Take the lab of {called} back to {name} and lose what came after it?", abort=True)
         with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-            jobs = jobs or place.settings.jobs
-            snapshot.restore(home, place, called, name, jobs=jobs, progress=shown, cancelled=cancelled)
+            snapshot.restore(
+                home,
+                place,
+                called,
+                name,
+                overcommit=overcommit or place.settings.overcommit,
+                jobs=jobs or place.settings.jobs,
+                progress=shown,
+                cancelled=cancelled,
+            )
     options.say(f"{called}: is back at {name}.")
 
 

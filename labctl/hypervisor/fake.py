@@ -363,7 +363,7 @@ class FakeHypervisor:
         with self._does(f"suspend domain {domain.name}"):
             if domain.state is not State.PAUSED:
                 self._check_active(domain)
-                domain.state = State.PAUSED
+                domain.state, domain.reason = State.PAUSED, "user"
                 self._host.changed.notify_all()
 
     def save_domain(self, uuid: UUID, path: str) -> None:

@@ -349,7 +349,7 @@ class FakeHost:
                 raise invalid(f"network '{name}' is not active")
             cards.append((_attribute(card, "mac", "address"), name, found[0].starts))
         domain.guest = FakeGuest(domain, self, disks, cds, tuple(cards))
-        domain.live, domain.state = document, State.PAUSED
+        domain.live, domain.state, domain.reason = document, State.PAUSED, "user"
         self.changed.notify_all()
         return domain.guest
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GOLDEN, SNAPSHOT, GoldenManifest
 from labctl.images.store import check_name
-from labctl.lab import begin, hold, install, openstack, probe, ready, warm
+from labctl.lab import begin, hold, install, openstack, probe, ready, room, warm
 from labctl.lab.begin import Begun
 from labctl.lab.images import now
 from labctl.lab.installer import Journal
@@ -176,7 +177,10 @@ def _saved(
         probes=probes,
         nested=record.nested,
     )
-    held = hold.save(home, site, lab, made.stem, jobs=jobs, progress=progress, cancelled=cancelled)
+    with ExitStack() as reserved:
+        # Nodes are off while their disks are copied, and come back: nobody is to take their room meanwhile.
+        room.reserve(home, site, [plan], overcommit=True, held=reserved)
+        held = hold.save(home, site, lab, made.stem, jobs=jobs, progress=progress, cancelled=cancelled)
     return replace(made, disks=held.disks, memory=held.memory)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import ExitStack
 from functools import partial
 
 from labctl.errors import InputError
 from labctl.images.golden import GoldenManifest
-from labctl.lab import begin, create, hold, install, nodes, warm
+from labctl.lab import begin, create, hold, install, nodes, room, warm
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
@@ -33,7 +34,15 @@ def label(snapshot: GoldenManifest) -> str:
 
 
 def restore(
-    home: Home, site: Site, team: str, name: str, *, jobs: int, progress: Progress, cancelled: threading.Event
+    home: Home,
+    site: Site,
+    team: str,
+    name: str,
+    *,
+    overcommit: bool = False,
+    jobs: int,
+    progress: Progress,
+    cancelled: threading.Event,
 ) -> None:
     """Give a whole lab back as it was when the snapshot was saved, running. What came later is lost.
 
@@ -41,9 +50,10 @@ def restore(
 
     Raises:
         InputError: the lab has no such snapshot.
+        CapacityError: nodes are off, and the host has not enough of something any more.
         LabctlError: a node could not be brought back.
     """
-    with begin.locked(home, [team]):
+    with begin.locked(home, [team]), ExitStack() as held:
         hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         site = site.again()
         lab = begin.recorded(home, site, team)
@@ -51,6 +61,8 @@ def restore(
         saved = find(home, site, team, name)
         if obstacle := warm.obstacle(site, saved):
             progress.say(f"{obstacle}; the nodes boot instead")
+        for remark in room.reserve(home, site, [lab.plan], overcommit=overcommit, held=held):
+            progress.say(remark)
         folder = home.lab(team)
         ledger = Ledger(folder, lab.record)
         names = [node.name for node in lab.plan.nodes]

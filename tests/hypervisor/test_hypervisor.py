@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import subprocess
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -32,11 +33,12 @@ MIB = 1024**2
 
 @dataclass(frozen=True)
 class Machine:
-    """A hypervisor that runs domains with disks, further connections to it, and a way to its files behind its back."""
+    """A hypervisor that runs domains with disks, further connections to it, and what others do behind its back."""
 
     hypervisor: Hypervisor
     connect: Callable[[], Hypervisor]
     delete: Callable[[str], None]
+    stop_network: Callable[[str], None]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,10 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
         host, hypervisor = fake()
         hypervisor.create_pool(xml.pool_xml("p", POOL))
         yield Machine(
-            hypervisor, lambda: cast(Hypervisor, FakeHypervisor(host)), lambda path: cast(None, host.files.pop(path))
+            hypervisor,
+            lambda: cast(Hypervisor, FakeHypervisor(host)),
+            lambda path: cast(None, host.files.pop(path)),
+            lambda name: host.stop_network(host.network(name)),
         )
         return
     real: PrivateHost = request.getfixturevalue("private_host")
@@ -112,7 +117,10 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
         def delete(path: str) -> None:
             (images / Path(path).relative_to(real.pool)).unlink()
 
-        yield Machine(connection, lambda: Hypervisor(real.uri), delete)
+        def stop_network(name: str) -> None:
+            subprocess.run(["virsh", "--connect", real.uri, "net-destroy", name], check=True, capture_output=True)
+
+        yield Machine(connection, lambda: Hypervisor(real.uri), delete, stop_network)
         clear(connection)
 
 
@@ -216,9 +224,11 @@ def test_a_domain_stands_still_however_often_it_is_asked_to(hypervisor: Hypervis
     hypervisor.start_domain(uuid)
     hypervisor.suspend_domain(uuid)
     hypervisor.suspend_domain(uuid)
-    assert hypervisor.domains()["d"].state is State.PAUSED
+    facts = hypervisor.domains()["d"]
+    assert (facts.state, facts.reason) == (State.PAUSED, "user")
     hypervisor.resume_domain(uuid)
-    assert hypervisor.domains()["d"].state is State.RUNNING
+    facts = hypervisor.domains()["d"]
+    assert (facts.state, facts.reason) == (State.RUNNING, "")
 
 
 def test_a_domain_is_powered_off_however_often(hypervisor: Hypervisor) -> None:
@@ -467,6 +477,44 @@ def test_a_network_is_removed_under_a_running_domain(machine: Machine) -> None:
     hypervisor.remove_network(network)
     assert "n" not in hypervisor.networks()
     assert hypervisor.domains()["d"].state is State.RUNNING
+
+
+def test_a_network_that_is_stopped_lets_go_of_its_cards_until_they_are_plugged_in_again(machine: Machine) -> None:
+    hypervisor, network, other, uuid = machine.hypervisor, uuid4(), uuid4(), uuid4()
+    own = {(uuid, "52:54:00:00:00:01")}
+    hypervisor.create_network(network_xml(network))
+    hypervisor.define_domain(domain_xml(hypervisor, uuid, devices=card("n")))
+    assert hypervisor.plugged(network) == set()
+    hypervisor.start_domain(uuid)
+    assert hypervisor.plugged(network) == own
+    # As `virsh net-destroy` does: the definition stays.
+    machine.stop_network("n")
+    hypervisor.start_network(network)
+    assert hypervisor.plugged(network) == set()
+    hypervisor.plug(uuid, "52:54:00:00:00:01", "n")  # libvirt takes it for plugged in: the bridge has the same name
+    assert hypervisor.plugged(network) == set()
+    hypervisor.create_network(network_xml(other, "o", "labtest1"))
+    hypervisor.plug(uuid, "52:54:00:00:00:01", "o")
+    assert (hypervisor.plugged(network), hypervisor.plugged(other)) == (set(), own)
+    hypervisor.plug(uuid, "52:54:00:00:00:01", "n")
+    assert (hypervisor.plugged(network), hypervisor.plugged(other)) == (own, set())
+    assert hypervisor.domains()["d"].state is State.RUNNING
+    with pytest.raises(NotFoundError):
+        hypervisor.plug(uuid, "52:54:00:00:00:02", "n")
+    with pytest.raises(NotFoundError):
+        hypervisor.plugged(uuid4())
+    hypervisor.power_off(uuid)
+    assert hypervisor.plugged(network) == set()
+    with pytest.raises(HypervisorError):
+        hypervisor.plug(uuid, "52:54:00:00:00:01", "n")
+
+
+def test_the_test_driver_does_not_tell_what_is_plugged_in(tmp_path: Path) -> None:
+    file, network = tmp_path / "node.xml", uuid4()
+    file.write_text(NODE)
+    with Hypervisor(f"test://{file}") as hypervisor:
+        hypervisor.create_network(network_xml(network))
+        assert hypervisor.plugged(network) is None
 
 
 # -- storage ----------------------------------------------------------------------------------------------------

@@ -39,6 +39,13 @@ def beside(world: World, moment: str, first: Callable[[], object], second: Calla
         world.trace = lambda _: None
 
 
+def refused(world: World, team: str) -> None:
+    """See that another lab has no room."""
+    with pytest.raises(CapacityError):
+        world.create(team)
+    assert world.home.lab(team).load() is None
+
+
 def test_two_creates_that_do_not_both_fit_are_one_and_a_refusal(world: World) -> None:
     world.host.memory = MINI + MINI // 2
 
@@ -60,7 +67,7 @@ def test_a_create_counts_what_a_start_is_about_to_take(world: World) -> None:
         world,
         "before: start domain red-node-1",
         lambda: world.start("red"),
-        lambda: pytest.raises(CapacityError, world.create, "green"),
+        lambda: refused(world, "green"),
     )
 
 
@@ -71,7 +78,7 @@ def test_a_create_counts_what_a_reset_has_taken_down_and_makes_anew(world: World
         world,
         "before: define a domain",
         lambda: world.reset("red"),
-        lambda: pytest.raises(CapacityError, world.create, "green"),
+        lambda: refused(world, "green"),
     )
     assert {node.state for node in world.status("red").nodes} == {"running"}
 
@@ -84,7 +91,7 @@ def test_a_create_counts_what_a_snapshot_brings_back(world: World) -> None:
         world,
         "before: define a domain",
         lambda: world.restore("red", "before"),
-        lambda: pytest.raises(CapacityError, world.create, "green"),
+        lambda: refused(world, "green"),
     )
 
 
@@ -95,7 +102,7 @@ def test_a_create_counts_a_lab_that_is_off_while_it_is_captured(world: World) ->
         world,
         "after: save the memory of domain red-node-2",
         lambda: world.capture("red"),
-        lambda: pytest.raises(CapacityError, world.create, "green"),
+        lambda: refused(world, "green"),
     )
 
 
