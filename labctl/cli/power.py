@@ -28,8 +28,9 @@ _NODES = click.option(
 def start_command(
     teams: tuple[str, ...], nodes: tuple[str, ...], overcommit: bool, wait: bool, jobs: int | None
 ) -> None:
-    """Power nodes on, let paused ones go on, and wait until they are ready.
+    """Power nodes on and wait until they are ready.
 
+    Paused ones go on, and cards are plugged into networks again that were stopped under running nodes.
     Several labs start side by side; trouble with one keeps no other from starting.
     """
     from labctl.cli import progress

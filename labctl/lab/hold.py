@@ -21,7 +21,7 @@ from labctl.errors import CapacityError, HypervisorError
 from labctl.hypervisor import State, memory
 from labctl.hypervisor.memory import Head
 from labctl.images.golden import GoldenDisk, GoldenMemory, disk_key
-from labctl.lab import begin, nodes
+from labctl.lab import begin, networks
 from labctl.lab.begin import Begun
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
@@ -104,8 +104,8 @@ def release(home: Home, site: Site, team: str, *, jobs: int, progress: Progress,
     if note.held:
         run = partial(together, jobs=jobs, cancelled=cancelled, brief=f"not every node of {team} goes on")
         remedy = f"labctl start {team} tries again."
-        networks = [partial(nodes.make_network, now, lab.plan, network, now.networks) for network in lab.plan.networks]
-        run(networks, remedy=remedy)  # the host may have been restarted
+        # The host may have been restarted.
+        run((partial(networks.make, now, lab.plan, network) for network in lab.plan.networks), remedy=remedy)
         run((partial(_wake, now, node, note.stem, progress) for node in lab.plan.nodes), remedy=remedy)
         _note(home, team, note.stem, held=False)
     _go_on(now.again(), lab, jobs=jobs, progress=progress, cancelled=cancelled)

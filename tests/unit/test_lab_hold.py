@@ -137,6 +137,6 @@ def test_a_note_that_cannot_be_read_promises_nothing(world: World, note: str) ->
     before = world.inventory()["files"]
     world.home.lab("red").write(hold.NOTE, note)
     world.stop("red", force=True)
-    assert world.start("red") == ["node-1", "node-2"]
+    assert world.start("red").started == ("node-1", "node-2")
     assert world.inventory()["files"] == before
     assert world.home.lab("red").read(hold.NOTE) is None
