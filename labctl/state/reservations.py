@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from labctl.state.files import make_private
+from labctl.modes import private
 
 
 @contextlib.contextmanager
 def held(folder: Path, text: str) -> Iterator[None]:
     """Show a text to others until the block or the process ends."""
-    make_private(folder)
+    private(folder)
     path = folder / uuid4().hex
     with path.open("x") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
