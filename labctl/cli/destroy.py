@@ -9,7 +9,7 @@ import click
 
 from labctl.cli import options
 from labctl.cli.labs import cancellable
-from labctl.errors import InputError, LabctlError, RefusedError
+from labctl.errors import InputError, RefusedError
 from labctl.state import Home
 
 
@@ -107,7 +107,7 @@ def _forget(home: Home, names: Sequence[str], *, yes: bool) -> None:
             "stands there goes on, and labctl will not know it any more.",
             err=True,
         )
-    _ask(f"Forget {', '.join(names)}?", yes=yes)
+    ask(f"Forget {', '.join(names)}?", yes=yes)
     for name in names:
         destroy.forget(home, name)
         options.say(f"{name}: forgotten, not destroyed. Its host is back? labctl destroy --orphans --host HOST")
@@ -116,7 +116,7 @@ def _forget(home: Home, names: Sequence[str], *, yes: bool) -> None:
 def _orphans(home: Home, names: Sequence[str], host: str | None, *, yes: bool, jobs: int | None) -> None:
     from labctl.cli import progress
     from labctl.lab import orphans, site
-    from labctl.lab.work import raise_all
+    from labctl.lab.work import Attempts
     from labctl.report import orphans as views
 
     with site.opened(home, host) as place:
@@ -130,22 +130,19 @@ def _orphans(home: Home, names: Sequence[str], host: str | None, *, yes: bool, j
             options.say(f"Host {place.name} has no labs without a record.")
             return
         click.echo(views.orphans_table(found))
-        _ask(f"Destroy {', '.join(orphan.team for orphan in found)} with all that is on their disks?", yes=yes)
-        errors = []
+        ask(f"Destroy {', '.join(orphan.team for orphan in found)} with all that is on their disks?", yes=yes)
+        attempts = Attempts()
         with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
             for orphan in found:
-                try:
+                with attempts.one():
                     orphans.destroy(
                         home, place, orphan, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled
                     )
-                except LabctlError as exc:
-                    errors.append(exc)
-                else:
                     options.say(f"{orphan.team}: destroyed.")
-        raise_all(errors, brief="something is left")
+        attempts.check(brief="something is left")
 
 
-def _ask(question: str, *, yes: bool) -> None:
+def ask(question: str, *, yes: bool) -> None:
     """Ask before something that is more than it seems; where nobody can be asked, --yes must be given.
 
     Raises:

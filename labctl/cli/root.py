@@ -21,6 +21,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "stop": ("power", "Power nodes off."),
         "snapshot": ("snapshots", "Save a lab as it is, and go back to it."),
         "reset": ("labs", "Give nodes back as they were when the lab was made."),
+        "adopt": ("adopt", "Give labs whose record was lost a new one."),
         "destroy": ("destroy", "Take labs away, and leave nothing of them."),
     },
     "Inside a lab": {

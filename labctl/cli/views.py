@@ -11,13 +11,19 @@ from labctl.state import Home
 
 
 @click.command("list")
+@click.option("--orphans", is_flag=True, help="Labs on the host that no record knows.")
+@options.host
 @options.output
 @options.common
-def list_command(output: str) -> None:
+def list_command(orphans: bool, host: str | None, output: str) -> None:
     """List the labs.
 
-    States are libvirt's; nodes are not asked. status tells whether they are ready.
+    States are libvirt's; nodes are not asked. status tells whether they are ready. --orphans lists what stands on
+    --host without a record here, for adopt or destroy --orphans.
     """
+    if orphans:
+        _orphans(host, output)
+        return
     from labctl.lab import overview
     from labctl.report import views
 
@@ -60,3 +66,14 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
             text="\n\n".join(views.lab_table(lab) for lab in labs),
         )
     results.check()
+
+
+def _orphans(host: str | None, output: str) -> None:
+    from labctl.lab import orphans, site
+    from labctl.report import orphans as views
+
+    home = Home()
+    with site.opened(home, host, start=False) as place:
+        found = orphans.find(home, place)
+    text = views.orphans_table(found) if found else f"Host {place.name} has no labs without a record."
+    show(output, document=[views.orphan_document(orphan) for orphan in found], text=text)

@@ -94,6 +94,14 @@ def others(home: Home, site: Site) -> dict[UUID, list[str]]:
     return {owner: sorted(teams) for owner, teams in found.items()}
 
 
+def sound(home: Home, team: str) -> LabRecord | None:
+    """Return a team's record; None where there is none, or a damaged one."""
+    try:
+        return home.lab(team).load()
+    except DamagedError:
+        return None
+
+
 def destroy(
     home: Home, site: Site, orphan: Orphan, *, jobs: int, progress: Progress, cancelled: threading.Event
 ) -> None:
@@ -103,7 +111,7 @@ def destroy(
         LabctlError: something is left, or a record appeared meanwhile.
     """
     with begin.locked(home, [orphan.team]):
-        record = _sound(home, orphan.team)
+        record = sound(home, orphan.team)
         if record is not None and record.lab == orphan.lab:
             raise LabctlError(f"{orphan.team} has a record by now", remedy=f"labctl destroy {orphan.team}")
         pieces = Pieces(
@@ -143,13 +151,6 @@ def destroy_damaged(
         )
     for orphan in found:
         destroy(home, site, orphan, jobs=jobs, progress=progress, cancelled=cancelled)
-
-
-def _sound(home: Home, team: str) -> LabRecord | None:
-    try:
-        return home.lab(team).load()
-    except DamagedError:
-        return None
 
 
 def _disks(site: Site, domain: DomainFacts) -> set[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from labctl.errors import LabctlError
@@ -50,6 +51,25 @@ def together(
     if unexpected:
         raise unexpected[0]
     raise_all([error for error in errors if isinstance(error, LabctlError)], brief=brief, remedy=remedy)
+
+
+class Attempts:
+    """Pieces of work one after the other, of which each is done whatever became of those before."""
+
+    def __init__(self) -> None:
+        self._errors: list[LabctlError] = []
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Do a piece of work, and keep its error."""
+        try:
+            yield
+        except LabctlError as exc:
+            self._errors.append(exc)
+
+    def check(self, *, brief: str) -> None:
+        """Raise what went wrong; see `raise_all`."""
+        raise_all(self._errors, brief=brief)
 
 
 def raise_all(errors: Iterable[LabctlError], *, brief: str, remedy: str = "") -> None:

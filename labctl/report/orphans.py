@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from labctl.lab.orphans import Orphan
 from labctl.report.table import table
+
+
+def orphan_document(orphan: Orphan) -> dict[str, Any]:
+    """Return what stands on a host of one lab without a record."""
+    return {
+        "team": orphan.team,
+        "lab": str(orphan.lab),
+        "topology": orphan.topology,
+        "nodes": sorted(orphan.domains),
+        "running": orphan.running,
+        "networks": sorted(network.name for network in orphan.networks),
+        "volumes": list(orphan.volumes),
+        "unproven_volumes": list(orphan.unproven),
+        "record": "damaged" if orphan.damaged else None,
+    }
 
 
 def orphans_table(found: list[Orphan]) -> str:

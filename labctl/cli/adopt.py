@@ -1,0 +1,73 @@
+"""The command that gives labs without a record one."""
+
+from __future__ import annotations
+
+import click
+
+from labctl.cli import options
+from labctl.cli.destroy import ask
+from labctl.cli.labs import cancellable
+from labctl.errors import InputError
+from labctl.state import Home
+
+
+@click.command("adopt")
+@options.teams(required=False)
+@click.option(
+    "--topology",
+    metavar="NAME|FILE",
+    shell_complete=options.complete_topology,
+    help="What the labs were made from. Default: looked for in other records, golden sets and what is shipped.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@options.jobs
+@options.host
+@options.common
+def adopt_command(teams: tuple[str, ...], topology: str | None, yes: bool, jobs: int | None, host: str | None) -> None:
+    """Give labs whose record was lost a new one.
+
+    They are found by the metadata of their domains and networks, shown, and asked about; labctl list --orphans only
+    shows them. Where their keys were lost too, running nodes get new ones through their guest agents; others get
+    theirs by a reset. Snapshots, and passwords of a cloud that did not come with a golden set, stay lost.
+    """
+    from labctl.cli import progress
+    from labctl.lab import adopt, orphans, site
+    from labctl.lab.work import Attempts
+    from labctl.report import orphans as views
+    from labctl.spec import topology as topologies
+
+    home = Home()
+    names = options.expand(teams)
+    spec = topologies.load(topology) if topology else None
+    with site.opened(home, host) as place:
+        found = orphans.find(home, place, names)
+        if missing := set(names) - {orphan.team for orphan in found}:
+            raise InputError(
+                f"host {place.name} has no lab without a record of {', '.join(sorted(missing))}",
+                remedy="labctl list --orphans",
+            )
+        if not found:
+            options.say(f"Host {place.name} has no labs without a record.")
+            return
+        click.echo(views.orphans_table(found))
+        ask(f"Adopt {', '.join(orphan.team for orphan in found)}?", yes=yes)
+        attempts = Attempts()
+        with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+            for orphan in found:
+                with attempts.one():
+                    done = adopt.adopt(
+                        home,
+                        place,
+                        orphan,
+                        spec,
+                        jobs=jobs or place.settings.jobs,
+                        progress=shown,
+                        cancelled=cancelled,
+                    )
+                    options.say(f"{done.team}: adopted. labctl status {done.team}")
+                    if done.locked:
+                        nodes = " ".join(done.locked)
+                        options.say(
+                            f"Its keys were lost: labctl reset {nodes} -t {done.team} gives these nodes new ones."
+                        )
+        attempts.check(brief="not every lab could be adopted")
