@@ -1,10 +1,8 @@
-# Runs in the new namespaces of `labctl enter`; started by labctl/host/enter.py. Descriptor 3 brings the names,
-# descriptor 4 takes the word that the namespaces are there. Arguments: the shell that the user gets.
+# Runs in the new namespaces of `labctl enter`; started by labctl/host/enter.py. Descriptor 3 brings the names.
+# Arguments: the shell that the user gets.
 set -eu
 umount --lazy /sys 2>/dev/null || true
 mount -t sysfs sysfs /sys
-echo ready >&4
-exec 4>&-
 # The file needs a place that nobody else sees and that needs no cleaning up: the bind mount outlives its file system.
 mount -t tmpfs -o mode=0755 tmpfs /tmp
 (umask 022 && cat <&3 >/tmp/hosts)

@@ -9,10 +9,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from netaddr import IPNetwork
 
-from labctl.errors import ProcessError, RemoteError
+from labctl.errors import DeadlineError, ProcessError, RemoteError
 from labctl.host import kernel
 from labctl.host.processes import ProcessId
 
@@ -56,7 +57,19 @@ class NetworkNamespace:
         )
 
 
-def connect(namespace: NetworkNamespace | None, address: str, port: int, *, timeout: float) -> socket.socket:
+class Place(Protocol):
+    """A network namespace that can be entered, whoever keeps it."""
+
+    def open(self) -> int:
+        """Return a descriptor on it, which the caller closes.
+
+        Raises:
+            ProcessError: it is gone.
+        """
+        ...
+
+
+def connect(namespace: Place | None, address: str, port: int, *, timeout: float) -> socket.socket:
     """Open a TCP connection from inside a network namespace.
 
     A socket stays in the namespace in which it was made, so only its making needs a thread in there.
@@ -69,7 +82,8 @@ def connect(namespace: NetworkNamespace | None, address: str, port: int, *, time
 
     Raises:
         ProcessError: the namespace is gone or may not be entered.
-        RemoteError: nobody answers at the address.
+        RemoteError: nobody listens there, or the address cannot be reached.
+        DeadlineError: nobody answered in time.
     """
     family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM) if namespace is None else _socket_in(namespace, family)
@@ -80,7 +94,8 @@ def connect(namespace: NetworkNamespace | None, address: str, port: int, *, time
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as exc:
         made.close()
-        raise RemoteError(f"{address} does not answer on port {port}", details=str(exc)) from exc
+        kind = DeadlineError if isinstance(exc, TimeoutError) else RemoteError
+        raise kind(f"{address} does not answer on port {port}", details=str(exc)) from exc
     return made
 
 
@@ -113,7 +128,7 @@ def wrap(namespace: NetworkNamespace | None, argv: Sequence[str], *, files: bool
     return ["nsenter", "--target", str(namespace.process.pid), *kinds, "--", *argv]
 
 
-def _socket_in(namespace: NetworkNamespace, family: socket.AddressFamily) -> socket.socket:
+def _socket_in(namespace: Place, family: socket.AddressFamily) -> socket.socket:
     """Make the socket in a thread of its own, which ends afterwards: none with a foreign namespace stays about."""
     descriptor = namespace.open()
     made: list[socket.socket] = []

@@ -13,7 +13,7 @@ from netaddr import IPAddress, IPNetwork
 from labctl import quoting
 from labctl.errors import InputError, LockedError, RefusedError
 from labctl.host import enter as shells
-from labctl.host.enter import Plug
+from labctl.host.plugged import Plug
 from labctl.lab import status
 from labctl.lab.site import Site
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan

@@ -51,7 +51,8 @@ class Dialer(Protocol):
         """Open a TCP connection to a guest.
 
         Raises:
-            RemoteError: nobody answers there within `timeout` seconds.
+            RemoteError: nobody listens there, or the address cannot be reached.
+            DeadlineError: nobody answered within `timeout` seconds.
         """
         ...
 

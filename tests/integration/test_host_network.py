@@ -21,9 +21,10 @@ from netaddr import IPNetwork
 
 from labctl.errors import InputError, ProcessError, RemoteError
 from labctl.host import kernel
-from labctl.host.enter import Plug, enter
+from labctl.host.enter import enter
 from labctl.host.firewall import ruleset
 from labctl.host.namespace import NetworkNamespace, connect, routes, wrap
+from labctl.host.plugged import Plug
 from labctl.host.private import PrivateHost
 
 pytestmark = pytest.mark.root
