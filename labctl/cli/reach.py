@@ -84,7 +84,13 @@ def enter_command(name: str | None, command: tuple[str, ...]) -> None:
 
 @click.command("forward")
 @click.argument("name", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
-@click.option("--port", "ports", metavar="[HERE:]NODE:PORT", multiple=True, help="Another port; may be given again.")
+@click.option(
+    "--port",
+    "ports",
+    metavar="[HERE:]NAME:PORT",
+    multiple=True,
+    help="A port of a node, or of any name or address in the lab; may be given again.",
+)
 @click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen on this machine.")
 @options.common
 def forward_command(name: str | None, ports: tuple[str, ...], address: str) -> None:
@@ -95,10 +101,11 @@ def forward_command(name: str | None, ports: tuple[str, ...], address: str) -> N
     \b
     labctl forward team01                             dashboard and Keystone, on ports that are free
     labctl forward team01 --port 8080:api-node:80     http://127.0.0.1:8080/horizon/
+    labctl forward team01 --port 2222:172.16.1.7:22   SSH of an instance, by its floating address
     """
     import threading
 
-    from labctl.lab import begin, reach
+    from labctl.lab import begin, inside, reach
 
     home = Home()
     team = options.one_team(home, name)
@@ -108,8 +115,9 @@ def forward_command(name: str | None, ports: tuple[str, ...], address: str) -> N
     ]
     if not wanted:
         raise InputError(f"{team} has no dashboard", remedy="Name a port: --port 8080:NODE:80")
-    with site_of(home, team) as site:
-        for (_, node, port), opened in zip(wanted, reach.forwards(site, plan, wanted, address=address), strict=True):
+    with site_of(home, team) as site, inside.opened(home, site, plan) as dialer:
+        forwards = reach.forwards(site, plan, dialer, wanted, address=address)
+        for (_, node, port), opened in zip(wanted, forwards, strict=True):
             path = "/horizon/" if port == _SHOWN["horizon"] else ""
             options.say(f"http://{opened.address}:{opened.port}{path}  is  {node} port {port}")
         options.say("Ctrl-C ends it.")
@@ -120,7 +128,7 @@ _SHOWN = {"horizon": 80, "keystone": 5000}
 
 
 def _port(text: str) -> tuple[int, str, int]:
-    """Read [HERE:]NODE:PORT."""
+    """Read [HERE:]NAME:PORT."""
     *here, node, there = text.split(":")
     if len(here) > 1 or not node or not all(part.isdigit() and int(part) < 65536 for part in (*here, there)):
         raise InputError(f"{text} is no port", remedy="Write 8080:api-node:80, or api-node:80 for a free port here.")

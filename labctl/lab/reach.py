@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from uuid import UUID
-
-from netaddr import IPAddress, IPNetwork
 
 from labctl import quoting
-from labctl.errors import InputError, LockedError, RefusedError
+from labctl.errors import InputError, RefusedError
 from labctl.host import enter as shells
-from labctl.host.plugged import Plug
-from labctl.lab import status
+from labctl.lab import inside, status
 from labctl.lab.site import Site
-from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.plan.model import LabPlan, NodePlan
 from labctl.remote import dial as dialers
 from labctl.remote.dial import Dialer
 from labctl.remote.forward import Forward
+from labctl.remote.inside import LabDialer
 from labctl.state import Home, LabFolder
-
-_SHELLS = 100
-"""How many shells may stand in a lab at a time."""
 
 
 def ssh(home: Home, site: Site, lab: LabPlan, name: str, command: Sequence[str]) -> list[str]:
@@ -65,23 +57,26 @@ def console(site: Site, lab: LabPlan, name: str) -> list[str]:
     return ["virsh", "--connect", site.hypervisor.uri, "console", "--force", str(node.uuid)]
 
 
-def forwards(site: Site, lab: LabPlan, ports: Sequence[tuple[int, str, int]], *, address: str) -> list[Forward]:
-    """Listen on ports of this machine for ports of nodes; they are reached by the management network.
+def forwards(
+    site: Site, lab: LabPlan, dialer: LabDialer, ports: Sequence[tuple[int, str, int]], *, address: str
+) -> list[Forward]:
+    """Listen on ports of this machine for ports of a lab.
 
     Args:
-        ports: port here (0 chooses one), node, port there.
+        ports: port here (0 chooses one), name or address in the lab, port there.
         address: of this machine, to listen on.
 
     Raises:
-        InputError: the lab has no such node, or it is not running.
+        InputError: the lab does not know the name, or its node is not running.
         RefusedError: a port here is taken.
     """
     opened: list[Forward] = []
     try:
         for here, name, there in ports:
-            node = _running(site, lab, name)
-            dial = partial(site.dialer.connect, str(node.mgmt), there, timeout=30)
-            opened.append(Forward(address, here, dial))
+            dialer.address(name)  # refuses what the lab does not know
+            if name in {node.name for node in lab.nodes}:
+                _running(site, lab, name)
+            opened.append(Forward(address, here, partial(dialer.open, name, there)))
     except BaseException:
         for forward in opened:
             forward.close()
@@ -104,52 +99,14 @@ def enter(home: Home, site: Site, lab: LabPlan, argv: Sequence[str], env: Mappin
             f"{site.name} is another machine: its bridges cannot be entered from here",
             remedy=f"Run labctl enter on that machine, or log in to a node: labctl ssh {lab.nodes[0].name}",
         )
-    isolated = [network for network in lab.networks if not network.nat and network.subnet is not None]
-    off = [network.name for network in isolated if network.uuid not in _active(site)]
-    if off:
-        raise InputError(f"{', '.join(off)} do not run", remedy=f"labctl start {lab.team}")
-    with _place(home, lab.team) as place:
-        plugs = [_plug(lab, network, place) for network in isolated]
+    with inside.plugs(home, site, lab) as plugs:
         return shells.enter(argv, base=site.dialer.namespace, plugs=plugs, hosts=_hosts(lab), env=env)
-
-
-@contextlib.contextmanager
-def _place(home: Home, team: str) -> Iterator[int]:
-    """Hold the lowest number that no other shell in the lab holds."""
-    with contextlib.ExitStack() as stack:
-        for number in range(_SHELLS):
-            try:
-                stack.enter_context(home.lock("shell", f"{team}.{number}"))
-            except LockedError:
-                if number == _SHELLS - 1:
-                    raise
-            else:
-                yield number
-                return
-
-
-def _plug(lab: LabPlan, network: NetworkPlan, place: int) -> Plug:
-    """Return the network card of the shell with that number."""
-    assert network.subnet is not None
-    taken = {nic.address for node in lab.nodes for nic in node.nics}
-    free = (address for address in _from_the_top(network.subnet) if address not in taken)
-    address = next(itertools.islice(free, place, None))
-    return Plug(name=network.key, bridge=network.bridge, address=str(address), prefix=network.subnet.prefixlen)
 
 
 def _hosts(lab: LabPlan) -> str:
     """Return an /etc/hosts that knows the lab's nodes."""
     entries = [f"{entry.address} {' '.join(entry.names)}" for entry in lab.hosts]
     return "\n".join(["127.0.0.1 localhost", "::1 localhost", *entries, ""])
-
-
-def _active(site: Site) -> set[UUID]:
-    return {network.uuid for network in site.networks.values() if network.active}
-
-
-def _from_the_top(subnet: IPNetwork) -> Iterator[IPAddress]:
-    """Yield a subnet's host addresses, the highest first."""
-    return (IPAddress(number) for number in range(subnet.last - 1, subnet.first, -1))
 
 
 def _running(site: Site, lab: LabPlan, name: str) -> NodePlan:

@@ -58,12 +58,27 @@ class Forward:
         except LabctlError:  # the caller of the port sees a closed connection, as it would at the node
             client.close()
             return
-        back = threading.Thread(target=_pump, args=(other, client), name="forward", daemon=True)
-        back.start()
-        _pump(client, other)
-        back.join()
-        client.close()
-        other.close()
+        _join(client, other)
+
+
+def as_socket(stream: Stream) -> socket.socket:
+    """Return a socket for a stream, itself where it is one; it belongs to the socket from here on."""
+    if isinstance(stream, socket.socket):
+        return stream
+    ours, theirs = socket.socketpair()
+    stream.settimeout(None)
+    threading.Thread(target=_join, args=(theirs, stream), name="as-socket", daemon=True).start()
+    return ours
+
+
+def _join(one: Stream, other: Stream) -> None:
+    """Carry bytes both ways until both have ended, and close both."""
+    back = threading.Thread(target=_pump, args=(other, one), name="forward", daemon=True)
+    back.start()
+    _pump(one, other)
+    back.join()
+    one.close()
+    other.close()
 
 
 def _pump(source: Stream, target: Stream) -> None:

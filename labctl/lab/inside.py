@@ -1,0 +1,140 @@
+"""Gives programs a way into a lab's networks: a dialer that is made from the lab's plan and where its bridges are."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from netaddr import IPAddress, IPNetwork
+
+from labctl.errors import InputError, LockedError
+from labctl.host.plugged import Plug, Plugged
+from labctl.lab import secrets, status
+from labctl.lab.site import Site
+from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.remote.dial import Namespace
+from labctl.remote.inside import Closed, LabDialer, Neighbour, ThroughNodes, Way
+from labctl.remote.ssh import SshTransport
+from labctl.state import Home
+
+_PLACES = 100
+"""How many shells and dialers may stand in a lab at a time."""
+
+
+@contextlib.contextmanager
+def opened(home: Home, site: Site, lab: LabPlan) -> Iterator[LabDialer]:
+    """Give the dialer of a lab. Nothing is opened before it is needed; all of it is closed at the end.
+
+    Where the lab's bridges are on this machine and we are root, sockets stand in them; else they go through a node.
+    Nodes that have no address in an isolated network are reached by the management network.
+    """
+    isolated, mgmt = _isolated(lab), [network for network in lab.networks if network.nat and network.subnet]
+    off = {network.key for network in isolated} - {network.key for network in running(site, isolated)}
+    with contextlib.ExitStack() as stack:
+        ways: list[tuple[IPNetwork, Way]] = [
+            (network.subnet, Closed(f"network {network.name} does not run", f"labctl start {lab.team}"))
+            for network in isolated
+            if network.key in off and network.subnet
+        ]
+        on = [network for network in isolated if network.key not in off]
+        native = isinstance(site.dialer, Namespace) and os.geteuid() == 0
+        neighbour = stack.enter_context(contextlib.closing(Neighbour(partial(_plug, stack, home, site, lab, on))))
+        # A login costs an emulated node five seconds: one that stands in all the networks serves for all.
+        groups = [on] if native or _log_ins(home, site, lab, on) else [[network] for network in on]
+        for group in groups:
+            through = stack.enter_context(contextlib.closing(ThroughNodes(_log_ins(home, site, lab, group))))
+            ways += [(network.subnet, neighbour if native else through) for network in group if network.subnet]
+        ways += [(network.subnet, site.dialer) for network in mgmt if network.subnet]
+        yield LabDialer(f"the lab of {lab.team}", names=names(lab), ways=ways)
+
+
+def names(lab: LabPlan) -> dict[str, str]:
+    """Return the names that a lab's nodes know, and their addresses; a node without such a name has its own."""
+    known = {node.name: str(node.mgmt) for node in lab.nodes if node.mgmt is not None}
+    return known | {name: str(entry.address) for entry in lab.hosts for name in entry.names}
+
+
+def running(site: Site, networks: Sequence[NetworkPlan]) -> list[NetworkPlan]:
+    """Return those of a lab's networks that run."""
+    active = {network.uuid for network in site.networks.values() if network.active}
+    return [network for network in networks if network.uuid in active]
+
+
+@contextlib.contextmanager
+def plugs(home: Home, site: Site, lab: LabPlan) -> Iterator[list[Plug]]:
+    """Hold a place in the lab's isolated networks: an address in each that no node, shell or dialer has.
+
+    Raises:
+        InputError: a network of the lab does not run.
+        LockedError: a hundred shells and dialers stand in the lab already.
+    """
+    isolated = _isolated(lab)
+    on = running(site, isolated)
+    if off := [network.name for network in isolated if network not in on]:
+        raise InputError(f"{', '.join(off)} do not run", remedy=f"labctl start {lab.team}")
+    with _place(home, lab.team) as place:
+        yield [_card(lab, network, place) for network in isolated]
+
+
+def _plug(stack: contextlib.ExitStack, home: Home, site: Site, lab: LabPlan, on: Sequence[NetworkPlan]) -> Plugged:
+    """Stand in the networks that run, until the stack is closed."""
+    assert isinstance(site.dialer, Namespace)
+    place = stack.enter_context(_place(home, lab.team))
+    return Plugged(site.dialer.namespace, [_card(lab, network, place) for network in on])
+
+
+def _log_ins(home: Home, site: Site, lab: LabPlan, networks: Sequence[NetworkPlan]) -> dict[str, partial[SshTransport]]:
+    """Return what logs in to each running node that stands in all of some networks."""
+    folder, wanted = home.lab(lab.team), {network.key for network in networks}
+
+    def log_in(node: NodePlan, deadline: float) -> SshTransport:
+        return site.log_in(
+            site.dialer,
+            str(node.mgmt),
+            name=node.name,
+            key=secrets.login_key(folder),
+            host_key=secrets.host_key(folder, node.name),
+            deadline=deadline,
+        )
+
+    return {
+        node.name: partial(log_in, node)
+        for node in lab.nodes
+        if wanted <= {nic.network for nic in node.nics if nic.address is not None}
+        and status.state_of(site, lab, node) == "running"
+    }
+
+
+@contextlib.contextmanager
+def _place(home: Home, team: str) -> Iterator[int]:
+    """Hold the lowest number that nobody else in the lab holds."""
+    with contextlib.ExitStack() as stack:
+        for number in range(_PLACES):
+            try:
+                stack.enter_context(home.lock("shell", f"{team}.{number}"))
+            except LockedError:
+                if number == _PLACES - 1:
+                    raise
+            else:
+                yield number
+                return
+
+
+def _card(lab: LabPlan, network: NetworkPlan, place: int) -> Plug:
+    """Return the network card of the place with that number: the highest addresses that nobody in the lab has."""
+    assert network.subnet is not None
+    taken = {nic.address for node in lab.nodes for nic in node.nics}
+    floating = lab.openstack.floating if lab.openstack else ()
+    highest = (IPAddress(number) for number in range(network.subnet.last - 1, network.subnet.first, -1))
+    free = (address for address in highest if address not in taken and address not in floating)
+    address = next(itertools.islice(free, place, None), None)
+    if address is None:
+        raise LockedError(f"no address of {network.name} is free", remedy="End a labctl enter that stands there.")
+    return Plug(name=network.key, bridge=network.bridge, address=str(address), prefix=network.subnet.prefixlen)
+
+
+def _isolated(lab: LabPlan) -> list[NetworkPlan]:
+    return [network for network in lab.networks if not network.nat and network.subnet is not None]
