@@ -19,7 +19,7 @@ import libvirt
 import pytest
 from netaddr import IPNetwork
 
-from labctl.errors import InputError, ProcessError, RemoteError
+from labctl.errors import DeadlineError, InputError, ProcessError, RemoteError
 from labctl.host import kernel
 from labctl.host.enter import enter
 from labctl.host.firewall import ruleset
@@ -109,7 +109,7 @@ def tcp(where: NetworkNamespace, address: str, port: int) -> bool:
         with connect(where, address, port, timeout=1) as link:
             link.settimeout(1)
             return link.recv(8) == b"hello"
-    except (RemoteError, OSError):
+    except (DeadlineError, RemoteError, OSError):
         return False
 
 

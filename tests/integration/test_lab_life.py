@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from labctl.lab import begin, inside, secrets, site
+from labctl.remote.ssh import SshTransport
+from labctl.state import Home
 from tests.integration.lab_host import LABCTL, LabHost, root_namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -115,6 +118,23 @@ def read_some(terminal: int) -> str:
 
 def test_enter_reaches_the_lab_by_name(labs: LabHost) -> None:
     assert "1 received" in labs.labctl("enter", "blue", "--", "ping", "-c1", "-W5", "node-1.example.org").stdout
+
+
+def test_programs_dial_names_of_each_lab_from_labctls_own_process(labs: LabHost) -> None:
+    """Both labs' node-2 have the same addresses; the pinned host key tells which one answers."""
+    home = Home(labs.home)
+    for team in TEAMS:
+        plan, folder = begin.plan_of(begin.record_of(home, team)), home.lab(team)
+        with site.opened(home, "local", recorded="qemu") as place, inside.opened(home, place, plan) as dialer:
+            for name in ("node-2", "node-2.example.org"):
+                node = SshTransport.connect(
+                    dialer.open(name, 22),
+                    name=name,
+                    key=secrets.login_key(folder),
+                    host_key=secrets.host_key(folder, "node-2"),
+                )
+                with node:
+                    assert node.run("hostname", timeout=60).stdout.strip() == "node-2"
 
 
 def test_two_shells_in_a_lab_have_addresses_of_their_own(labs: LabHost, tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ neither libvirt's socket nor the host's folders.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from labctl.errors import RemoteError
+from labctl.host.namespace import NetworkNamespace, connect
 from labctl.remote import keys
 from tests.integration.lab_host import LABCTL, LabHost
 
@@ -38,20 +42,38 @@ class Client:
     home: Path
     host: LabHost
 
+    def greeting_through_forward(self, name: str) -> bytes:
+        """Read how the sshd of a name in the lab's networks greets, through `labctl forward`: by way of a node."""
+        place = NetworkNamespace.of(self.host.pid)
+        with subprocess.Popen(self._beside("forward", "far", "--port", f"2299:{name}:22"), env=self._env) as forward:
+            try:
+                deadline = time.monotonic() + 120
+                while True:
+                    with contextlib.suppress(RemoteError), connect(place, "127.0.0.1", 2299, timeout=5) as link:
+                        link.settimeout(120)
+                        return link.recv(64)
+                    assert time.monotonic() < deadline
+                    time.sleep(0.2)
+            finally:
+                forward.send_signal(signal.SIGINT)
+
     def labctl(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        script = f'mount --bind {self.home}/ssh /root/.ssh && exec {LABCTL} "$@"'
-        beside = ["nsenter", f"--net=/proc/{self.host.pid}/ns/net", "--", "unshare", "--mount"]
         done = subprocess.run(
-            [*beside, "sh", "-c", script, "sh", *arguments],
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LABCTL_HOME": str(self.home / "state")},
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
+            self._beside(*arguments), env=self._env, capture_output=True, text=True, timeout=900, check=False
         )
         if check:
             assert done.returncode == 0, f"labctl {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
+
+    def _beside(self, *arguments: str) -> list[str]:
+        """Return the command line of labctl beside the host: in its network, with files of its own."""
+        script = f'mount --bind {self.home}/ssh /root/.ssh && exec {LABCTL} "$@"'
+        beside = ["nsenter", f"--net=/proc/{self.host.pid}/ns/net", "--", "unshare", "--mount"]
+        return [*beside, "sh", "-c", script, "sh", *arguments]
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LABCTL_HOME": str(self.home / "state")}
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +123,7 @@ def test_a_lab_lives_on_a_host_that_is_reached_by_ssh(client: Client) -> None:
     refused = client.labctl("enter", "far", "--", "true", check=False)
     assert refused.returncode == 3
     assert "another machine" in refused.stderr
+    assert client.greeting_through_forward("node-2.example.org").startswith(b"SSH-2.0-")
     client.labctl("reset", "node-2")
     assert client.labctl("ssh", "node-2", "--", "hostname").stdout.strip() == "node-2"
     client.labctl("destroy", "far")

@@ -35,12 +35,26 @@ ROOMS: dict[str, set[str]] = {
     "state": {"errors", "modes", "spec"},
     "images": {"errors", "data", "hypervisor", "modes", "plan", "process", "quoting", "render"},
     "remote": {"errors", "guest", "host", "process", "quoting"},
+    "cloud": {"errors", "plan", "spec"},
     "roles": {"changes", "errors", "plan", "quoting", "registry", "secret", "spec"},
     "sabotage": {"changes", "checks", "errors", "guest", "plan", "quoting", "registry"},
-    "checks": {"errors", "guest", "plan", "quoting", "registry"},
+    "checks": {"cloud", "errors", "guest", "plan", "quoting", "registry"},
     "lab": _PURE
     | _DOING
-    | {"changes", "checks", "guest", "secret", "data", "hypervisor", "modes", "process", "render", "roles", "sabotage"},
+    | {
+        "changes",
+        "checks",
+        "cloud",
+        "guest",
+        "secret",
+        "data",
+        "hypervisor",
+        "modes",
+        "process",
+        "render",
+        "roles",
+        "sabotage",
+    },
     "report": {
         "checks",
         "errors",
@@ -71,14 +85,18 @@ ROOMS: dict[str, set[str]] = {
 LIBRARIES: dict[str, set[str]] = {
     "click": {"cli"},
     "jinja2": {"render"},
+    "keystoneauth1": {"cloud"},
     "libvirt": {"hypervisor"},
     "libvirt_qemu": {"hypervisor"},
     "markupsafe": {"render"},
     "paramiko": {"remote"},
     "pycdlib": {"render"},
     "pydantic": {"spec", "state"},
+    "openstack": {"cloud", "checks", "roles"},  # of roles, what runs inside a node
+    "requests": {"cloud"},
     "rich": {"cli"},
     "subprocess": {"process"},
+    "urllib3": {"cloud"},
     "zstandard": {"lab"},
     "yaml": {"cli", "images", "spec"},
 }

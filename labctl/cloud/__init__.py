@@ -1,0 +1,1 @@
+"""Speaks to a lab's cloud from outside its nodes."""

@@ -1,0 +1,50 @@
+"""Logs in to a lab's cloud with openstacksdk, in labctl's own process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import openstack
+from keystoneauth1.identity import v3
+from keystoneauth1.session import Session
+
+from labctl.cloud import http
+from labctl.cloud.http import Dialer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """Who logs in, and where.
+
+    Attributes:
+        auth_url: Keystone's, with its version: http://auth-node.example.org:5000/v3.
+        interface: the kind of endpoints to use: public or internal.
+    """
+
+    auth_url: str
+    username: str
+    password: str = field(repr=False)
+    project: str
+    region: str
+    interface: str = "public"
+    domain: str = "Default"
+
+
+def connect(dialer: Dialer, login: Login, *, timeout: float) -> openstack.connection.Connection:
+    """Return a connection to the cloud, all of whose requests go into the lab. Nothing is asked yet.
+
+    Neither clouds.yaml nor variables of the environment count.
+
+    Args:
+        timeout: seconds that a request may take.
+    """
+    auth = v3.Password(
+        auth_url=login.auth_url,
+        username=login.username,
+        password=login.password,
+        project_name=login.project,
+        user_domain_name=login.domain,
+        project_domain_name=login.domain,
+    )
+    session = Session(auth=auth, session=http.session(dialer), timeout=timeout)
+    return openstack.connection.Connection(session=session, region_name=login.region, interface=login.interface)
