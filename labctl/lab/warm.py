@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import secrets
 import threading
+from dataclasses import replace
 
 from labctl.errors import DeadlineError, HypervisorError, RemoteError
 from labctl.images.golden import GoldenMachine, GoldenManifest, GoldenMemory
@@ -64,7 +65,8 @@ def restore(home: Home, site: Site, memory: GoldenMemory, own: str) -> None:
         HypervisorError: the image is damaged or does not fit; the domain is as it was, defined and off.
     """
     pool = site.settings.pool.name
-    head = memory.head.of(fork.document(memory.document, own)).encode()
+    cookie = fork.cookie(memory.cookie)
+    head = replace(memory.head.of(fork.document(memory.document, own)), cookie=cookie).encode()
     with home.lock("memory", memory.volume, wait=_QUEUE):
         site.hypervisor.upload(pool, memory.volume, io.BytesIO(head), len(head))
         site.hypervisor.restore_domain(site.volumes[memory.volume].path)

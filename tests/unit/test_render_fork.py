@@ -93,40 +93,127 @@ def test_memory_of_another_machine_is_refused(gridka: LabPlan, other: LabPlan) -
         fork.document(saved(gridka, "db-node"), document(other, "volume-node"))
 
 
-HOSTILE = {
-    "another emulator": ("devices", "<emulator>/tmp/evil</emulator>", None),
+IGNORED = {
+    "another emulator": ("devices", "<emulator>/tmp/evil</emulator>"),
+    "a random source": ("devices/rng", '<backend model="random">/dev/sda</backend>'),
+    "a random source in the network": ("devices/rng", '<backend model="egd" type="tcp"><source host="a"/></backend>'),
+    "a disk's encryption": ("devices/disk", "<encryption format='luks'/>"),
+    "a card's script": ("devices/interface", "<script path='evil'/>"),
+    "a label": (".", "<seclabel type='none'/>"),
+    "a screen for everybody": ("devices/graphics", "<listen type='address' address='0.0.0.0'/>"),
+    "timers": ("clock", "<timer name='hpet' present='yes'/>"),
+}
+
+
+@pytest.mark.parametrize(("place", "more"), IGNORED.values(), ids=IGNORED)
+def test_what_a_node_has_itself_is_taken_from_the_node(gridka: LabPlan, other: LabPlan, place: str, more: str) -> None:
+    root = ET.fromstring(saved(gridka, "db-node"))
+    element = root.find(place)
+    assert element is not None
+    element.append(ET.fromstring(more))
+    own = document(other, "db-node")
+    clean = fork.document(saved(gridka, "db-node"), own)
+    assert fork.document(ET.tostring(root, encoding="unicode"), own) == clean
+
+
+def test_a_screen_for_everybody_is_the_nodes_own_again(gridka: LabPlan, other: LabPlan) -> None:
+    root = ET.fromstring(saved(gridka, "db-node"))
+    for screen in root.findall("devices/graphics"):
+        screen.attrib.update(listen="0.0.0.0", port="5900", websocket="5700", passwd="")
+    text = fork.document(ET.tostring(root, encoding="unicode"), document(other, "db-node"))
+    (screen,) = ET.fromstring(text).findall("devices/graphics")
+    assert screen.attrib == {"type": "vnc", "port": "-1", "autoport": "yes"}
+    assert [each.attrib for each in screen] == [{"type": "address", "address": "127.0.0.1"}]
+
+
+CARD = "<interface type='network'><mac address='{}'/><source network='team09-mgmt'/></interface>"
+REFUSED = {
     "arguments for QEMU": (
         ".",
         '<q:commandline xmlns:q="http://libvirt.org/schemas/domain/qemu/1.0"><q:arg value="-x"/></q:commandline>',
         "commandline",
     ),
     "a folder of the host": ("devices", '<filesystem type="mount"><source dir="/root"/></filesystem>', "filesystem"),
-    "a device of the host": ("devices", '<hostdev mode="subsystem" type="usb"/>', "hostdev usb"),
-    "a file to write": ("devices", '<serial type="file"><source path="/etc/passwd"/></serial>', "serial file"),
-    "a socket": ("devices", '<channel type="spicevmc"/>', "channel spicevmc"),
-    "another kernel": ("os", "<kernel>/etc/shadow</kernel>", "/etc/shadow"),
-    "a random source": ("devices/rng", '<backend model="random">/dev/sda</backend>', "/dev/sda"),
-    "a disk's encryption": ("devices/disk", "<encryption format='luks'/>", None),
-    "a card's script": ("devices/interface", "<script path='evil'/>", None),
+    "a device of the host": ("devices", '<hostdev mode="subsystem" type="usb"/>', "hostdev"),
+    "a file to write": ("devices", '<serial type="file"><source path="/etc/passwd"/></serial>', "serial"),
+    "a socket": ("devices", '<channel type="spicevmc"/>', "channel"),
+    "another disk": ("devices", "<disk type='file'><source file='/x'/><target dev='vdz'/></disk>", "disk vdz"),
+    "a disk twice": ("devices", "<disk type='file'><source file='/x'/><target dev='vda'/></disk>", "disk vda"),
+    "another card": ("devices", CARD.format("52:54:00:00:00:01"), "52:54:00:00:00:01"),
+    "a card twice": ("devices", CARD.format("{mac}"), "interface"),
+    "another kernel": ("os", "<kernel>/etc/shadow</kernel>", "kernel"),
+    "other firmware": ("os", "<loader>/etc/shadow</loader>", "loader"),
+    "memory of the host": (".", "<memoryBacking><source type='file'/></memoryBacking>", "memoryBacking"),
+    "threads": (".", "<iothreads>64</iothreads>", "iothreads"),
+    "processors of the host": (".", "<cputune><shares>1</shares></cputune>", "cputune"),
+    "a wide feature": ("features", "<smm state='on'/>", "smm"),
+    "memory by NUMA": ("cpu", "<numa><cell memory='99'/></numa>", "numa"),
+    "a controller's driver": ("devices", "<controller type='pci' index='9' model='vfio'/>", "model=vfio"),
+    "a device of USB": ("devices", "<input type='mouse' bus='usb'/>", "input mouse"),
+    "an event device": ("devices", "<input type='evdev'><source dev='/dev/x'/></input>", "source"),
+    "sound": ("devices", "<audio id='1' type='file' path='/etc/x'/>", "path"),
+    "an address that is none": ("devices/disk", "<address type='pci' bus='../x'/>", "bus"),
 }
 
 
-@pytest.mark.parametrize(("place", "more", "named"), HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(("place", "more", "named"), REFUSED.values(), ids=REFUSED)
 def test_a_set_from_anywhere_gets_no_more_of_the_host_than_a_node(
-    gridka: LabPlan, other: LabPlan, place: str, more: str, named: str | None
+    gridka: LabPlan, other: LabPlan, place: str, more: str, named: str
 ) -> None:
     root = ET.fromstring(saved(gridka, "db-node"))
     element = root.find(place)
     assert element is not None
-    element.append(ET.fromstring(more))
-    own = document(other, "db-node")
-    if named is None:  # what it asks for does not get through
-        clean = fork.document(saved(gridka, "db-node"), own)
-        assert fork.document(ET.tostring(root, encoding="unicode"), own) == clean
+    element.append(ET.fromstring(more.replace("{mac}", gridka.node("db-node").nics[0].mac)))
+    with pytest.raises(HypervisorError, match="another machine") as caught:
+        fork.document(ET.tostring(root, encoding="unicode"), document(other, "db-node"))
+    assert named in caught.value.details
+
+
+@pytest.mark.parametrize(
+    ("place", "attribute", "value"),
+    [
+        ("memory", None, "99999999"),
+        ("memory", None, "-1"),
+        ("vcpu", None, "64"),
+        ("vcpu", "current", "64"),
+        ("os/type", "machine", "microvm"),
+        ("os/type", "machine", "../x"),
+        ("cpu", "mode", "host-passthrough /x"),
+        ("cpu/model", None, "qemu64,+x"),
+    ],
+)
+def test_another_size_or_kind_of_machine_is_refused(
+    gridka: LabPlan, other: LabPlan, place: str, attribute: str | None, value: str
+) -> None:
+    root = ET.fromstring(saved(gridka, "db-node"))
+    element = root.find(place)
+    assert element is not None
+    if attribute is None:
+        element.text = value
     else:
-        with pytest.raises(HypervisorError) as caught:
-            fork.document(ET.tostring(root, encoding="unicode"), own)
-        assert named in caught.value.details
+        element.set(attribute, value)
+    with pytest.raises(HypervisorError, match="another machine"):
+        fork.document(ET.tostring(root, encoding="unicode"), document(other, "db-node"))
+
+
+def test_the_machines_version_and_the_processor_are_those_of_the_memory(gridka: LabPlan, other: LabPlan) -> None:
+    text = saved(gridka, "db-node").replace('machine="pc"', 'machine="pc-i440fx-7.2"').replace("qemu64", "qemu32")
+    root = ET.fromstring(fork.document(text, document(other, "db-node")))
+    assert root.find("os/type[@machine='pc-i440fx-7.2']") is not None
+    assert root.findtext("cpu/model") == "qemu32"
+
+
+@pytest.mark.parametrize("sound", ["", "<cookie><cpu mode='custom'><model>qemu64</model></cpu><slirpHelper/></cookie>"])
+def test_what_libvirt_noted_of_the_processor_is_kept(sound: str) -> None:
+    assert fork.cookie(sound) == sound
+
+
+@pytest.mark.parametrize(
+    "strange", ["<cookie", "<x/>", "<cookie><disk/></cookie>", "<cookie><cpu><numa/></cpu></cookie>"]
+)
+def test_a_note_of_anything_else_is_refused(strange: str) -> None:
+    with pytest.raises(HypervisorError, match="another machine"):
+        fork.cookie(strange)
 
 
 def test_the_identity_script_is_quoted_and_writes_what_it_should(
