@@ -11,6 +11,8 @@ from labctl.cli import options
 from labctl.cli.show import show
 from labctl.state import Home
 
+_SET = click.argument("name", metavar="NAME|ID", shell_complete=options.complete_golden)
+
 
 @click.group("golden")
 def golden_command() -> None:
@@ -81,6 +83,7 @@ def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
     """
     from labctl.cli import progress
     from labctl.cli.labs import cancellable, site_of
+    from labctl.images import golden
     from labctl.lab import capture as capturing
 
     home = Home()
@@ -89,14 +92,15 @@ def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
         made = capturing.capture(
             home, place, team, name=name, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled
         )
+        handle = golden.handles(place.golden.every())[made.id]
     options.say(
         f"Golden set {made.name} is ready: {len(made.memory)} nodes, {made.size // 1024**2} MiB. "
-        f"labctl create TEAM --from {made.name}"
+        f"labctl create TEAM --from {handle}"
     )
 
 
 @golden_command.command("show")
-@click.argument("name", shell_complete=options.complete_golden)
+@_SET
 @options.host
 @options.output
 @options.common
@@ -106,13 +110,13 @@ def show_(name: str, host: str | None, output: str) -> None:
     from labctl.report import golden as report
 
     with site.opened(Home(), host) as place:
-        found = place.golden.newest(name)
+        found = place.golden.named(name)
         obstacle = warm.obstacle(place, found)
     show(output, document=report.document(found), text=report.details(found, obstacle))
 
 
 @golden_command.command("verify")
-@click.argument("name", shell_complete=options.complete_golden)
+@_SET
 @options.jobs
 @options.host
 @options.common
@@ -122,12 +126,12 @@ def verify(name: str, jobs: int | None, host: str | None) -> None:
     from labctl.lab import bundle, site
 
     with site.opened(Home(), host) as place, cancellable() as cancelled:
-        bundle.verify(place, place.golden.newest(name), jobs=jobs or place.settings.jobs, cancelled=cancelled)
+        bundle.verify(place, place.golden.named(name), jobs=jobs or place.settings.jobs, cancelled=cancelled)
     options.say(f"Golden set {name} is as it was made.")
 
 
 @golden_command.command("export")
-@click.argument("name", shell_complete=options.complete_golden)
+@_SET
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @options.host
 @options.common
@@ -139,7 +143,7 @@ def export(name: str, file: Path, host: str | None) -> None:
     home = Home()
     with site.opened(home, host) as place, cancellable() as cancelled:
         say = _sayer(quiet=options.quiet())
-        bundle.export(home, place, place.golden.newest(name), file, say=say, cancelled=cancelled)
+        bundle.export(home, place, place.golden.named(name), file, say=say, cancelled=cancelled)
     options.say(f"{file}: golden set {name}, {file.stat().st_size // 1024**2} MiB. labctl golden import {file}")
 
 
@@ -153,31 +157,31 @@ def import_(file: Path, host: str | None) -> None:
     Everything is checked before anything appears. Where the set's memory does not fit this host, its labs boot.
     """
     from labctl.cli.labs import cancellable
+    from labctl.images import golden
     from labctl.lab import bundle, site, warm
 
     home = Home()
     with site.opened(home, host) as place, cancellable() as cancelled:
         made = bundle.import_(home, place, file, say=_sayer(quiet=options.quiet()), cancelled=cancelled)
         obstacle = warm.obstacle(place, made)
+        handle = golden.handles(place.golden.every())[made.id]
     if obstacle:
         click.echo(f"{obstacle}; labs boot from its disks.", err=True)
-    options.say(f"Golden set {made.name} is ready. labctl create TEAM --from {made.name}")
+    options.say(f"Golden set {made.name} is ready. labctl create TEAM --from {handle}")
 
 
 @golden_command.command("remove")
-@click.argument("name", shell_complete=options.complete_golden)
+@_SET
 @options.host
 @options.common
 def remove(name: str, host: str | None) -> None:
     """Remove a golden set that no lab uses, and what interrupted runs left of it."""
-    from labctl.lab import site
+    from labctl.lab import images, site
 
     home = Home()
-    options.set_aside(home)
-    with site.opened(home, host) as place, home.lock("golden", name):
-        used = {record.golden for record in home.records() if record.host == place.name}
-        place.golden.remove(name, in_use=used)
-    options.say(f"Golden set {name} is removed.")
+    with site.opened(home, host) as place:
+        removed = images.remove_golden(home, place, name)
+    options.say(f"Golden set {removed} is removed.")
 
 
 def _sayer(*, quiet: bool) -> Callable[[str], None]:

@@ -47,7 +47,7 @@ _VIRT = click.option(
 @click.option(
     "--from",
     "golden",
-    metavar="NAME",
+    metavar="NAME|ID",
     shell_complete=options.complete_golden,
     help="The golden set to stand on. Default: the newest that matches, if there is one.",
 )
@@ -261,7 +261,7 @@ def _of_golden(place: Site, name: str, stage: str | None) -> tuple[Topology, str
     """Return the topology and the stage of a golden set, where the user named no others."""
     from labctl.spec import topology
 
-    found = place.golden.newest(name)
+    found = place.golden.named(name)
     return topology.restore(dict(found.spec)), stage or found.stage
 
 

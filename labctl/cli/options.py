@@ -124,11 +124,12 @@ def complete_node(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 def complete_golden(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the golden sets of the host; nothing is started to ask it."""
+    from labctl.images.golden import handles
     from labctl.lab import site
 
     try:
         with site.opened(Home(), ctx.params.get("host"), start=False) as place:
-            names = sorted({golden.name for golden in place.golden.every()})
+            names = sorted(handles(place.golden.every()).values())
     except LabctlError:
         return []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]

@@ -11,32 +11,44 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from labctl.errors import InputError, RefusedError
 from labctl.hypervisor import Hypervisor, VolumeFacts
-from labctl.hypervisor.memory import Head
-from labctl.images.store import check_name
+from labctl.hypervisor.memory import MOST, Head
+from labctl.images.store import CREATED, LARGEST, check_name
 from labctl.plan.model import DiskPlan, NodePlan
 from labctl.render import xml
+from labctl.state import parsed
 
 GOLDEN, SNAPSHOT = "golden", "snapshot"
 """Kinds of sets."""
 
 _MANIFEST_LIMIT = 16 * 1024**2
+_STRICT: dict[str, Any] = {"extra": "forbid"}
+_NODE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_DISK = re.compile(rf"{_NODE.pattern}(/vd[b-z])?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenDisk:
     """A node's disk in a set; sizes in bytes."""
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
     volume: str
     size: int
     virtual_size: int
     sha256: str
+
+    @property
+    def sound(self) -> bool:
+        """Whether a disk can be so large."""
+        return self.size >= 0 and 0 < self.virtual_size <= LARGEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +60,8 @@ class GoldenMemory:
         sha256: of QEMU's stream, which is what follows the head.
         document, cookie, room: the head as it was saved (see `hypervisor.memory.Head`).
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     volume: str
     size: int
@@ -61,6 +75,11 @@ class GoldenMemory:
         """The image's head as it was saved."""
         return Head(document=self.document, cookie=self.cookie, room=self.room, running=True)
 
+    @property
+    def sound(self) -> bool:
+        """Whether an image and its head can be so large."""
+        return self.size >= 0 and 0 < self.room < MOST
+
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenMachine:
@@ -71,6 +90,8 @@ class GoldenMachine:
         qemu: QEMU's version.
         processor: the host's, which guests see under KVM; empty for emulation.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     virt: str
     qemu: str
@@ -97,7 +118,12 @@ class GoldenManifest:
         machine: where the memory was captured.
         probes: what was seen to work at that moment.
         nested: how instances run in each compute node.
+        bare: nodes of an installed lab that stood at stage bare; in snapshots alone.
+        installed: whether the lab's cloud was up; None where that was not noted.
+        concerns: on which nodes some of what is done stands, so that it is undone when one of them is made anew.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     kind: str = GOLDEN
     name: str
@@ -116,6 +142,9 @@ class GoldenManifest:
     machine: GoldenMachine | None = None
     probes: tuple[str, ...] = ()
     nested: Mapping[str, str] = field(default_factory=dict)
+    bare: tuple[str, ...] = ()
+    installed: bool | None = None
+    concerns: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def stem(self) -> str:
@@ -133,14 +162,32 @@ class GoldenManifest:
         return sum(disk.size for disk in self.disks.values()) + sum(memory.size for memory in self.memory.values())
 
     def check(self) -> None:
-        """Refuse names that are not a golden set's own, for what comes from elsewhere, with InputError."""
-        check_name(self.name)
-        own = re.compile(rf"golden-{re.escape(self.name)}-[0-9a-f]{{12}}-[a-z0-9.-]+")
-        strange = [name for name in self.volumes if not (own.fullmatch(name) and name.startswith(f"{self.stem}-"))]
-        if strange or self.kind != GOLDEN or len(set(self.volumes)) < len(self.volumes):
-            raise InputError(
-                f"golden set {self.name} claims what is not its own", details=", ".join(map(repr, strange)) or self.kind
-            )
+        """Refuse what no set of labctl is, for what comes from elsewhere, with InputError.
+
+        Names of volumes above all: they are made and deleted by these.
+        """
+        check_name(self.name.partition(".")[2] if self.kind == SNAPSHOT else self.name)
+        own = re.compile(rf"{re.escape(self.stem)}-[a-z0-9.-]+")
+        nodes = {name.partition("/")[0] for name in self.disks}
+        known = self.spec.get("nodes", {})
+        claims = (
+            ("a kind", {self.kind} - {GOLDEN, SNAPSHOT}),
+            ("an ID", {self.id} if not re.fullmatch("[0-9a-f]{12}", self.id) else set()),
+            ("a stage", {self.stage} - {"bare", "installed"}),
+            ("a time", {self.created} if not CREATED.fullmatch(self.created) else set()),
+            ("its image", {self.image} if "/" in self.image else set()),
+            ("its volumes", {name for name in self.volumes if not own.fullmatch(name)}),
+            ("volumes once", {name for name in self.volumes if self.volumes.count(name) > 1}),
+            ("its disks", {name for name in self.disks if not _DISK.fullmatch(name)}),
+            ("its nodes", {*self.memory, *self.nested, *self.bare} - nodes),
+            ("its topology's nodes", nodes - set(known) if isinstance(known, Mapping) and known else set()),
+            ("sizes", {name for name, disk in self.disks.items() if not disk.sound}),
+            ("sizes of memory", {name for name, memory in self.memory.items() if not memory.sound}),
+            ("kinds of virtualisation", {*self.nested.values()} - {"kvm", "qemu"}),
+        )
+        wrong = [f"{what}: {', '.join(sorted(map(repr, strange)))}" for what, strange in claims if strange]
+        if wrong:
+            raise InputError(f"golden set {self.name} claims what is not its own", details="\n".join(wrong))
 
     def copies(self, node: NodePlan) -> dict[str, str]:
         """Return from which volume of the set each of a node's disks would be copied."""
@@ -153,17 +200,20 @@ class GoldenManifest:
 
     @classmethod
     def from_json(cls, document: str) -> Self:
-        """Read what `to_json` wrote; ValueError, KeyError or TypeError when it is something else."""
-        values = json.loads(document)
-        machine = values.get("machine")
-        converted = {
-            "disks": {name: GoldenDisk(**disk) for name, disk in values["disks"].items()},
-            "memory": {name: GoldenMemory(**memory) for name, memory in values.get("memory", {}).items()},
-            "machine": GoldenMachine(**machine) if machine else None,
-            "done": tuple(values["done"]),
-            "probes": tuple(values.get("probes", ())),
-        }
-        return cls(**(values | converted))
+        """Read what `to_json` wrote; ValueError when it is something else, whoever wrote it."""
+        made = parsed(document, cls)
+        try:
+            made.check()
+        except InputError as exc:
+            raise ValueError(exc.details or exc.brief) from exc
+        return made
+
+
+def handles(sets: Iterable[GoldenManifest]) -> dict[str, str]:
+    """Return what commands call each set, by ID: its name where no other has it, else its ID."""
+    sets = list(sets)
+    names = Counter(each.name for each in sets)
+    return {each.id: each.name if names[each.name] == 1 else each.id for each in sets}
 
 
 def disk_key(node: NodePlan, disk: DiskPlan) -> str:
@@ -194,25 +244,34 @@ class GoldenStore:
             try:
                 document = self._hypervisor.download(self._pool, name, volume.capacity)
                 manifest = GoldenManifest.from_json(document.decode())
-            except (ValueError, TypeError, KeyError):  # cut off while it was uploaded
+            except ValueError:  # cut off while it was uploaded, or not ours
                 continue
-            if known.keys() >= set(manifest.volumes):
+            if name == f"{manifest.stem}.json" and known.keys() >= set(manifest.volumes):
                 found.append(manifest)
         return sorted(found, key=lambda manifest: manifest.created)
 
-    def newest(self, name: str) -> GoldenManifest:
-        """Return the newest set of a name.
+    def named(self, called: str, volumes: Mapping[str, VolumeFacts] | None = None) -> GoldenManifest:
+        """Return the set of that ID, or the only one of that name.
 
         Raises:
-            InputError: there is none.
+            InputError: there is none, or there are several of that name.
         """
-        found = [manifest for manifest in self.every() if manifest.name == name]
+        every = self.every(volumes)
+        found = [each for each in every if each.id == called] or [each for each in every if each.name == called]
         if not found:
-            raise InputError(f"there is no {self._word} {name}", remedy=f"labctl {self._list} shows those there are.")
-        return found[-1]
+            raise InputError(f"there is no {self._word} {called}", remedy=f"labctl {self._list} shows those there are.")
+        if len(found) > 1:
+            sort = {True: "with memory", False: "disks alone"}
+            lines = [f"{each.id}: {each.stage}, {sort[bool(each.memory)]}, {each.created}" for each in found]
+            raise InputError(
+                f"{len(found)} {self._word}s are called {called}",
+                details="\n".join(lines),
+                remedy=f"Name one by its ID: {found[-1].id} is the newest.",
+            )
+        return found[0]
 
-    def publish(self, manifest: GoldenManifest, disks: Mapping[str, Path]) -> None:
-        """Upload the disks, then the manifest; older sets of the name that nothing uses are removed.
+    def publish(self, manifest: GoldenManifest, disks: Mapping[str, Path], *, in_use: Container[str]) -> None:
+        """Upload the disks, then the manifest; see `seal`.
 
         Args:
             disks: the files by node.
@@ -220,7 +279,7 @@ class GoldenStore:
         check_name(manifest.name)
         for node, disk in manifest.disks.items():
             self.upload(disk.volume, disks[node])
-        self.seal(manifest)
+        self.seal(manifest, in_use=in_use)
 
     def upload(self, volume: str, file: Path) -> None:
         """Make a volume with the bytes of a file."""
@@ -229,47 +288,64 @@ class GoldenStore:
         with file.open("rb") as content:
             self._hypervisor.upload(self._pool, volume, content, size)
 
-    def seal(self, manifest: GoldenManifest) -> None:
-        """Upload the manifest of a set whose volumes are there: it is whole now, and the newest of its name."""
-        document = manifest.to_json().encode()
-        self._hypervisor.create_volume(self._pool, xml.volume_xml(f"{manifest.stem}.json", "raw", len(document)))
-        self._hypervisor.upload(self._pool, f"{manifest.stem}.json", io.BytesIO(document), len(document))
-        self.clear(manifest.name, keep=manifest.stem)
-
-    def remove(self, name: str, *, in_use: Iterable[str] = ()) -> None:
-        """Remove every set of that name.
+    def seal(self, manifest: GoldenManifest, *, in_use: Container[str] = (), replaces: bool = True) -> None:
+        """Upload the manifest of a set whose volumes are there: it is whole now.
 
         Args:
             in_use: IDs of sets that labs on record stand on.
+            replaces: whether older sets of the name and sort are removed, unless something uses them. A set with memory
+                and one that was baked are of two sorts: neither does what the other does.
+        """
+        document = manifest.to_json().encode()
+        self._hypervisor.remove_volume(self._pool, f"{manifest.stem}.json")  # an import of it may have ended here
+        self._hypervisor.create_volume(self._pool, xml.volume_xml(f"{manifest.stem}.json", "raw", len(document)))
+        self._hypervisor.upload(self._pool, f"{manifest.stem}.json", io.BytesIO(document), len(document))
+        volumes = self._hypervisor.volumes(self._pool)
+        kept = {
+            other.stem
+            for other in self.every(volumes)
+            if not replaces
+            or other.id in in_use
+            or other.created > manifest.created
+            or bool(other.memory) != bool(manifest.memory)
+        }
+        self._clear(manifest.name, volumes, keep=kept | {manifest.stem})
+
+    def remove(self, called: str, *, in_use: Container[str] = ()) -> str:
+        """Remove a set, and what interrupted runs left of its name; return its name.
+
+        Args:
+            called: its ID; or its name, where it alone has it.
+            in_use: IDs of sets that labs on record stand on.
 
         Raises:
-            InputError: there is no such set.
+            InputError: there is no such set, or there are several of that name.
             RefusedError: labs stand on it.
         """
         volumes = self._hypervisor.volumes(self._pool)
-        if not self._stems(name, volumes):
-            self.newest(name)  # which raises
-        for manifest in self.every(volumes):
-            if manifest.name != name:
-                continue
-            users = self._users(manifest.stem, volumes) or (["a lab on record"] if manifest.id in in_use else [])
-            if users:
-                raise RefusedError(
-                    f"{self._word} {name} is in use",
-                    details="Disks that stand on it: " + ", ".join(users),
-                    remedy="Destroy the labs that use it first.",
-                )
-        self.clear(name, keep=None)
+        every = self.every(volumes)
+        if called not in {name for each in every for name in (each.name, each.id)} and self._stems(called, volumes):
+            self._clear(called, volumes, keep=())
+            return called
+        chosen = self.named(called, volumes)
+        users = self._users(chosen.stem, volumes) or (["a lab on record"] if chosen.id in in_use else [])
+        if users:
+            raise RefusedError(
+                f"{self._word} {called} is in use",
+                details="Disks that stand on it: " + ", ".join(users),
+                remedy="Destroy the labs that use it first.",
+            )
+        self._clear(chosen.name, volumes, keep={each.stem for each in every} - {chosen.stem})
+        return chosen.name
 
-    def clear(self, name: str, *, keep: str | None) -> None:
+    def _clear(self, name: str, volumes: Mapping[str, VolumeFacts], *, keep: Container[str]) -> None:
         """Delete sets of a name and what interrupted runs left of them, but for those that overlays stand on.
 
         Args:
-            keep: the stem of one that stays.
+            keep: the stems of those that stay.
         """
-        volumes = self._hypervisor.volumes(self._pool)
-        for stem in self._stems(name, volumes) - {keep}:
-            if not self._users(stem, volumes):
+        for stem in self._stems(name, volumes):
+            if stem not in keep and not self._users(stem, volumes):
                 self._hypervisor.remove_volume(self._pool, f"{stem}.json")
                 for volume in volumes:
                     if volume.startswith(f"{stem}-"):

@@ -18,10 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import CapacityError, InputError, LabctlError
+from labctl.images.store import LARGEST
 from labctl.process import run
-
-LARGEST = 1024**4
-"""Bytes of the largest disk that a guest may see: 1 TiB; a cloud image has 2 to 30 GiB."""
 
 SMALLEST = 1024**2
 """Bytes of the smallest: nothing bootable is below 1 MiB."""

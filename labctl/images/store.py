@@ -10,14 +10,21 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from labctl.errors import AlreadyExistsError, InputError, LabctlError, RefusedError
 from labctl.hypervisor import Hypervisor, VolumeFacts
 from labctl.render import xml
+from labctl.state import parsed
+
+LARGEST = 1024**4
+"""Bytes of the largest disk that a guest may see: 1 TiB; a cloud image has 2 to 30 GiB."""
+
+CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
+"""How manifests tell when: RFC 3339 in UTC, so that texts are in the order of the moments."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,38}[a-z0-9])?")
 _MANIFEST = re.compile(r"image-(?P<name>.+)-(?P<hash>[0-9a-f]{12})\.json")
@@ -37,6 +44,8 @@ class Manifest:
         source: recipe, file or URL it came from.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
     name: str
     sha256: str
     size: int
@@ -45,10 +54,25 @@ class Manifest:
     created: str
     source: str
 
+    @property
+    def stem(self) -> str:
+        """How the names of its volumes begin."""
+        return f"image-{self.name}-{self.sha256[:12]}"
+
     @classmethod
     def from_json(cls, document: str) -> Self:
-        """Read a manifest; ValueError, KeyError or TypeError when it is not one."""
-        return cls(**json.loads(document))
+        """Read a manifest, which may come from anywhere; ValueError when it is not one."""
+        made = parsed(document, cls)
+        wrong = {
+            "name": not _NAME.fullmatch(made.name),
+            "sha256": not re.fullmatch("[0-9a-f]{64}", made.sha256),
+            "size": made.size < 0,
+            "virtual_size": not 0 < made.virtual_size <= LARGEST,
+            "created": not CREATED.fullmatch(made.created),
+        }
+        if any(wrong.values()):
+            raise ValueError("no image has such a " + ", ".join(name for name, is_wrong in wrong.items() if is_wrong))
+        return made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +113,15 @@ class ImageStore:
         found = self._all(self._hypervisor.volumes(self._pool) if volumes is None else volumes)
         return sorted(found, key=lambda image: image.manifest.created)
 
-    def publish(self, disk: Path, manifest: Manifest) -> Image:
-        """Upload a finished disk and make it the image of its name; older ones that nothing uses are removed."""
+    def publish(self, disk: Path, manifest: Manifest, *, in_use: Container[str] = (), replaces: bool = True) -> Image:
+        """Upload a finished disk as an image; the newest of a name is the one that new labs stand on.
+
+        Args:
+            in_use: volumes that labs on record stand on, whether or not their overlays exist just now.
+            replaces: whether older ones of the name, which nothing uses, are removed.
+        """
         check_name(manifest.name)
-        stem = f"image-{manifest.name}-{manifest.sha256[:12]}"
+        stem = manifest.stem
         self._hypervisor.remove_volume(self._pool, f"{stem}.json")
         volumes = self._hypervisor.volumes(self._pool)
         existing = volumes.get(f"{stem}.qcow2")
@@ -102,10 +131,13 @@ class ImageStore:
         document = json.dumps(asdict(manifest), indent=2).encode()
         self._hypervisor.create_volume(self._pool, xml.volume_xml(f"{stem}.json", "raw", len(document)))
         self._hypervisor.upload(self._pool, f"{stem}.json", io.BytesIO(document), len(document))
-        self._clear(manifest.name, keep=stem)
-        return self.images()[manifest.name]
+        every = self.every()
+        older = {image.volume for image in every if image.manifest.created <= manifest.created}
+        whole = {image.volume for image in every}
+        self._clear(manifest.name, keep=(whole - older if replaces else whole) | {f"{stem}.qcow2"}, in_use=in_use)
+        return next(image for image in every if image.volume == f"{stem}.qcow2")
 
-    def remove(self, name: str, *, in_use: Iterable[str] = ()) -> None:
+    def remove(self, name: str, *, in_use: Container[str] = ()) -> None:
         """Remove every image of that name.
 
         Args:
@@ -142,17 +174,20 @@ class ImageStore:
             document = self._hypervisor.download(self._pool, name, volume.capacity)
             try:
                 manifest = Manifest.from_json(document.decode())
-            except (ValueError, TypeError):  # cut off while it was uploaded
+            except ValueError:  # cut off while it was uploaded, or not ours
                 continue
-            found.append(Image(manifest=manifest, volume=disk.name, path=disk.path))
+            if f"{manifest.stem}.json" == name:
+                found.append(Image(manifest=manifest, volume=disk.name, path=disk.path))
         return found
 
-    def _clear(self, name: str, *, keep: str) -> None:
-        """Delete older disks and manifests of a name, but for those that overlays stand on."""
+    def _clear(self, name: str, *, keep: Container[str], in_use: Container[str]) -> None:
+        """Delete disks and manifests of a name, whole or half-made, but for those that overlays stand on."""
         volumes = self._hypervisor.volumes(self._pool)
         ours = re.compile(rf"image-{re.escape(name)}-[0-9a-f]{{12}}\.qcow2")
         for volume in volumes.values():
-            if ours.fullmatch(volume.name) and volume.name != f"{keep}.qcow2" and not self._users(volume, volumes):
+            if not ours.fullmatch(volume.name) or volume.name in keep or volume.name in in_use:
+                continue
+            if not self._users(volume, volumes):
                 self._hypervisor.remove_volume(self._pool, Path(volume.name).with_suffix(".json").name)
                 self._hypervisor.remove_volume(self._pool, volume.name)
 

@@ -18,7 +18,7 @@ from labctl.images.golden import GoldenDisk, GoldenManifest
 from labctl.images.importing import digest
 from labctl.images.store import Image
 from labctl.lab import openstack
-from labctl.lab.images import now, scratch
+from labctl.lab.images import now, scratch, sets_in_use
 from labctl.lab.installer import Installer, Journal, plan_tasks
 from labctl.lab.site import Site
 from labctl.modes import private
@@ -77,7 +77,9 @@ def bake(
         raw = _raw(site, medium, folder)
         done = _run(home, lab, secrets, disks, raw, folder, name, jobs=jobs, say=say, cancelled=cancelled)
         say("publishing the disks")
-        return _publish(site, topology, lab, image, disks, name=name, secrets=secrets, done=done)
+        manifest = _manifest(topology, lab, image, disks, name=name, secrets=secrets, done=done)
+        site.golden.publish(manifest, disks, in_use=sets_in_use(home, site))
+        return manifest
 
 
 def _image(site: Site, name: str) -> Image:
@@ -153,7 +155,7 @@ def _run(
             machine.run(_AFTER, timeout=120)
         say("shutting the containers down")
     shutil.rmtree(folder / "run")
-    return journal.keys()
+    return tuple(journal.done())
 
 
 def _cards(node: NodePlan) -> tuple[Card, ...]:
@@ -168,8 +170,7 @@ def _cards(node: NodePlan) -> tuple[Card, ...]:
     )
 
 
-def _publish(
-    site: Site,
+def _manifest(
     topology: Topology,
     lab: LabPlan,
     image: Image,
@@ -179,7 +180,7 @@ def _publish(
     secrets: Mapping[str, str],
     done: tuple[str, ...],
 ) -> GoldenManifest:
-    """Put the disks onto the host's own base image and upload them."""
+    """Put the disks onto the host's own base image, and describe them."""
     made = uuid.uuid4().hex[:12]
     entries: dict[str, GoldenDisk] = {}
     for node, disk in disks.items():
@@ -190,7 +191,7 @@ def _publish(
             virtual_size=image.manifest.virtual_size,
             sha256=digest(disk),
         )
-    manifest = GoldenManifest(
+    return GoldenManifest(
         name=name,
         id=made,
         topology=topology.name,
@@ -204,5 +205,3 @@ def _publish(
         done=done,
         spec=topology.document(),
     )
-    site.golden.publish(manifest, disks)
-    return manifest

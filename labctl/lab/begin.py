@@ -240,12 +240,12 @@ def _golden(site: Site, topology: Topology, choice: Choice) -> GoldenManifest | 
             remedy='Give it a section "openstack" and its nodes roles, or leave --stage out.',
         )
     if choice.golden is not None:
-        named = site.golden.newest(choice.golden)
+        named = site.golden.named(choice.golden, site.volumes)
         if (named.digest, named.stage) != (topology.digest, choice.stage):
             raise InputError(
                 f"golden set {named.name} is of topology {named.topology}, stage {named.stage}",
                 details=f"Wanted is {topology.name}, stage {choice.stage}, exactly as it is in the topology's file.",
-                remedy=f"labctl create TEAM --from {named.name} without --topology and --stage takes the set's own.",
+                remedy=f"labctl create TEAM --from {choice.golden} without --topology and --stage takes the set's own.",
             )
         return named
     matching = [
@@ -263,7 +263,7 @@ def _golden(site: Site, topology: Topology, choice: Choice) -> GoldenManifest | 
 
 def _check_choice(record: LabRecord, site: Site, choice: Choice) -> None:
     """Refuse to go on with a lab from another golden set than it was begun with."""
-    if choice.golden is not None and site.golden.newest(choice.golden).id != record.golden:
+    if choice.golden is not None and site.golden.named(choice.golden, site.volumes).id != record.golden:
         raise RefusedError(
             f"the lab of {record.team} does not stand on golden set {choice.golden}",
             remedy=f"labctl destroy {record.team}, then create it again; or leave --from out.",
@@ -324,15 +324,15 @@ def _begin(site: Site, record: LabRecord) -> Begun:
 
 
 def _golden_of(site: Site, record: LabRecord) -> GoldenManifest | None:
-    """Return the golden set that a lab stands on; None where it stands on none.
+    """Return the golden set that a lab stands on; None where none of its nodes does.
 
     Raises:
-        InputError: the set is gone.
+        InputError: the set is gone, and nodes stand on it.
     """
     if not record.golden:
         return None
     found = next((golden for golden in site.golden.every(site.volumes) if golden.id == record.golden), None)
-    if found is None:
+    if found is None and not set(restore(record.topology).nodes) <= set(record.bare):
         raise InputError(
             f"the golden set that the lab of {record.team} stands on is gone",
             remedy=f"labctl destroy {record.team}, then create it again.",

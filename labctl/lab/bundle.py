@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from labctl.errors import CapacityError, InputError, LabctlError
-from labctl.images.golden import GoldenManifest
+from labctl.images.golden import GOLDEN, GoldenManifest
 from labctl.images.importing import digest
-from labctl.images.store import Image, Manifest, check_name
-from labctl.lab.images import scratch
+from labctl.images.store import Image, Manifest
+from labctl.lab.images import now, scratch
 from labctl.lab.site import Site
 from labctl.lab.work import together
 from labctl.process import run
@@ -142,7 +142,7 @@ def import_(
                 site.golden.upload(memory.volume, folder / memory.volume)
             disks_now = {name: replace(disk, sha256=renamed[name]) for name, disk in golden.disks.items()}
             made = replace(golden, disks=disks_now, image=base.volume)
-            site.golden.seal(made)
+            site.golden.seal(made, replaces=False)
     return made
 
 
@@ -209,19 +209,7 @@ def _read(
     first = archive.next()
     if first is None or first.name != _INDEX or not 0 < first.size <= _INDEX_LIMIT:
         raise _no_bundle(source, f"its first member is not {_INDEX}")
-    try:
-        index = json.loads(_content(archive, first).read())
-        if index["version"] != VERSION:
-            raise _no_bundle(source, f"its format is {index['version']}, this labctl reads {VERSION}")
-        golden = GoldenManifest.from_json(json.dumps(index["golden"]))
-        image = Manifest(**index["image"])
-        members = {str(name): (int(each["bytes"]), str(each["sha256"])) for name, each in index["members"].items()}
-    except (ValueError, KeyError, TypeError, RecursionError) as exc:
-        raise _no_bundle(source, f"its index cannot be read: {exc}") from exc
-    golden.check()
-    check_name(image.name)
-    if members.keys() != {_IMAGE, *golden.volumes} or members[_IMAGE][1] != image.sha256:
-        raise _no_bundle(source, "its index and its set disagree")
+    golden, image, members = _index(_content(archive, first).read(), source)
     _check_room(folder, sum(size for size, _ in members.values()), "the state folder")
     seen = set()
     while (member := archive.next()) is not None:  # iterating would begin with the first again
@@ -236,6 +224,27 @@ def _read(
     if missing := members.keys() - seen:
         raise _no_bundle(source, f"it ends early; {', '.join(sorted(missing))} is missing")
     return golden, image
+
+
+def _index(content: bytes, source: Path) -> tuple[GoldenManifest, Manifest, dict[str, tuple[int, str]]]:
+    """Read a bundle's index: its set, its image, and size and SHA-256 of each member."""
+    try:
+        index = json.loads(content)
+        if index["version"] != VERSION:
+            raise _no_bundle(source, f"its format is {index['version']}, this labctl reads {VERSION}")
+        golden = GoldenManifest.from_json(json.dumps(index["golden"]))
+        image = Manifest.from_json(json.dumps(index["image"]))
+        members = {str(name): (int(each["bytes"]), str(each["sha256"])) for name, each in index["members"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise _no_bundle(source, f"its index cannot be read: {exc}") from exc
+    if golden.kind != GOLDEN:
+        raise _no_bundle(source, f"it holds a {golden.kind}")
+    if members.keys() != {_IMAGE, *golden.volumes} or members[_IMAGE][1] != image.sha256:
+        raise _no_bundle(source, "its index and its set disagree")
+    # What is newest is what new labs stand on: nothing is newer than its arrival.
+    latest = now()
+    golden = replace(golden, created=min(golden.created, latest))
+    return golden, replace(image, created=min(image.created, latest)), members
 
 
 def _check_disks(golden: GoldenManifest, image: Manifest, disks: dict[str, Path], base: Path) -> None:
@@ -255,7 +264,7 @@ def _base(site: Site, manifest: Manifest, file: Path) -> Image:
     for image in site.images.every(site.volumes):
         if image.manifest.sha256 == manifest.sha256:
             return image
-    return site.images.publish(file, manifest)
+    return site.images.publish(file, manifest, replaces=False)
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:

@@ -14,7 +14,7 @@ from labctl.images.golden import GOLDEN, SNAPSHOT, GoldenManifest
 from labctl.images.store import check_name
 from labctl.lab import begin, hold, install, openstack, probe, ready, room, warm
 from labctl.lab.begin import Begun
-from labctl.lab.images import now
+from labctl.lab.images import now, sets_in_use
 from labctl.lab.installer import Journal
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
@@ -68,7 +68,7 @@ def capture(
             manifest = _saved(
                 home, site, lab, GOLDEN, called, probes, jobs=jobs, progress=progress, cancelled=cancelled
             )
-            site.golden.seal(manifest)
+            site.golden.seal(manifest, in_use=sets_in_use(home, site))
             hold.done(home, team)
     return manifest
 
@@ -159,6 +159,7 @@ def _saved(
 ) -> GoldenManifest:
     folder, plan, record = home.lab(lab.plan.team), lab.plan, lab.record
     base = lab.images[plan.nodes[0].image]
+    journal = Journal(folder.path / install.JOURNAL, record.generations).done()
     made = GoldenManifest(
         kind=kind,
         name=name,
@@ -171,11 +172,14 @@ def _saved(
         created=now(),
         disks={},
         secrets=openstack.load(folder),
-        done=Journal(folder.path / install.JOURNAL, record.generations).keys(),
+        done=tuple(journal),
+        concerns={key: nodes for key, nodes in journal.items() if nodes} if kind == SNAPSHOT else {},
         spec=record.topology,
         machine=warm.machine_of(site),
         probes=probes,
         nested=record.nested,
+        bare=record.bare,
+        installed=record.installed,
     )
     with ExitStack() as reserved:
         # Nodes are off while their disks are copied, and come back: nobody is to take their room meanwhile.

@@ -40,7 +40,7 @@ def build(home: Home, site: Site, name: str, *, mirror: str | None, say: Callabl
             created=now(),
             source=title,
         )
-        return site.images.publish(disk.path, manifest)
+        return site.images.publish(disk.path, manifest, in_use=images_in_use(home, site))
 
     with home.lock("image", name), scratch(home, name) as folder:
         work, archives = folder / "work", folder / "archives"
@@ -100,7 +100,7 @@ def import_(home: Home, site: Site, name: str, source: str, *, sha256: str | Non
             created=now(),
             source=source,
         )
-        return site.images.publish(disk.path, manifest)
+        return site.images.publish(disk.path, manifest, in_use=images_in_use(home, site))
 
 
 def remove(home: Home, site: Site, name: str) -> None:
@@ -110,9 +110,30 @@ def remove(home: Home, site: Site, name: str) -> None:
         InputError: there is no such image.
         RefusedError: a lab on record uses it.
     """
-    used = {volume for record in home.records() if record.host == site.name for volume in record.images.values()}
     with home.lock("image", name):
-        site.images.remove(name, in_use=used)
+        site.images.remove(name, in_use=images_in_use(home, site))
+
+
+def remove_golden(home: Home, site: Site, called: str) -> str:
+    """Remove a golden set by its ID, or by its name where no other has it; return its name.
+
+    Raises:
+        InputError: there is no such set, or there are several of that name.
+        RefusedError: labs stand on it.
+    """
+    name = next((each.name for each in site.golden.every(site.volumes) if each.id == called), called)
+    with home.lock("golden", name):
+        return site.golden.remove(called, in_use=sets_in_use(home, site))
+
+
+def images_in_use(home: Home, site: Site) -> set[str]:
+    """Return the volumes of the images that labs on record stand on, whether or not their overlays exist just now."""
+    return {volume for record in home.records() if record.host == site.name for volume in record.images.values()}
+
+
+def sets_in_use(home: Home, site: Site) -> set[str]:
+    """Return the IDs of the golden sets that labs on record stand on."""
+    return {record.golden for record in home.records() if record.host == site.name}
 
 
 @contextmanager

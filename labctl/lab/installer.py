@@ -78,10 +78,11 @@ class Journal:
             then = self._done.get(key)
         return then is not None and all(self._generations.get(node, 0) == number for node, number in then.items())
 
-    def keys(self) -> tuple[str, ...]:
-        """Return all that was done."""
+    def done(self) -> dict[str, tuple[str, ...]]:
+        """Return all that holds, with the nodes that it concerned."""
         with self._lock:
-            return tuple(self._done)
+            known = {key: tuple(then) for key, then in self._done.items()}
+        return {key: nodes for key, nodes in known.items() if self.holds(key)}
 
     def note(self, key: str, nodes: Iterable[str]) -> None:
         """Write down that it was done."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 
@@ -67,9 +68,9 @@ def restore(
         ledger = Ledger(folder, lab.record)
         names = [node.name for node in lab.plan.nodes]
         # A snapshot from before the cloud came up takes the lab back to before that.
-        installed = lab.record.installed and saved.stage == INSTALLED
-        ledger.renew(names, stage=saved.stage, installed=installed)
-        folder.write(install.JOURNAL, "".join(json.dumps([key, {}]) + "\n" for key in saved.done))
+        installed = lab.record.installed and saved.stage == INSTALLED if saved.installed is None else saved.installed
+        bare = lab.record.bare if saved.installed is None else saved.bare
+        ledger.renew(names, stage=saved.stage, installed=installed, bare=bare, nested=dict(saved.nested))
         for node in lab.plan.nodes:
             progress.node(team, node.name, Phase.STOPPING)
         together(
@@ -80,9 +81,16 @@ def restore(
             remedy=f"labctl snapshot restore -t {team} {name} tries again.",
         )
         site = site.again()
-        create.rebuild(
-            home, site, begin.recorded(home, site, team), saved, jobs=jobs, progress=progress, cancelled=cancelled
-        )
+        now = begin.recorded(home, site, team)
+        create.rebuild(home, site, now, saved, jobs=jobs, progress=progress, cancelled=cancelled)
+        # Not before the disks are back that it speaks of: a run that ends early leaves a journal whose nodes are gone.
+        folder.write(install.JOURNAL, journal(saved, now.record.generations))
+
+
+def journal(saved: GoldenManifest, generations: Mapping[str, int]) -> str:
+    """Return the installer's journal of a lab that was taken back to a snapshot: what was done by then."""
+    entries = ([key, {node: generations.get(node, 0) for node in saved.concerns.get(key, ())}] for key in saved.done)
+    return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
 def remove(home: Home, site: Site, team: str, name: str) -> None:
@@ -93,7 +101,7 @@ def remove(home: Home, site: Site, team: str, name: str) -> None:
     """
     with begin.locked(home, [team]):
         saved = find(home, site, team, name)
-        site.snapshots.remove(saved.name)
+        site.snapshots.remove(saved.id)
         record = begin.record_of(home, team)
         gone = {*saved.volumes, f"{saved.stem}.json"}
         Ledger(home.lab(team), record).change(volumes=tuple(name for name in record.volumes if name not in gone))

@@ -49,7 +49,8 @@ class LabStatus:
         missing: networks that do not run or do not exist.
         installed: whether the cloud was brought up; None where the topology has none.
         nested: how instances run in each compute node, as far as the installer saw it.
-        golden: name of the golden set that it stands on; empty for none.
+        golden: name of the golden set that it stands on; empty for none, or where the set is gone.
+        golden_id: its ID, which tells it from others of that name; empty for none.
         bare: nodes of an installed lab that stand at stage bare.
     """
 
@@ -63,6 +64,7 @@ class LabStatus:
     installed: bool | None
     nested: dict[str, str]
     golden: str
+    golden_id: str
     bare: tuple[str, ...]
 
 
@@ -88,6 +90,7 @@ def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabSta
             installed=record.installed if plan.openstack else None,
             nested=record.nested,
             golden=next((each.name for each in _sets(site, record) if each.id == record.golden), ""),
+            golden_id=record.golden,
             bare=record.bare,
             nodes=tuple(found),
             missing=tuple(

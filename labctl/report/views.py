@@ -20,6 +20,7 @@ def lab_document(lab: LabStatus) -> dict[str, Any]:
         "host": lab.host,
         "virt": lab.virt,
         "golden": lab.golden or None,
+        "golden_id": lab.golden_id or None,
         "bare": list(lab.bare),
         "openstack": None if lab.installed is None else {"installed": lab.installed, "nested": lab.nested},
         "nodes": [
@@ -53,7 +54,8 @@ def lab_table(lab: LabStatus) -> str:
         table(["NODE", "STATE", "READY", *(key.upper() for key in keys)], rows),
     ]
     memory, disk = sum(node.memory for node in lab.nodes), sum(node.disk for node in lab.nodes)
-    stands = f" It stands on golden set {lab.golden}." if lab.golden else ""
+    known = f"{lab.golden} ({lab.golden_id})" if lab.golden else f"{lab.golden_id}, which is gone"
+    stands = f" It stands on golden set {known}." if lab.golden_id else ""
     lines += ["", f"It takes {size(memory)} of the host's memory and {size(disk)} of its disk.{stands}"]
     if lab.bare:
         lines += ["", f"At stage bare: {', '.join(lab.bare)}."]

@@ -191,7 +191,7 @@ def test_a_journal_believes_only_whole_lines(tmp_path: Path) -> None:
     good = '["keystone: database", {"db-node": 0}]'
     bad = ["5", '["x", 5]', '["x"]', '[["x"], {}]', '{"x": {}}', '["x", {"db-node": "0"}]', '["x", {']
     (tmp_path / "install.jsonl").write_bytes("\n".join([good, *bad]).encode() + b"\n\xff\xfe\n")
-    assert Journal(tmp_path / "install.jsonl", {}).keys() == ("keystone: database",)
+    assert Journal(tmp_path / "install.jsonl", {}).done() == {"keystone: database": ("db-node",)}
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
