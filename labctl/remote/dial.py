@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -135,18 +135,22 @@ class Jump:
 
     Attributes:
         host: name as typed, perhaps an alias of the configuration.
-        user: who to log in as; None for what the configuration says.
-        port: likewise.
         patience: the host finds out itself that nobody is there, which takes it three seconds.
     """
 
     patience = 10.0
 
     def __init__(
-        self, host: str, *, user: str | None = None, port: int | None = None, config: Path | None = None
+        self,
+        host: str,
+        *,
+        user: str | None = None,
+        port: int | None = None,
+        config: Path | None = None,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self.host = host
-        self._server = Server(host, user=user, port=port, config=config)
+        self._server = Server(host, user=user, port=port, config=config, options=options)
 
     def connect(self, address: str, port: int, *, timeout: float) -> Stream:
         """Open a TCP connection to a guest; see `Dialer.connect`."""
@@ -216,7 +220,7 @@ def for_uri(uri: str, *, how: str = "auto", namespace: netns.NetworkNamespace | 
     if how == "namespace":
         return Namespace(namespace or _listening(uri, parts))
     if how == "jump" and parts.hostname:
-        return Jump(parts.hostname, user=parts.username, port=parts.port)
+        return Jump(parts.hostname, user=parts.username, port=parts.port, options=_ssh_options(parts.query))
     raise InputError(
         f"Guests of {uri} cannot be reached from here",
         details="Their network is inside that host; only SSH leads there.",
@@ -245,6 +249,19 @@ def parse_routes(text: str) -> list[IPNetwork]:
             if network.prefixlen >= _WHOLE and not (network.ip.is_loopback() or network.ip.is_link_local()):
                 found.add(network.cidr)
     return sorted(found)
+
+
+def _ssh_options(query: str) -> dict[str, str]:
+    """Return what a libvirt URI says about SSH in OpenSSH's words: libvirt's own connection is made so too."""
+    said = {key: values[-1] for key, values in parse_qs(query).items()}
+    options: dict[str, str] = {}
+    if "keyfile" in said:
+        options["IdentityFile"] = quoting.ssh_file(said["keyfile"])
+    if "known_hosts" in said:
+        options["UserKnownHostsFile"] = quoting.ssh_file(said["known_hosts"])
+    if said.get("no_verify", "0") != "0":
+        options["StrictHostKeyChecking"] = "no"
+    return options
 
 
 def _listening(uri: str, parts: SplitResult) -> netns.NetworkNamespace:

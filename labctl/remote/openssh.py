@@ -7,12 +7,14 @@ messages that ask for one are described in OpenSSH's PROTOCOL.mux.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import struct
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from labctl import quoting
@@ -57,10 +59,20 @@ class Server:
         user: who to log in as; None for what the configuration says.
         port: likewise.
         config: the configuration's file; the user's and the system's when None.
+        options: more of the configuration's options, by name.
     """
 
-    def __init__(self, host: str, *, user: str | None = None, port: int | None = None, config: Path | None = None):
+    def __init__(
+        self,
+        host: str,
+        *,
+        user: str | None = None,
+        port: int | None = None,
+        config: Path | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         self.host = host
+        self._options = {**_QUIET, **(options or {})}
         self._user = user
         self._port = port
         self._config = config
@@ -85,16 +97,10 @@ class Server:
             DeadlineError: nor did anybody refuse within `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
-        path = self._control()
         what = f"{address} port {port} by way of {self.host}"
-        control = socket.socket(socket.AF_UNIX)
+        control = self._control()
         ours: list[socket.socket] = []
         try:
-            control.settimeout(max(deadline - time.monotonic(), 0.001))
-            try:
-                control.connect(str(path))
-            except OSError as exc:
-                raise HostError(f"the connection to {self.host} was lost", details=str(exc)) from exc
             try:
                 ours = _forward(control, address, port, deadline)
             except TimeoutError as exc:
@@ -120,7 +126,9 @@ class Server:
             RemoteError: the command failed.
             DeadlineError: it did not end in time.
         """
-        argv = [*self._ssh(), "-oControlMaster=no", "-S", str(self._control()), "--", self.host, command]
+        with self._control() as control:
+            path = control.getpeername()
+        argv = [*self._ssh(), "-oControlMaster=no", "-S", path, "--", self.host, command]
         try:
             code, said, complained = execute(argv, timeout=timeout)
         except LabctlError as exc:
@@ -138,20 +146,23 @@ class Server:
             self._drop()
 
     def _ssh(self) -> list[str]:
-        argv = ["ssh", *(f"-o{key}={value}" for key, value in _QUIET.items())]
+        argv = ["ssh", *(f"-o{key}={value}" for key, value in self._options.items())]
         argv += ["-F", str(self._config)] if self._config else []
         argv += ["-l", self._user] if self._user else []
         return argv + (["-p", str(self._port)] if self._port else [])
 
-    def _control(self) -> Path:
-        """Return the control socket of a connection that stands."""
+    def _control(self) -> socket.socket:
+        """Return a control connection to a master whose connection stands, as far as anybody noticed."""
         with self._lock:
-            if self._master is not None and self._master.alive:
-                assert self._folder is not None
-                return self._folder / "control"
+            if self._master is not None and self._master.alive and self._folder is not None:
+                with contextlib.suppress(OSError):  # it ends just now
+                    return _connected(self._folder / _SOCKET)
             self._drop()
             try:
-                return self._open()
+                return _connected(self._open())
+            except OSError as exc:
+                self._drop()
+                raise self._unreachable(str(exc)) from exc
             except BaseException:
                 self._drop()
                 raise
@@ -159,7 +170,7 @@ class Server:
     def _open(self) -> Path:
         # A socket's path may have 107 bytes, and OpenSSH adds 17 while it makes it: not below TMPDIR.
         self._folder = Path(tempfile.mkdtemp(prefix="labctl-", dir="/tmp"))
-        path = self._folder / "control"
+        path = self._folder / _SOCKET
         options = ["-N", "-M", f"-oControlPath={path}", f"-oConnectTimeout={HOST_TIMEOUT:.0f}"]
         self._master = Resident([*self._ssh(), *options, "--", self.host])
         deadline = time.monotonic() + HOST_TIMEOUT
@@ -196,6 +207,7 @@ HOST_TIMEOUT = 30.0
 """Seconds for the organiser's own server to answer."""
 
 _SSH_FAILED = 255
+_SOCKET = "control"
 
 
 class _RefusedError(Exception):
@@ -235,6 +247,17 @@ class _Duplex:
     @property
     def _closed(self) -> bool:  # paramiko asks the socket under a connection for this when it ends one
         return self._reading.fileno() < 0
+
+
+def _connected(path: Path) -> socket.socket:
+    control = socket.socket(socket.AF_UNIX)
+    try:
+        control.settimeout(HOST_TIMEOUT)
+        control.connect(str(path))
+    except BaseException:
+        control.close()
+        raise
+    return control
 
 
 def _forward(control: socket.socket, address: str, port: int, deadline: float) -> list[socket.socket]:

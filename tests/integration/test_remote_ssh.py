@@ -416,6 +416,45 @@ def test_a_host_with_an_unknown_key_is_not_trusted(server: Server, tmp_path: Pat
     assert "ssh kvm1" in caught.value.remedy
 
 
+def test_a_host_that_is_not_there_says_what_ssh_said(tmp_path: Path) -> None:
+    config = _write(tmp_path / "config", "Host kvm9\n HostName kvm9.invalid\n")
+    with contextlib.closing(Jump("kvm9", config=config)) as dialer, pytest.raises(HostError) as caught:
+        dialer.connect("127.0.0.1", 22, timeout=10)
+    assert "kvm9.invalid" in caught.value.details
+
+
+def test_a_host_that_stands_still_meets_the_deadline_and_one_that_died_is_logged_in_to_again(tmp_path: Path) -> None:
+    port = _free_port()
+    with contextlib.ExitStack() as stack, _running(_made(tmp_path / "first"), port) as own:
+        dialer = stack.enter_context(contextlib.closing(_jump(own, tmp_path, known=own.host)))
+        _until(lambda: wait.banner(Direct(), "127.0.0.1", port=port, timeout=5))
+        kept = dialer.connect("127.0.0.1", port, timeout=10)
+        sessions = [int(pid) for pid in _children(own.process.pid)]
+        for pid in sessions:
+            os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(DeadlineError):
+            dialer.connect("127.0.0.1", port, timeout=1)
+        assert time.monotonic() - began < 3
+        for pid in sessions:
+            os.kill(pid, signal.SIGKILL)
+        kept.settimeout(10)
+        while kept.recv(4096):
+            pass
+        _until(lambda: wait.banner(dialer, "127.0.0.1", port=port, timeout=5))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _children(pid: int) -> list[str]:
+    """Return a process's children and their children."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [*found, *(child for each in found for child in _children(int(each)))]
+
+
 def test_what_a_user_wants_for_every_host_reaches_no_node(server: Server, tmp_path: Path) -> None:
     """A node's users are root: with the organiser's agent forwarded, they could log in as the organiser."""
     with contextlib.closing(

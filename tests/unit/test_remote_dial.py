@@ -75,6 +75,14 @@ def test_openssh_goes_through_the_host_with_another_openssh(uri: str, words: lis
     assert dialer.command(["ssh", "x"]) == ["ssh", "x"]
 
 
+def test_what_the_uri_says_about_ssh_counts_for_our_own_connection_too() -> None:
+    uri = "qemu+ssh://kvm1/system?keyfile=/root/my%20key&no_verify=1&known_hosts=/root/known"
+    _, value = dial.for_uri(uri).ssh_options()
+    inner = set(shlex.split(value.removeprefix("ProxyCommand=")))
+    wanted = {'IdentityFile="/root/my key"', 'UserKnownHostsFile="/root/known"', "StrictHostKeyChecking=no"}
+    assert {f"-o{option}" for option in wanted} <= inner
+
+
 def test_direct_adds_nothing() -> None:
     assert dial.Direct().command(["ssh", "x"]) == ["ssh", "x"]
     assert dial.Direct().ssh_options() == []
