@@ -10,7 +10,7 @@ import click
 
 from labctl.cli.root import SECTIONS, root
 from labctl.lab.installer import order_of
-from labctl.roles.role import ROLES
+from labctl.roles.role import ROLES, Role
 from labctl.spec import topology
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -49,18 +49,33 @@ def roles_page() -> str:
         "Made from `labctl/roles/` by `docs/generate.py`; do not edit. What a role does, its file there says;",
         "`labctl install TEAM --dry-run` prints it with a lab's own values.",
         "",
-        "| role | what it is | needs | in gridka on | a reset of its node loses |",
-        "|---|---|---|---|---|",
+        "Needs: the cloud must have these roles, and their steps come first. After: these come first where the cloud has",
+        "them. Node: what the node must have, beside an address on the internal network. Alone: one node alone has it.",
+        "Passwords: those that a topology may pin.",
+        "",
+        "| role | what it is | needs | after | node | passwords | in gridka on | a reset of its node loses |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     nodes = topology.load("gridka").nodes
     for name in order_of(ROLES.names()):
         role = ROLES[name]
         where = "every node" if role.everywhere else ", ".join(key for key, node in nodes.items() if name in node.roles)
         duty = (inspect.getdoc(role.steps) or "").partition("\n")[0]
-        lines.append(
-            f"| `{name}` | {role.title}: {duty} | {', '.join(role.needs) or '–'} | {where} | {role.loses or '–'} |"
+        needs, after, passwords = (
+            ", ".join(each) or "–"
+            for each in (role.needs, role.after, [f"`{password.name}`" for password in role.passwords])
         )
+        cells = [f"`{name}`", f"{role.title}: {duty}", needs, after, node_of(role), passwords, where, role.loses or "–"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def node_of(role: Role) -> str:
+    """Return what a role asks of its node."""
+    asked = [f"{network} card" for network in role.networks if network != "internal"]
+    asked += ["`/dev/vdb`"] if role.disks else []
+    asked += [f"not beside {name}" for name in role.excludes]
+    return ", ".join([*asked, *(["alone"] if role.single else [])]) or "–"
 
 
 PAGES = {"cli.md": commands_page, "roles.md": roles_page}
