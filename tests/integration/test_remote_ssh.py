@@ -425,8 +425,11 @@ def test_a_host_that_is_not_there_says_what_ssh_said(tmp_path: Path) -> None:
 
 def test_a_host_that_stands_still_meets_the_deadline_and_one_that_died_is_logged_in_to_again(tmp_path: Path) -> None:
     port = _free_port()
-    with contextlib.ExitStack() as stack, _running(_made(tmp_path / "first"), port) as own:
-        dialer = stack.enter_context(contextlib.closing(_jump(own, tmp_path, known=own.host)))
+    (tmp_path / "server").mkdir()
+    with (
+        _running(tmp_path / "server", port) as own,
+        contextlib.closing(_jump(own, tmp_path, known=own.host)) as dialer,
+    ):
         _until(lambda: wait.banner(Direct(), "127.0.0.1", port=port, timeout=5))
         kept = dialer.connect("127.0.0.1", port, timeout=10)
         sessions = [int(pid) for pid in _children(own.process.pid)]
@@ -442,11 +445,6 @@ def test_a_host_that_stands_still_meets_the_deadline_and_one_that_died_is_logged
         while kept.recv(4096):
             pass
         _until(lambda: wait.banner(dialer, "127.0.0.1", port=port, timeout=5))
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 def _children(pid: int) -> list[str]:
