@@ -35,11 +35,13 @@ _INSTALLED = (
 # What a package's scripts would start is started by its role, when it is configured. But D-Bus is to hear of new users:
 # before, polkit may not bear its name, and nova-compute does not get at libvirt. The shell of a run that was killed
 # goes on in the node and takes policy-rc.d away at its end: the next one waits for it, and apt for anybody else's.
+# Where a node lost its power meanwhile, apt refuses until dpkg has finished what it had begun.
 _INSTALL = (
     "set -e; exec 9>/run/labctl-packages; flock 9; "
-    "install() { DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet --no-install-recommends "
+    "export DEBIAN_FRONTEND=noninteractive; get() { apt-get --yes --quiet --no-install-recommends "
     "-o DPkg::Lock::Timeout=-1 -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io "
     'install "$@" 9>&-; }; '
+    'install() { get "$@" || { dpkg --force-confold --configure -a 9>&- && get "$@"; }; }; '
     "trap 'rm -f /usr/sbin/policy-rc.d' EXIT; "
     """printf '#!/bin/sh\\n[ "$1 $2" = "dbus reload" ] || exit 101\\n' >/usr/sbin/policy-rc.d; """
     "chmod 755 /usr/sbin/policy-rc.d; install"

@@ -16,11 +16,11 @@ def kvm_obstacle(capabilities: str, features: Collection[str] | None) -> str:
         features: what the host's processor has; None where libvirt cannot say, which proves nothing against KVM.
     """
     root = ET.fromstring(capabilities)  # noqa: S314 - libvirt's own words
-    if root.find("guest/arch[@name='x86_64']/domain[@type='kvm']") is None:
-        return "its libvirt offers no KVM: /dev/kvm is missing there, or QEMU may not open it"
+    offered = root.find("guest/arch[@name='x86_64']/domain[@type='kvm']") is not None
     if features is not None and {"vmx", "svm"}.isdisjoint(features):
-        return "its processor has neither vmx nor svm, so the /dev/kvm there would hang 64-bit kernels"
-    return ""
+        trap = ", so the /dev/kvm there would hang 64-bit kernels" if offered else ""
+        return f"its processor has neither vmx nor svm{trap}"
+    return "" if offered else "its libvirt offers no KVM: /dev/kvm is missing there, or QEMU may not open it"
 
 
 def host_cpu(capabilities: str) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from labctl.changes import Run
+from labctl.changes import Context, Packages, Run
+from labctl.guest import Command, Guest, Result
 from labctl.lab import installer
 from labctl.secret import reveal
 from tests.unit.test_roles import cloud
@@ -26,6 +29,17 @@ KEYSTONE_MANAGE = r"""
 folder=${1%_setup}-keys
 test ! -e $folder/0 || exit 0  # "Key repository is already initialized; aborting."
 mkdir -p $folder && echo 1 >$folder/0 && test -z "$FAIL" && mv $folder/0 $folder/1 && echo 2 >$folder/0
+"""
+APT_GET = r"""
+test ! -e half-configured || { echo 'dpkg was interrupted' >&2; exit 100; }
+test -z "$FAIL" || { touch half-configured; exit 1; }
+touch installed
+"""
+DPKG = r"""
+test "$*" = "--force-confold --configure -a" && rm -f half-configured
+"""
+DPKG_QUERY = r"""
+test -e installed && echo installed
 """
 
 
@@ -47,10 +61,18 @@ class Node:
         return self._sh(action.command, stdin=reveal(action.stdin), interrupted=interrupted)
 
     def _sh(self, line: str, *, stdin: str = "", interrupted: bool) -> bool:
-        environment = {"PATH": f"{self.path}/bin:/usr/bin:/bin", "FAIL": "yes" if interrupted else ""}
-        here = line.replace("/etc/keystone/", "")
-        done = subprocess.run(["sh", "-c", here], input=stdin.encode(), cwd=self.path, env=environment, check=False)
-        return done.returncode == 0
+        return self.run(line, timeout=60, stdin=stdin.encode(), check=False, interrupted=interrupted).ok
+
+    def run(
+        self, command: Command, *, timeout: float, stdin: bytes | None = None, check: bool = True, **options: Any
+    ) -> Result:
+        """Run a shell line in the folder."""
+        here = re.sub("/etc/keystone/|/usr/sbin/|/run/", f"{self.path}/", str(command))
+        environment = {"PATH": f"{self.path}/bin:/usr/bin:/bin", "FAIL": "yes" if options.get("interrupted") else ""}
+        done = subprocess.run(
+            ["sh", "-c", here], input=stdin or b"", cwd=self.path, env=environment, capture_output=True, check=False
+        )
+        return Result(exit_code=done.returncode, stdout=done.stdout.decode(), stderr=done.stderr.decode())
 
 
 def commands(role: str, program: str) -> list[Run]:
@@ -79,3 +101,12 @@ def test_a_repository_of_keys_without_one_to_use_gets_it(tmp_path: Path, kind: s
     assert node.apply(action)
     assert {file.name for file in (tmp_path / f"{kind}-keys").iterdir()} == {"0", "1"}
     assert not node.apply(action)
+
+
+def test_packages_that_a_node_lost_its_power_over_are_finished(tmp_path: Path) -> None:
+    node = Node(tmp_path, apt_get=APT_GET, dpkg=DPKG, dpkg_query=DPKG_QUERY)
+    context = Context(guest=cast("Guest", node), say=lambda line: None)
+    (tmp_path / "half-configured").touch()
+    assert Packages(names=("glance-api",)).apply(context)
+    assert (tmp_path / "installed").exists()
+    assert not Packages(names=("glance-api",)).apply(context)
