@@ -11,7 +11,7 @@ from functools import partial
 from labctl.errors import DeadlineError, HypervisorError
 from labctl.hypervisor import State
 from labctl.images.golden import GoldenManifest, GoldenMemory
-from labctl.lab import begin, hold, install, networks, nodes, openstack, probe, ready, secrets, warm
+from labctl.lab import begin, hold, install, networks, nodes, openstack, probe, ready, secrets, trouble, warm
 from labctl.lab.begin import Begun, Choice
 from labctl.lab.nodes import Ledger
 from labctl.lab.probe import Probe
@@ -177,6 +177,7 @@ class _Construction:
     def pieces(self) -> list[Callable[[], None]]:
         """Return the work that makes what is missing: networks first, for nodes start only when theirs stand."""
         missing = [node for node in self.plan.nodes if node.name in self._missing]
+        trouble.refuse_lost(self._site, self.plan, (node for node in self._new if self._is_off(node)))
         self.ledger.begin(missing, restored=self._memory)
         nets = [partial(self._network, network) for network in self.plan.networks]
         return [*nets, *(partial(self._node, node, self._keys[node.name]) for node in self.plan.nodes)]
@@ -220,6 +221,10 @@ class _Construction:
             off=tuple(sorted(self._off)),
             installed=tuple(self._installed),
         )
+
+    def _is_off(self, node: NodePlan) -> bool:
+        """Whether a node that need not be made is to be started."""
+        return node.name not in self._missing and not self._site.domains[node.domain].state.active
 
     def _network(self, network: NetworkPlan) -> None:
         try:

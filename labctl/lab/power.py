@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
-from labctl.errors import CapacityError, HypervisorError, InputError
+from labctl.errors import CapacityError, HypervisorError, InputError, LabctlError
 from labctl.hypervisor import DomainFacts, State
 from labctl.hypervisor.facts import IO_ERROR
-from labctl.lab import begin, hold, networks, nodes, ready, room
+from labctl.lab import begin, hold, networks, nodes, ready, room, trouble
 from labctl.lab.begin import Begun
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
@@ -59,15 +59,24 @@ def stop(
         force: pull the plug at once.
     """
     with begin.locked(home, [team]):
-        lab = begin.recorded(home, site, team)
-        running = [node for node in _existing(site, lab, names) if site.domains[node.domain].state.active]
+        plan = begin.plan_of(begin.record_of(home, team))
+        chosen = [plan.node(name) for name in choose(plan, names)]
+        running = []
+        for node in chosen:
+            domain = site.domains.get(node.domain)
+            if domain is None:
+                progress.say(f"{node.domain} has no domain; labctl create {team} makes it")
+            elif not nodes.belongs(domain, plan, node):
+                progress.say(f"{node.domain} is a domain that is not {team}'s ({domain.uuid}); it is left as it is")
+            elif domain.state.active:
+                running.append(node)
         pieces = [partial(_stop, site, team, node, force, progress, cancelled) for node in running]
         together(
             pieces,
             jobs=len(pieces),
             cancelled=cancelled,
             brief="not every node could be stopped",
-            remedy="labctl stop --force pulls the plug.",
+            remedy=f"labctl stop {team} --force pulls the plug.",
         )
         return [node.name for node in running]
 
@@ -101,9 +110,10 @@ def start(
         site = site.again()
         lab = begin.recorded(home, site, team)
         begin.refuse_foreign(site, [lab])
-        existing = _existing(site, lab, names)
+        existing, absent = _existing(site, lab, names)
         nodes.refuse_outdated(site, lab.plan, lab.record, [node.name for node in existing])
         off = [node for node in existing if not site.domains[node.domain].state.active]
+        trouble.refuse_lost(site, lab.plan, off)
         paused = [node for node in existing if site.domains[node.domain].state is State.PAUSED]
         wanted = [replace(lab.plan, nodes=tuple(off))]
         for remark in room.reserve(home, site, wanted, overcommit=overcommit, held=held):
@@ -132,6 +142,12 @@ def start(
                 ],
                 jobs=len(off) + len(paused),
             )
+        if absent:
+            raise LabctlError(
+                f"{team} is not whole: {', '.join(absent)} missing",
+                details="All others run.",
+                remedy=f"labctl create {team}",
+            )
         return Started(
             started=tuple(node.name for node in off),
             resumed=tuple(node.name for node in paused),
@@ -139,19 +155,16 @@ def start(
         )
 
 
-def _existing(site: Site, lab: Begun, names: Sequence[str]) -> list[NodePlan]:
-    """Return the chosen nodes whose domains exist, and refuse when some are missing or not ours."""
-    chosen = [lab.plan.node(name) for name in choose(lab, names)]
-    missing = [
-        node.name
-        for node in chosen
-        if node.domain not in site.domains or not nodes.belongs(site.domains[node.domain], lab.plan, node)
-    ]
-    if missing:
+def _existing(site: Site, lab: Begun, names: Sequence[str]) -> tuple[list[NodePlan], list[str]]:
+    """Return the chosen nodes whose domains exist, and the names of the others; refuse when those were named."""
+    chosen = [lab.plan.node(name) for name in choose(lab.plan, names)]
+    absent = [node.name for node in chosen if node.domain not in site.domains]
+    if absent and names:
         raise InputError(
-            f"{lab.plan.team} is not whole: {', '.join(missing)} missing", remedy=f"labctl create {lab.plan.team}"
+            f"{', '.join(absent)} of {lab.plan.team} cannot be started: there is no domain",
+            remedy=f"labctl create {lab.plan.team}",
         )
-    return chosen
+    return [node for node in chosen if node.name not in absent], absent
 
 
 def _network(site: Site, lab: LabPlan, network: NetworkPlan, plugged: set[str]) -> None:
@@ -184,7 +197,7 @@ def _stop(site: Site, team: str, node: NodePlan, force: bool, progress: Progress
         return domain is None or not domain.state.active
 
     progress.node(team, node.name, Phase.STOPPING)
-    if not force:
+    if not force and site.domains[node.domain].state is not State.PAUSED:  # a guest that stands still hears nothing
         site.hypervisor.shutdown_domain(node.uuid)
         seconds = SHUTDOWN_SECONDS[site.virt]
         if not site.hypervisor.wait_for_domain(node.uuid, off, timeout=seconds, cancelled=cancelled):

@@ -8,7 +8,7 @@ from functools import partial
 from labctl import quoting
 from labctl.errors import InputError, RefusedError
 from labctl.host import enter as shells
-from labctl.lab import inside, status
+from labctl.lab import inside, trouble
 from labctl.lab.site import Site
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.remote import dial as dialers
@@ -113,7 +113,6 @@ def _running(site: Site, lab: LabPlan, name: str) -> NodePlan:
     known = {node.name: node for node in lab.nodes}
     if name not in known:
         raise InputError(f"{lab.team} has no node {name}", details=f"Its nodes are {', '.join(known)}.")
-    state = status.state_of(site, lab, known[name])
-    if state != "running":
-        raise InputError(f"{name} of {lab.team} is {state}", remedy=f"labctl start {lab.team} --node {name}")
+    if wrong := trouble.down(site, lab, known[name]):
+        raise InputError(f"{name} of {lab.team} {wrong.what}", remedy=wrong.remedy)
     return known[name]

@@ -15,6 +15,7 @@ from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.lab.work import together
 from labctl.plan.lab import BARE, INSTALLED
+from labctl.plan.model import LabPlan
 from labctl.roles.role import ROLES
 from labctl.state import Home
 
@@ -89,7 +90,7 @@ def losses(home: Home, site: Site, team: str, names: Sequence[str]) -> list[str]
     Resetting all nodes loses as much, but nothing that any node still speaks of.
     """
     lab = begin.recorded(home, site, team)
-    chosen = choose(lab, names)
+    chosen = choose(lab.plan, names)
     if lab.record.stage != INSTALLED or len(chosen) == len(lab.plan.nodes):
         return []
     return [
@@ -109,7 +110,7 @@ def clean(home: Home, site: Site, team: str, names: Sequence[str], cancelled: th
     with begin.locked(home, [team]):
         lab = begin.recorded(home, site, team)
         done = []
-        for name in choose(lab, names):
+        for name in choose(lab.plan, names):
             node = lab.plan.node(name)
             for role in filter(lambda role: ROLES[role].clean, node.roles):
                 line = f"set -e; . /root/admin-openrc; {ROLES[role].clean.strip()}"
@@ -144,7 +145,7 @@ def _take_down(
         lab = begin.recorded(home, site, team)
         begin.refuse_foreign(site, [lab])
         hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
-        chosen = choose(lab, names)
+        chosen = choose(lab.plan, names)
         ledger = Ledger(home.lab(team), lab.record)
         bare = _bare(lab, chosen, stage)
         begin.check_images(site, replace(lab.record, bare=bare))  # before anything is lost
@@ -177,16 +178,14 @@ def _bare(lab: begin.Begun, chosen: Sequence[str], stage: str | None) -> tuple[s
     return tuple(sorted(before))
 
 
-def choose(lab: begin.Begun, names: Sequence[str]) -> list[str]:
+def choose(plan: LabPlan, names: Sequence[str]) -> list[str]:
     """Return the nodes of that name, or all; in the topology's order.
 
     Raises:
         InputError: the lab has no such node.
     """
-    known = [node.name for node in lab.plan.nodes]
+    known = [node.name for node in plan.nodes]
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise InputError(
-            f"{lab.plan.team} has no node {', '.join(unknown)}", details=f"Its nodes are {', '.join(known)}."
-        )
+        raise InputError(f"{plan.team} has no node {', '.join(unknown)}", details=f"Its nodes are {', '.join(known)}.")
     return [name for name in known if not names or name in names]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from netaddr import IPAddress
 
 from labctl.images.golden import GoldenManifest
-from labctl.lab import begin, nodes, ready
+from labctl.lab import begin, nodes, ready, trouble
 from labctl.lab.site import Site
+from labctl.lab.trouble import Trouble
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.state import Home, LabRecord
 
@@ -27,6 +28,7 @@ class NodeStatus:
     Attributes:
         state: libvirt's word, `absent` or `foreign`.
         ready: whether it runs, finished its first boot well, and its SSH answers now.
+        trouble: what is wrong with it; a node may be ready and have lost a network or a disk.
         addresses: network that has addresses to those that the node has there, card by card.
         memory: bytes of the host's memory that it takes now.
         disk: bytes of the pool that its own disks take now.
@@ -36,6 +38,7 @@ class NodeStatus:
     domain: str
     state: str
     ready: bool
+    trouble: Trouble | None
     addresses: dict[str, tuple[IPAddress, ...]]
     memory: int
     disk: int
@@ -79,8 +82,9 @@ def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabSta
     """
     record = begin.record_of(home, team)
     plan = begin.plan_of(record)
+    known = trouble.troubles(site, record, plan)
     with ThreadPoolExecutor(max_workers=len(plan.nodes), thread_name_prefix="status") as executor:
-        found = executor.map(lambda node: _node(site, record, plan, node, timeout), plan.nodes)
+        found = executor.map(lambda node: _node(site, plan, node, known.get(node.name), timeout), plan.nodes)
         return LabStatus(
             team=team,
             topology=plan.topology,
@@ -113,15 +117,16 @@ def state_of(site: Site, plan: LabPlan, node: NodePlan) -> str:
     return str(domain.state) if nodes.belongs(domain, plan, node) else FOREIGN
 
 
-def _node(site: Site, record: LabRecord, plan: LabPlan, node: NodePlan, timeout: float) -> NodeStatus:
+def _node(site: Site, plan: LabPlan, node: NodePlan, known: Trouble | None, timeout: float) -> NodeStatus:
     state = state_of(site, plan, node)
-    seen = record.ready.get(node.name) == node.generation
     own = [(nic.network, nic.address) for nic in node.nics if nic.address is not None]
+    answers = (known is None or known.reachable) and state == "running" and ready.answers(site, node, timeout=timeout)
     return NodeStatus(
         name=node.name,
         domain=node.domain,
         state=state,
-        ready=seen and state == "running" and ready.answers(site, node, timeout=timeout),
+        ready=answers,
+        trouble=known if known or answers else trouble.silent(plan, node),
         addresses={
             network.key: tuple(address for key, address in own if key == network.key)
             for network in plan.networks

@@ -29,6 +29,8 @@ def lab_document(lab: LabStatus) -> dict[str, Any]:
                 "domain": node.domain,
                 "state": node.state,
                 "ready": node.ready,
+                "trouble": node.trouble.what if node.trouble else None,
+                "remedy": node.trouble.remedy if node.trouble else None,
                 "addresses": {key: str(found[0]) if found else None for key, found in node.addresses.items()},
                 "all_addresses": {key: [str(address) for address in found] for key, found in node.addresses.items()},
                 "memory_bytes": node.memory,
@@ -53,6 +55,9 @@ def lab_table(lab: LabStatus) -> str:
         "",
         table(["NODE", "STATE", "READY", *(key.upper() for key in keys)], rows),
     ]
+    wrong = [node for node in lab.nodes if node.trouble]
+    if wrong:
+        lines += ["", *(f"{node.name} {node.trouble.what} → {node.trouble.remedy}" for node in wrong if node.trouble)]
     memory, disk = sum(node.memory for node in lab.nodes), sum(node.disk for node in lab.nodes)
     known = f"{lab.golden} ({lab.golden_id})" if lab.golden else f"{lab.golden_id}, which is gone"
     stands = f" It stands on golden set {known}." if lab.golden_id else ""

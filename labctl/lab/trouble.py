@@ -1,0 +1,130 @@
+"""Says why a node is not as it should be, and what helps; libvirt is asked, the node is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from labctl.errors import LabctlError
+from labctl.hypervisor import State
+from labctl.hypervisor.facts import IO_ERROR
+from labctl.lab import networks, nodes
+from labctl.lab.site import Site
+from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.state import LabRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """Why a node is not as it should be.
+
+    Attributes:
+        what: the end of a sentence that begins with the node's name.
+        remedy: what to do, a command or a sentence that holds one.
+        reachable: whether the node may be of use all the same.
+    """
+
+    what: str
+    remedy: str
+    reachable: bool = False
+
+
+def down(site: Site, plan: LabPlan, node: NodePlan) -> Trouble | None:
+    """Say why a node does not run; None when it does."""
+    team, domain = plan.team, site.domains.get(node.domain)
+    if domain is None:
+        return Trouble(what="has no domain: it was not made, or somebody removed it", remedy=f"labctl create {team}")
+    if not nodes.belongs(domain, plan, node):
+        return Trouble(
+            what=f"is not there: its name is that of a domain which is not this lab's ({domain.uuid})",
+            remedy=f"Rename or remove that domain with virsh, then labctl create {team}",
+        )
+    if not domain.state.active:
+        if lost := _lost(site, node):
+            return Trouble(what=f"is off, and has lost {lost}", remedy=_reset(plan, node))
+        return Trouble(what="is off", remedy=f"labctl start {team} --node {node.name}")
+    if domain.reason == IO_ERROR:
+        return Trouble(
+            what="is paused: its disk could not be written to, the host's file system is full",
+            remedy=f"Free some room on the host (labctl image list, labctl golden list), then labctl start {team}",
+        )
+    if domain.state is State.PAUSED:
+        return Trouble(what="is paused", remedy=f"labctl start {team} --node {node.name}")
+    return None
+
+
+def troubles(site: Site, record: LabRecord, plan: LabPlan) -> dict[str, Trouble]:
+    """Return what is wrong with the nodes of a lab, by name, as far as libvirt and the record tell."""
+    off = {network.key for network in plan.networks if not _runs(site, network)}
+    loose = {
+        (node.name, network.key)
+        for network in plan.networks
+        if network.key not in off
+        for node, _ in networks.loose(site, plan, network)
+    }
+    found = {}
+    for node in plan.nodes:
+        wrong = down(site, plan, node) or _running(site, record, plan, node, off, loose)
+        if wrong is not None:
+            found[node.name] = wrong
+    return found
+
+
+def silent(plan: LabPlan, node: NodePlan) -> Trouble:
+    """Say what is wrong with a node that runs, on its networks, and does not answer."""
+    screen = f"labctl console {node.name} -t {plan.team} shows its screen"
+    return Trouble(what="does not answer by SSH", remedy=f"{screen}; {_reset(plan, node)}")
+
+
+def refuse_lost(site: Site, plan: LabPlan, chosen: Iterable[NodePlan]) -> None:
+    """Raise LabctlError when nodes that are to be started have lost disks."""
+    lost = {node.name: what for node in chosen if (what := _lost(site, node))}
+    if lost:
+        raise LabctlError(
+            f"nodes of {plan.team} have lost disks: {', '.join(lost)}",
+            details="\n".join(f"{name}: {what} is no longer in pool {site.pool.name}" for name, what in lost.items()),
+            remedy=f"labctl reset {' '.join(lost)} -t {plan.team} makes them anew.",
+        )
+
+
+def _running(
+    site: Site, record: LabRecord, plan: LabPlan, node: NodePlan, off: set[str], loose: set[tuple[str, str]]
+) -> Trouble | None:
+    """Say what is wrong with a node that runs."""
+    keys = dict.fromkeys(nic.network for nic in node.nics)
+    names = {key: plan.network(key).name for key in keys}
+    if nodes.outdated(site.domains[node.domain], node, record):
+        return Trouble(what="is what a reset that ended early was to take away", remedy=f"labctl create {plan.team}")
+    if lost := _lost(site, node):
+        return Trouble(
+            what=f"has lost {lost}, and ends when it is powered off", remedy=_reset(plan, node), reachable=True
+        )
+    if gone := [names[key] for key in keys if key in off]:
+        return Trouble(
+            what=f"hangs in the air: {', '.join(gone)} does not run",
+            remedy=f"labctl start {plan.team}",
+            reachable=True,
+        )
+    if cut := [names[key] for key in keys if (node.name, key) in loose]:
+        return Trouble(
+            what=f"hangs in the air: {', '.join(cut)} was stopped and started under it",
+            remedy=f"labctl start {plan.team}",
+            reachable=True,
+        )
+    if record.ready.get(node.name) != node.generation:
+        return Trouble(what="was not seen ready yet", remedy=f"labctl create {plan.team} waits for it")
+    return None
+
+
+def _lost(site: Site, node: NodePlan) -> str:
+    """Name the volumes of a node that are gone."""
+    return ", ".join(sorted(nodes.volumes_of(node) - set(site.volumes)))
+
+
+def _reset(plan: LabPlan, node: NodePlan) -> str:
+    return f"labctl reset {node.name} -t {plan.team} makes it anew"
+
+
+def _runs(site: Site, network: NetworkPlan) -> bool:
+    found = site.networks.get(network.name)
+    return found is not None and found.uuid == network.uuid and found.active
