@@ -19,14 +19,13 @@ from pathlib import Path
 
 from labctl.errors import CapacityError, InputError, LabctlError
 from labctl.images.store import LARGEST
+from labctl.images.whole import LIMITS, SECTOR, check_partitions, check_qcow2
 from labctl.process import run
 
 SMALLEST = 1024**2
 """Bytes of the smallest: nothing bootable is below 1 MiB."""
 
-_SECTOR = 512
 _BOOT_SIGNATURE = b"\x55\xaa"
-_LIMITS = ["prlimit", "--as=4294967296", "--cpu=1800", "--"]
 _FOREIGN = {
     b"KDMV": "vmdk",
     b"# Disk D": "vmdk",
@@ -57,7 +56,7 @@ def import_(source: str, *, sha256: str | None, scratch: Path, progress: Callabl
         scratch: an empty folder for the copies.
 
     Raises:
-        InputError: no such file, another hash, another format, hostile or not bootable.
+        InputError: no such file, another hash, another format, hostile, not whole or not bootable.
         CapacityError: the disk has no room for the copy.
     """
     if source.startswith(("http://", "https://")):
@@ -77,12 +76,16 @@ def import_(source: str, *, sha256: str | None, scratch: Path, progress: Callabl
             )
     form = examine(file)
     virtual_size = _virtual_size(file, form)
+    if form == "qcow2":
+        progress("checking that it is whole")
+        check_qcow2(file)
     if shutil.disk_usage(scratch).free < file.stat().st_size:
         raise CapacityError(f"no room for a copy of {source} in {scratch}", remedy="Free some disk space.")
     progress("copying")
     copy = scratch / "disk.qcow2"
-    run([*_LIMITS, "qemu-img", "convert", "-f", form, "-O", "qcow2", file.absolute(), copy], timeout=3600)
-    _check_boots(copy, scratch)
+    run([*LIMITS, "qemu-img", "convert", "-f", form, "-O", "qcow2", file.absolute(), copy], timeout=3600)
+    size = file.stat().st_size if form == "raw" else virtual_size
+    _check_disk(copy, scratch, form=form, size=size, proven=sha256 is not None)
     return Disk(path=copy, sha256=digest(copy), size=copy.stat().st_size, virtual_size=virtual_size)
 
 
@@ -93,7 +96,7 @@ def examine(file: Path) -> str:
         InputError: it is neither, or its qcow2 header names other files or is encrypted.
     """
     with file.open("rb") as stream:
-        head = stream.read(_SECTOR)
+        head = stream.read(SECTOR)
     if head.startswith(b"QFI\xfb"):
         _examine_qcow2(head, file)
         return "qcow2"
@@ -103,7 +106,7 @@ def examine(file: Path) -> str:
     for magic, program in _COMPRESSED.items():
         if head.startswith(magic):
             raise InputError(f"{file} is compressed ({program})", remedy="Unpack it first.")
-    if head[_SECTOR - 2 :] != _BOOT_SIGNATURE:
+    if head[SECTOR - 2 :] != _BOOT_SIGNATURE:
         raise InputError(
             f"{file} is no disk image that can boot", details="It is not qcow2, and a raw disk has a boot sector."
         )
@@ -135,7 +138,7 @@ def _examine_qcow2(head: bytes, file: Path) -> None:
 
 
 def _virtual_size(file: Path, form: str) -> int:
-    said = run([*_LIMITS, "qemu-img", "info", "--output=json", "-f", form, file.absolute()], timeout=60)
+    said = run([*LIMITS, "qemu-img", "info", "--output=json", "-f", form, file.absolute()], timeout=60)
     facts = json.loads(said)
     suspicious = {"backing-filename", "full-backing-filename"} & facts.keys()
     if suspicious or facts.get("encrypted"):
@@ -146,14 +149,29 @@ def _virtual_size(file: Path, form: str) -> int:
     return size
 
 
-def _check_boots(disk: Path, scratch: Path) -> None:
-    sector = scratch / "sector"
-    run(
-        ["qemu-img", "dd", "-f", "qcow2", "-O", "raw", f"bs={_SECTOR}", "count=1", f"if={disk}", f"of={sector}"],
-        timeout=60,
-    )
-    if sector.read_bytes()[_SECTOR - 2 :] != _BOOT_SIGNATURE:
+def _check_disk(disk: Path, scratch: Path, *, form: str, size: int, proven: bool) -> None:
+    """Refuse a disk that cannot boot, or that is not seen to be whole.
+
+    Args:
+        form: the format that it came in. A raw file says nothing of itself, only its partitions do.
+        size: bytes of the disk that there were.
+        proven: whether its hash is the one that its publisher names.
+    """
+
+    def sector(number: int) -> bytes:
+        target, name = scratch / "sector", str(disk.absolute()).replace(",", ",,")
+        part = f"driver=raw,offset={number * SECTOR},size={SECTOR},file.driver=qcow2,file.file.filename={name}"
+        run(["qemu-img", "convert", "--image-opts", part, "-O", "raw", target], timeout=60)
+        return target.read_bytes()
+
+    if sector(0)[SECTOR - 2 :] != _BOOT_SIGNATURE:
         raise InputError("the image cannot boot: its first sector has no boot signature")
+    if not proven and not check_partitions(sector, size) and form == "raw":
+        raise InputError(
+            "the image cannot be seen to be whole",
+            details="It is a raw disk without partitions, which does not say where it ends.",
+            remedy="--sha256 HEX compares it with its publisher's hash.",
+        )
 
 
 def _download(url: str, target: Path) -> Path:

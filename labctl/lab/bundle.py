@@ -24,6 +24,7 @@ from labctl.errors import CapacityError, InputError, LabctlError
 from labctl.images.golden import GOLDEN, GoldenManifest
 from labctl.images.importing import digest
 from labctl.images.store import Image, Manifest
+from labctl.images.whole import LIMITS, check_qcow2
 from labctl.lab.images import now, scratch
 from labctl.lab.site import Site
 from labctl.lab.work import together
@@ -252,8 +253,9 @@ def _check_disks(golden: GoldenManifest, image: Manifest, disks: dict[str, Path]
     sizes = {base: image.virtual_size} | {disks[name]: disk.virtual_size for name, disk in golden.disks.items()}
     for path, size in sizes.items():
         # -b '' takes away whatever an attacker may have named before qemu-img looks at more than the header.
-        run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-b", "", path], timeout=_SECONDS)
-        told = run(["qemu-img", "info", "--output=json", "-f", "qcow2", path], timeout=_SECONDS)
+        run([*LIMITS, "qemu-img", "rebase", "-u", "-f", "qcow2", "-b", "", path], timeout=_SECONDS)
+        check_qcow2(path)
+        told = run([*LIMITS, "qemu-img", "info", "--output=json", "-f", "qcow2", path], timeout=_SECONDS)
         facts = json.loads(told)
         if facts["virtual-size"] != size or "data-file" in facts.get("format-specific", {}).get("data", {}):
             raise InputError(f"{path.name} is not the disk that the bundle describes")
