@@ -39,6 +39,8 @@ ROOMS: dict[str, set[str]] = {
     "roles": {"changes", "errors", "plan", "quoting", "registry", "secret", "spec"},
     "sabotage": {"changes", "checks", "errors", "guest", "plan", "quoting", "registry"},
     "checks": {"cloud", "errors", "guest", "plan", "quoting", "registry"},
+    "checks": {"errors", "guest", "plan", "quoting", "registry"},
+    "rounds": {"errors", "spec"},
     "lab": _PURE
     | _DOING
     | {

@@ -1,0 +1,289 @@
+"""Rounds: events and rules make points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from labctl.errors import InputError
+from labctl.rounds import events, points, standings
+from labctl.rounds.events import (
+    Checked,
+    Closed,
+    Event,
+    Healed,
+    HintTaken,
+    Injected,
+    Note,
+    Opened,
+    Paused,
+    Reported,
+    Reset,
+    Restarted,
+    Resumed,
+    Started,
+)
+from labctl.rounds.points import Score
+from labctl.spec import scoring
+from labctl.spec.scoring import Rules
+
+RULES = Rules()
+ALL_GREEN = {"B01": "PASS", "B02": "PASS", "B03": "PASS", "B07": "PASS"}
+FAULT = Injected(at=20, fault="HB-01", slot=1, level=2, red=("B02",), nodes=("web",), services=("names",))
+BEGIN: tuple[Event, ...] = (
+    Opened(at=0, round="r1", minutes=45, player="team01", faults=1),
+    Checked(at=10, verdicts=ALL_GREEN, baseline=True),
+    FAULT,
+    Started(at=100),
+)
+
+
+def checked(at: float, **verdicts: str) -> Checked:
+    return Checked(at=at, verdicts=ALL_GREEN | verdicts)
+
+
+def scored(*more: Event, begin: Sequence[Event] = BEGIN, rules: Rules = RULES, now: float | None = None) -> Score:
+    found = points.score([*begin, *more], rules, now=now)
+    assert found is not None
+    return found
+
+
+REPAIR = (checked(400), checked(460))
+
+
+class TestFaults:
+    def test_a_whole_repair_is_worth_the_whole_level(self):
+        score = scored(
+            Reported(at=200, service="names", node="web", symptom="B02"),
+            *REPAIR,
+            Restarted(at=500, slot=1, held=True),
+        )
+        fault = score.faults[0]
+        assert (fault.detect, fault.localise, fault.repair, fault.lasting) == (40, 60, 80, 20)
+        assert score.total == 200
+
+    def test_nothing_is_won_by_doing_nothing(self):
+        assert scored(checked(400, B02="FAIL")).total == 0
+
+    def test_one_of_service_and_node_is_worth_half(self):
+        assert scored(Reported(at=200, service="names", node="db")).faults[0].localise == 30
+
+    def test_the_best_answer_counts(self):
+        score = scored(Reported(at=200, service="time", node="web"), Reported(at=300, service="names", node="web"))
+        assert score.faults[0].localise == 60
+
+    def test_a_report_is_of_the_fault_that_it_fits_best(self):
+        second = replace(FAULT, slot=2, fault="HB-02", red=("B07",), services=("disk",))
+        score = scored(Reported(at=200, service="disk", node="web"), begin=[*BEGIN[:3], second, BEGIN[3]])
+        assert [fault.localise for fault in score.faults] == [0, 60]
+
+    def test_a_repair_that_does_not_last_the_sustained_time_is_none(self):
+        assert scored(checked(400), checked(430)).faults[0].repair == 0
+        assert scored(checked(400), checked(430), checked(440, B02="FAIL"), checked(460)).faults[0].repair == 0
+
+    def test_a_check_that_could_not_run_breaks_no_repair(self):
+        assert scored(checked(400), checked(430, B02="ERROR"), checked(460)).faults[0].repair == 80
+
+    def test_a_blocked_check_is_no_repair(self):
+        assert scored(checked(400, B02="BLOCKED"), checked(460, B02="BLOCKED")).faults[0].repair == 0
+
+    def test_what_the_organiser_healed_is_no_repair(self):
+        assert scored(Healed(at=300, slot=1), *REPAIR).faults[0].repair == 0
+
+    def test_what_was_repaired_before_the_organiser_healed_counts(self):
+        assert scored(*REPAIR, Healed(at=600, slot=1)).faults[0].repair == 80
+
+    def test_a_reset_is_no_repair_unless_the_rules_say_so(self):
+        assert scored(Reset(at=300, nodes=("web",)), *REPAIR).faults[0].repair == 0
+        allowing = Rules(resets_repair=True)
+        assert scored(Reset(at=300, nodes=("web",)), *REPAIR, rules=allowing).faults[0].repair == 80
+
+    def test_a_repair_that_does_not_survive_a_restart_lacks_that_share(self):
+        assert scored(*REPAIR, Restarted(at=500, slot=1, held=False)).total == 80
+
+
+class TestCosts:
+    def test_each_hint_has_its_price_and_is_paid_once(self):
+        score = scored(
+            HintTaken(at=200, slot=1, number=1),
+            HintTaken(at=210, slot=1, number=1),
+            HintTaken(at=220, slot=1, number=3),
+        )
+        assert score.faults[0].hints == 20 + 60
+
+    def test_a_fault_never_costs_more_than_it_brings(self):
+        assert scored(HintTaken(at=200, slot=1, number=3)).total == 0
+
+    def test_resets_over_the_free_ones_cost_a_percentage(self):
+        free, paid = Reset(at=300, nodes=("web",)), Reset(at=310, nodes=("web",))
+        elsewhere = Reset(at=320, nodes=("db",))
+        assert scored(*REPAIR, free).faults[0].resets == 0
+        assert scored(*REPAIR, free, elsewhere).faults[0].resets == 0
+        assert scored(*REPAIR, free, paid).faults[0].resets == 60
+        assert scored(*REPAIR, free, Reset(at=330, nodes=("web", "db"), whole=True)).faults[0].resets == 120
+
+    def test_a_diagnosis_that_fits_nothing_costs(self):
+        score = scored(*REPAIR, Reported(at=200, service="time", node="db"))
+        assert score.wrong == 10
+        assert score.total == 70
+
+    def test_a_right_symptom_without_a_culprit_is_no_wrong_diagnosis(self):
+        assert scored(Reported(at=200, symptom="B02")).wrong == 0
+
+    def test_a_check_that_was_broken_on_the_way_costs(self):
+        score = scored(checked(400, B07="FAIL"), checked(460, B07="FAIL"))
+        assert score.broken == ("B07",)
+        assert score.total == 80 - 50
+
+    def test_a_check_that_was_red_before_costs_nobody(self):
+        begin = [BEGIN[0], Checked(at=10, verdicts=ALL_GREEN | {"B07": "FAIL"}, baseline=True), *BEGIN[2:]]
+        assert scored(checked(400, B07="FAIL"), checked(460, B07="FAIL"), begin=begin).broken == ()
+
+    def test_five_misses_in_a_row_of_what_nobody_sabotaged_cost_a_tenth(self):
+        misses = [checked(200 + 10 * number, B02="FAIL", B03="FAIL") for number in range(5)]
+        assert scored(*misses, *REPAIR).downtime == 8
+        assert scored(*misses[:4], *REPAIR).downtime == 0
+
+    def test_all_outages_together_cost_half_at_most(self):
+        misses = [checked(200 + number, B02="FAIL", B03="FAIL") for number in range(100)]
+        assert scored(*misses, *REPAIR).downtime == 40
+
+
+class TestDrill:
+    BEGIN = (replace(BEGIN[0], faults=0), BEGIN[1], BEGIN[3])  # type: ignore[type-var]
+
+    def test_a_team_that_says_so_wins_its_points(self):
+        assert scored(Reported(at=200, nothing=True), begin=self.BEGIN).total == 100
+
+    def test_a_wrong_alarm_costs(self):
+        alarm = Reported(at=200, service="names", node="web")
+        assert scored(alarm, Reported(at=300, nothing=True), begin=self.BEGIN).total == 90
+
+    def test_nothing_is_broken_is_wrong_where_something_is(self):
+        assert scored(Reported(at=200, nothing=True), *REPAIR).total == 70
+
+
+class TestClock:
+    def test_what_comes_after_time_is_up_does_not_count(self):
+        late = 100 + 45 * 60 + 1
+        assert scored(Reported(at=late, service="names", node="web", symptom="B02")).total == 0
+
+    def test_the_clock_stands_during_an_outage(self):
+        late = 100 + 45 * 60 + 1
+        outage = (Paused(at=200, reason="power"), Resumed(at=260))
+        assert scored(*outage, Reported(at=late, service="names", node="web")).faults[0].localise == 60
+
+    def test_a_frozen_score_leaves_later_events_out(self):
+        assert scored(*REPAIR, now=300).total == 0
+        assert scored(*REPAIR, now=300).seconds == 200
+
+    def test_play_ends_with_the_round(self):
+        assert scored(Closed(at=700)).seconds == 600
+
+
+class TestStandings:
+    def test_ties_go_to_the_earliest_last_improvement(self):
+        slow = scored(*REPAIR)
+        quick = replace(slow, player="team02", improved=10.0)
+        assert [(each.place, each.score.player) for each in standings.ranked([slow, quick])] == [
+            (1, "team02"),
+            (2, "team01"),
+        ]
+
+    def test_equals_share_a_place(self):
+        one = scored(*REPAIR)
+        three = replace(one, player="team03", faults=())
+        places = [each.place for each in standings.ranked([three, replace(one, player="team02"), one])]
+        assert places == [1, 1, 3]
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_a_swap_leaves_no_team_with_its_own_lab(self, seed: int):
+        teams = ["team01", "team02", "team03", "team04"]
+        pairs = standings.swapped(teams, seed)
+        assert sorted(pairs) == sorted(pairs.values()) == teams
+        assert all(player != lab for player, lab in pairs.items())
+        assert pairs == standings.swapped(teams[::-1], seed)
+
+    def test_one_team_cannot_swap(self):
+        with pytest.raises(InputError, match="two teams"):
+            standings.swapped(["team01"], 1)
+
+
+class TestEvents:
+    EVERY = (
+        *BEGIN,
+        HintTaken(at=110.5, slot=1, number=1),
+        Reported(at=120, service="names", node="web", symptom="B02"),
+        Reset(at=130, nodes=("web",)),
+        Paused(at=140, reason="power"),
+        Resumed(at=150),
+        *REPAIR,
+        Restarted(at=480, slot=1, held=True),
+        Healed(at=490, slot=1),
+        Note(at=500, text="two lines\nof it"),
+        Closed(at=510),
+    )
+
+    def test_every_kind_comes_back_from_its_line(self):
+        text = "".join(f"{events.line(event)}\n" for event in self.EVERY)
+        assert events.read(text, "events.jsonl") == self.EVERY
+        assert {type(event) for event in self.EVERY} == set(events.KINDS.values())
+
+    def test_a_line_that_was_not_finished_never_happened(self):
+        text = "".join(f"{events.line(event)}\n" for event in BEGIN)
+        assert events.read(text + '{"kind":"clo', "events.jsonl") == BEGIN
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "nonsense",
+            "[]",
+            '{"kind":"dance","at":1}',
+            '{"kind":"closed"}',
+            '{"kind":"closed","at":true}',
+            '{"kind":"closed","at":1,"more":2}',
+            '{"kind":"reset","at":1,"nodes":"web"}',
+            '{"kind":"hint taken","at":1,"slot":"1","number":1}',
+            '{"kind":"note","at":NaN,"text":""}',
+        ],
+    )
+    def test_what_is_no_event_is_refused_with_its_line(self, line: str):
+        with pytest.raises(InputError, match="line 2"):
+            events.read(f"{events.line(Closed(at=1))}\n{line}\n", "events.jsonl")
+
+    def test_the_last_round_begins_with_its_opening(self):
+        again = replace(BEGIN[0], round="r2")  # type: ignore[type-var]
+        assert events.last_round([*BEGIN, Closed(at=900), again]) == (again,)
+        assert events.last_round([]) == ()
+
+
+class TestRules:
+    def test_an_empty_file_means_the_shipped_rules(self):
+        assert scoring.loads("", "rules.yaml") == Rules()
+
+    def test_a_file_may_say_all_that_the_rules_have(self):
+        document: dict[str, Any] = scoring.document_of(Rules(sustained=5))
+        assert scoring.Rules.model_validate(document) == Rules(sustained=5)
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("shares: {detect: 50}", "together"),
+            ("levels: {hard: 300}", "hard"),
+            ("levels: {}", "levels"),
+            ("hints: [10, 200]", "hints"),
+            ("sustained: true", "sustained"),
+            ("speed: 3", "speed"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused_with_its_line(self, text: str, said: str):
+        with pytest.raises(InputError) as refused:
+            scoring.loads(f"\n{text}\n", "rules.yaml")
+        assert said in str(refused.value)
+        assert "rules.yaml:2:" in str(refused.value)
+
+    def test_a_level_above_the_highest_is_worth_as_much(self):
+        assert [RULES.base(level) for level in (1, 2, 3, 4)] == [100, 200, 400, 400]
