@@ -39,7 +39,6 @@ ROOMS: dict[str, set[str]] = {
     "roles": {"changes", "errors", "plan", "quoting", "registry", "secret", "spec"},
     "sabotage": {"changes", "checks", "errors", "guest", "plan", "quoting", "registry"},
     "checks": {"cloud", "errors", "guest", "plan", "quoting", "registry"},
-    "checks": {"errors", "guest", "plan", "quoting", "registry"},
     "rounds": {"errors", "spec"},
     "lab": _PURE
     | _DOING
