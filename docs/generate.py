@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from labctl.checks.check import CHECKS
 from labctl.cli.root import SECTIONS, root
 from labctl.lab.installer import order_of
 from labctl.roles.role import ROLES, Role
@@ -39,6 +40,24 @@ def described(command: click.Command, parent: click.Context, name: str) -> list[
             assert subcommand is not None
             lines += described(subcommand, context, below)
     return lines
+
+
+def checks_page() -> str:
+    """Return the page of all checks."""
+    lines = [
+        "# Every check",
+        "",
+        "Made from `labctl/checks/` by `docs/generate.py`; do not edit. `labctl explain ID` prints the same.",
+        "",
+        "| ID | what | uses | needs | stages |",
+        "|---|---|---|---|---|",
+    ]
+    for check in CHECKS:
+        needs = ", ".join(check.needs) or "-"
+        lines.append(f"| {check.id} | {check.title} | {check.exercises} | {needs} | {', '.join(check.stages)} |")
+    for check in CHECKS:
+        lines += ["", f"## {check.id}: {check.title}", "", check.about]
+    return "\n".join([*lines, ""])
 
 
 def roles_page() -> str:
@@ -78,7 +97,7 @@ def node_of(role: Role) -> str:
     return ", ".join([*asked, *(["alone"] if role.single else [])]) or "–"
 
 
-PAGES = {"cli.md": commands_page, "roles.md": roles_page}
+PAGES = {"checks.md": checks_page, "cli.md": commands_page, "roles.md": roles_page}
 
 if __name__ == "__main__":
     if "--check" in sys.argv:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from labctl.state import Home
 
 F = TypeVar("F", bound=Callable[..., Any])
 _QUIET = "labctl.quiet"
+_ID = re.compile(r"[A-Z]{1,2}-?[0-9]{1,2}")
 
 
 def common(command: F) -> F:
@@ -148,6 +150,12 @@ def expand(patterns: Sequence[str]) -> tuple[str, ...]:
     from labctl.spec import teams as spec
 
     return spec.expand(patterns)
+
+
+def ids_and_teams(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the words that look like IDs of checks or faults (B03, KS-04), and the others: teams or ranges."""
+    ids = tuple(word for word in words if _ID.fullmatch(word))
+    return ids, tuple(word for word in words if word not in ids)
 
 
 def one_of(patterns: Sequence[str]) -> str:

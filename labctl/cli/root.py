@@ -20,6 +20,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "start": ("power", "Power nodes on and wait until they are ready."),
         "stop": ("power", "Power nodes off."),
         "snapshot": ("snapshots", "Save a lab as it is, and go back to it."),
+        "check": ("checks", "Say what works in labs, what does not, and who is to blame."),
+        "explain": ("checks", "Say in words what a check does."),
         "reset": ("labs", "Give nodes back as they were when the lab was made."),
         "adopt": ("adopt", "Give labs whose record was lost a new one."),
         "destroy": ("destroy", "Take labs away, and leave nothing of them."),

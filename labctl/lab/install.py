@@ -89,7 +89,7 @@ def proceed(
     """
     plan, folder = lab.plan, home.lab(lab.plan.team)
     known = ensure_secrets(home, site, lab)
-    with _connections(site, folder, plan, cancelled) as machine:
+    with connections(site, folder, plan, cancelled) as machine:
         draft = openstack.cloud_of(
             plan, known, slow=site.virt == "qemu", nested={node.name: "qemu" for node in plan.nodes}
         )
@@ -194,10 +194,13 @@ def check_running(site: Site, plan: LabPlan, record: LabRecord, names: set[str])
 class Machines:
     """The nodes' connections, each made when it is first needed and kept."""
 
-    def __init__(self, site: Site, folder: LabFolder, plan: LabPlan, cancelled: threading.Event) -> None:
+    def __init__(
+        self, site: Site, folder: LabFolder, plan: LabPlan, cancelled: threading.Event, patience: float
+    ) -> None:
         self._made: dict[str, SshTransport] = {}
         self._locks = {node.name: threading.Lock() for node in plan.nodes}
         self._site, self._folder, self._plan, self._cancelled = site, folder, plan, cancelled
+        self._patience = patience
 
     def __call__(self, name: str) -> SshTransport:
         """Return the connection to a node."""
@@ -210,7 +213,7 @@ class Machines:
                     name=name,
                     key=secrets.login_key(self._folder),
                     host_key=secrets.host_key(self._folder, name),
-                    deadline=time.monotonic() + _LOGIN_SECONDS,
+                    deadline=time.monotonic() + self._patience,
                     cancelled=self._cancelled,
                 )
             return self._made[name]
@@ -222,8 +225,15 @@ class Machines:
 
 
 @contextlib.contextmanager
-def _connections(site: Site, folder: LabFolder, plan: LabPlan, cancelled: threading.Event) -> Iterator[Machines]:
-    machines = Machines(site, folder, plan, cancelled)
+def connections(
+    site: Site, folder: LabFolder, plan: LabPlan, cancelled: threading.Event, *, patience: float = _LOGIN_SECONDS
+) -> Iterator[Machines]:
+    """Yield the connections to a lab's nodes.
+
+    Args:
+        patience: seconds that a login may take.
+    """
+    machines = Machines(site, folder, plan, cancelled, patience)
     # A command that nobody waits for any more would keep its thread until its time limit.
     watch = threading.Thread(target=partial(_close_when, cancelled, machines), daemon=True)
     watch.start()

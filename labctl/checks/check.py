@@ -1,0 +1,150 @@
+"""What a check is: what it needs, what it exercises, and a function that yields its steps."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from netaddr import IPAddress
+
+from labctl.checks.model import Step
+from labctl.guest import Guest
+from labctl.plan.model import LabPlan, NodePlan
+from labctl.registry import Registry
+
+BOTH = ("bare", "installed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a node said to a check's question.
+
+    Attributes:
+        text: its output and complaints.
+        seconds: that the question took in the node.
+        at: when the first line came, seconds since 1970 by this machine's clock.
+    """
+
+    text: str
+    seconds: float
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The lab that is checked.
+
+    Attributes:
+        virt: kvm or qemu.
+        guest: returns a node as a guest; raises RemoteError or DeadlineError where nobody can log in.
+        strangers: addresses of other labs on the host, which must not answer.
+        cancelled: ends the run when set.
+        logins: node to why nobody can log in; nothing for the others.
+        answers: node and check to what the node said; those who cannot be asked are missing.
+    """
+
+    lab: LabPlan
+    virt: str
+    guest: Callable[[str], Guest]
+    strangers: tuple[IPAddress, ...] = ()
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    logins: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[tuple[str, str], Answer] = field(default_factory=dict)
+
+    def said(self, check: str) -> Iterator[tuple[NodePlan, Answer]]:
+        """Yield the nodes that answered a check's question, and their answers."""
+        for node in self.lab.nodes:
+            if (node.name, check) in self.answers:
+                yield node, self.answers[node.name, check]
+
+    def scaled(self, seconds: float, emulated: float) -> float:
+        """Choose a limit: that of KVM, or that of emulated nodes."""
+        return emulated if self.virt == "qemu" else seconds
+
+
+Steps = Callable[[Subject], Iterator[Step]]
+Question = Callable[[Subject, NodePlan], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One check.
+
+    Attributes:
+        id: B for bare nodes, C for clouds, X for optional ones, and a number.
+        needs: checks that must be green for this one to say anything.
+        exercises: what is used by it, for people.
+        steps: yields what was looked at.
+        asks: returns the shell script whose answer from each node it judges; all checks' questions to a node go by one
+            connection and one shell.
+        stages: of labs that it is about.
+        quick: whether it changes nothing.
+        limit: seconds that it may take, on KVM and emulated.
+    """
+
+    id: str
+    title: str
+    exercises: str
+    steps: Steps
+    needs: tuple[str, ...] = ()
+    asks: Question | None = None
+    stages: tuple[str, ...] = BOTH
+    quick: bool = True
+    limit: tuple[float, float] = (30.0, 120.0)
+
+    @property
+    def name(self) -> str:
+        """Its ID: what the registry calls it."""
+        return self.id
+
+    @property
+    def about(self) -> str:
+        """What it does, in words."""
+        return " ".join((self.steps.__doc__ or "").split())
+
+
+CHECKS: Registry[Check] = Registry("labctl.checks", "check")
+
+
+def check(
+    id: str,  # noqa: A002 - the field's word
+    title: str,
+    *,
+    exercises: str,
+    needs: tuple[str, ...] = (),
+    asks: Question | None = None,
+    stages: tuple[str, ...] = BOTH,
+    quick: bool = True,
+    limit: tuple[float, float] = (30.0, 120.0),
+) -> Callable[[Steps], Steps]:
+    """Register the function that yields the steps of a check; its docstring is what `labctl explain` prints."""
+
+    def register(steps: Steps) -> Steps:
+        CHECKS.add(
+            Check(
+                id=id,
+                title=title,
+                exercises=exercises,
+                steps=steps,
+                needs=needs,
+                asks=asks,
+                stages=stages,
+                quick=quick,
+                limit=limit,
+            )
+        )
+        return steps
+
+    return register
+
+
+def chosen(stage: str, ids: tuple[str, ...] = (), *, quick: bool = False) -> list[Check]:
+    """Return the checks of a stage by ID: all of them, the quick ones, or those that are named.
+
+    Raises:
+        InputError: there is no check of that ID.
+    """
+    if ids:
+        return [CHECKS[name] for name in sorted(set(ids))]
+    return [each for each in CHECKS if stage in each.stages and (each.quick or not quick)]

@@ -1,0 +1,140 @@
+"""What checks say: steps, results and reports, as frozen data."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class Verdict(enum.StrEnum):
+    """How a step or a check ended."""
+
+    PASS = "PASS"  # noqa: S105 - no password
+    FAIL = "FAIL"
+    BLOCKED = "BLOCKED"  # what it needs is red
+    ERROR = "ERROR"  # the checker broke; it never counts against a team
+    SKIPPED = "SKIPPED"  # the lab has nothing of the kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Something that was looked at.
+
+    Attributes:
+        name: a word or two.
+        node: where; empty for the lab.
+        seconds: that it took.
+        evidence: why it failed or was not tried, one line.
+        suspect: the service to blame where it failed.
+        http, request_id, url: of the request that failed.
+    """
+
+    name: str
+    verdict: Verdict = Verdict.PASS
+    node: str = ""
+    seconds: float = 0.0
+    evidence: str = ""
+    suspect: str = ""
+    http: int | None = None
+    request_id: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """Who is to blame, and the line that says so."""
+
+    service: str
+    node: str
+    evidence: str
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.service}" if self.node else self.service
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a check ended.
+
+    Attributes:
+        limit: seconds after which it would have failed.
+        part: which part of the check it is about; empty for the whole.
+    """
+
+    id: str
+    verdict: Verdict
+    steps: tuple[Step, ...]
+    seconds: float
+    limit: float
+    part: str = ""
+
+    @property
+    def first(self) -> Step | None:
+        """The first step that decided the verdict; None where all is well."""
+        return next((step for step in self.steps if step.verdict == self.verdict != Verdict.PASS), None)
+
+    @property
+    def red(self) -> bool:
+        """Whether something is wrong."""
+        return self.verdict in _RED
+
+    @property
+    def suspects(self) -> tuple[Suspect, ...]:
+        """Who is to blame, by the order of the steps; three at most."""
+        found = {
+            (step.suspect, step.node): Suspect(service=step.suspect, node=step.node, evidence=step.evidence)
+            for step in reversed(self.steps)
+            if step.verdict is Verdict.FAIL and step.suspect
+        }
+        return tuple(reversed(found.values()))[:3]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What one run of checks found.
+
+    Attributes:
+        run: its ID.
+        mode: quick or full.
+        started: UTC, ISO 8601.
+        frontier: checks that are red while all that they need is green.
+        leftovers: what a check made and could not remove.
+    """
+
+    run: str
+    lab: str
+    topology: str
+    mode: str
+    started: str
+    seconds: float
+    results: tuple[Result, ...]
+    frontier: tuple[str, ...]
+    leftovers: tuple[str, ...] = ()
+
+    @property
+    def green(self) -> bool:
+        """Whether nothing is red and nothing is left over."""
+        return not self.leftovers and not any(
+            result.red or result.verdict is Verdict.BLOCKED for result in self.results
+        )
+
+    def verdict(self, check: str) -> Verdict:
+        """Return the verdict of a check, the worst of its parts; SKIPPED where it was not run."""
+        return worst(result.verdict for result in self.results if result.id == check)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict that counts: a failure before an error, before a block; skipped only where nothing ran."""
+    found = set(verdicts)
+    return next((verdict for verdict in _WORST if verdict in found), Verdict.SKIPPED)
+
+
+_RED = (Verdict.FAIL, Verdict.ERROR)
+_WORST = (Verdict.FAIL, Verdict.ERROR, Verdict.BLOCKED, Verdict.PASS)
+
+
+def judged(trouble: str, *, name: str, node: str, suspect: str, seconds: float = 0.0) -> Step:
+    """Return a step that failed where there is any trouble, and else passed."""
+    verdict = Verdict.FAIL if trouble else Verdict.PASS
+    return Step(name=name, node=node, verdict=verdict, seconds=seconds, evidence=trouble, suspect=suspect)

@@ -1,0 +1,133 @@
+"""Commands that check labs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from labctl.cli import options
+from labctl.errors import InputError
+from labctl.state import Home
+
+if TYPE_CHECKING:
+    from labctl.checks.model import Report, Result
+
+RED = 4
+"""Exit code when a check is red."""
+
+
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from labctl.checks.check import CHECKS
+
+    checks = [CompletionItem(check.id, help=check.title) for check in CHECKS if check.id.startswith(incomplete)]
+    return [*checks, *options.complete_team(ctx, param, incomplete)]
+
+
+@click.command("check")
+@click.argument("words", metavar="[TEAM|ID]...", nargs=-1, shell_complete=_complete)
+@click.option("--quick", is_flag=True, help="Only checks that change nothing.")
+@click.option("--full", is_flag=True, help="All checks. This is the default.")
+@click.option("--watch", metavar="SECONDS", type=click.IntRange(1), help="Check again and again, until Ctrl-C.")
+@click.option(
+    "--junit", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit's XML, too."
+)
+@options.output
+@options.common
+def check_command(
+    words: tuple[str, ...], quick: bool, full: bool, watch: int | None, junit: Path | None, output: str
+) -> int:
+    """Say what works in labs, what does not, and who is to blame.
+
+    Words that look like IDs (B03, C07) are checks, all others are teams or ranges. A check is BLOCKED where what it
+    needs is red; whoever is to blame is among the red ones that nothing blocks. Exit code 4 when anything is red.
+
+    \b
+    labctl check                    the only lab there is, or that of labctl use
+    labctl check team01..team10     ten labs side by side
+    labctl check team01 B03 B10     these two checks
+    labctl explain B03              what a check does
+    """
+    from labctl.cli.show import show
+    from labctl.report import checks as views
+
+    if quick and full:
+        raise InputError("--quick and --full do not go together")
+    home = Home()
+    ids, patterns = options.ids_and_teams(words)
+    teams = options.expand(patterns) if patterns else (options.one_team(home, None),)
+    while True:
+        reports = _check(home, teams, ids, quick=quick)
+        documents = [views.document(report) for report in reports]
+        show(
+            output,
+            document=documents[0] if len(documents) == 1 else documents,
+            text="\n\n".join(views.text(report) for report in reports),
+        )
+        if junit is not None:
+            junit.write_text(views.junit(reports))
+        if watch is None:
+            return 0 if all(report.green for report in reports) else RED
+        time.sleep(watch)
+
+
+@click.command("explain")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, shell_complete=_complete)
+@options.common
+def explain_command(ids: tuple[str, ...]) -> None:
+    """Say in words what a check does."""
+    from labctl.checks.check import CHECKS
+    from labctl.report import checks as views
+
+    click.echo("\n\n".join(views.explained(CHECKS[name.upper()]) for name in ids))
+
+
+def _check(home: Home, teams: tuple[str, ...], ids: tuple[str, ...], *, quick: bool) -> list[Report]:
+    """Check labs side by side and return their reports, in the order of the teams."""
+    from labctl.cli.labs import cancellable
+    from labctl.lab.work import together
+
+    reports: dict[str, Report] = {}
+    with _telling() as say, cancellable() as cancelled:
+        together(
+            [partial(_one, home, team, ids, quick, say, cancelled, reports) for team in teams],
+            jobs=len(teams),
+            cancelled=cancelled,
+            brief="not every lab could be checked",
+            remedy="labctl list",
+        )
+    return [reports[team] for team in teams]
+
+
+def _one(
+    home: Home,
+    team: str,
+    ids: tuple[str, ...],
+    quick: bool,
+    say: Callable[[str, Result], None],
+    cancelled: threading.Event,
+    reports: dict[str, Report],
+) -> None:
+    from labctl.cli.labs import site_of
+    from labctl.lab import check
+
+    with site_of(home, team) as place:
+        reports[team] = check.check(
+            home, place, team, ids=ids, quick=quick, told=partial(say, team), cancelled=cancelled
+        )
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[Callable[[str, Result], None]]:
+    """Yield what tells each result as it comes."""
+    from labctl.cli import progress
+
+    with progress.shown(quiet=options.quiet()) as shown:
+        yield lambda team, result: shown.say(f"{team}  {result.id}  {result.verdict}")

@@ -1,0 +1,71 @@
+"""Checks labs: what works, what does not, and who is to blame."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from netaddr import IPAddress
+
+from labctl.checks import run as runner
+from labctl.checks.check import Check, Subject, chosen
+from labctl.checks.model import Report, Result
+from labctl.errors import RemoteError
+from labctl.guest import Guest
+from labctl.lab import begin, install, status
+from labctl.lab.site import Site
+from labctl.plan.model import LabPlan
+from labctl.state import Home
+
+PATIENCE = {"kvm": 15.0, "qemu": 60.0}
+"""Seconds that a login to a node that runs may take."""
+
+
+def check(
+    home: Home,
+    site: Site,
+    team: str,
+    *,
+    ids: Sequence[str] = (),
+    quick: bool = False,
+    told: Callable[[Result], None],
+    cancelled: threading.Event,
+) -> Report:
+    """Run the checks of a team's lab: all of its stage, the quick ones, or those that are named.
+
+    Raises:
+        InputError: the team has no lab, or there is no such check.
+    """
+    plan = begin.plan_of(begin.record_of(home, team))
+    checks = chosen(plan.stage, tuple(ids), quick=quick)
+    with subject(home, site, plan, cancelled) as lab:
+        return runner.run(lab, checks, mode="quick" if quick else "full", told=told)
+
+
+@contextlib.contextmanager
+def subject(home: Home, site: Site, plan: LabPlan, cancelled: threading.Event) -> Iterator[Subject]:
+    """Yield a lab as checks see it; connections to its nodes are kept meanwhile."""
+    states = {node.name: status.state_of(site, plan, node) for node in plan.nodes}
+    with install.connections(site, home.lab(plan.team), plan, cancelled, patience=PATIENCE[site.virt]) as machines:
+
+        def guest(name: str) -> Guest:
+            if states[name] != "running":
+                raise RemoteError(f"{name} is {states[name]}", remedy=f"labctl start {plan.team}")
+            return machines(name)
+
+        yield Subject(
+            lab=plan, virt=site.virt, guest=guest, strangers=_strangers(home, site, plan), cancelled=cancelled
+        )
+
+
+def run(lab: Subject, checks: Sequence[Check], *, told: Callable[[Result], None]) -> Report:
+    """Run checks of a lab whose connections stand."""
+    return runner.run(lab, checks, mode="full", told=told)
+
+
+def _strangers(home: Home, site: Site, plan: LabPlan) -> tuple[IPAddress, ...]:
+    """Return an address of each other lab on the host, three at most: one leak is as bad as many."""
+    others = [record for record in home.records() if record.team != plan.team and record.host == site.name]
+    found = [node.mgmt for record in others[:3] for node in begin.plan_of(record).nodes[:1]]
+    return tuple(address for address in found if address is not None)
