@@ -49,7 +49,7 @@ def answers(lines: Sequence[tuple[float, str]]) -> Mapping[str, Answer]:
     found = {}
     for head, after in pairwise(heads):
         check, begun = lines[head][1].removeprefix(_MARK).split()
-        ended = lines[after][1].split()[1]
+        ended = lines[after][1].removeprefix(_MARK).split()[1]
         body = lines[head + 1 : after]
         found[check] = Answer(
             text="\n".join(line for _, line in body).strip(),
