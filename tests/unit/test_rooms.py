@@ -67,6 +67,8 @@ ROOMS: dict[str, set[str]] = {
         "spec",
     },  # for the types of what it shows
     "cli": {
+        "checks",
+        "sabotage",
         "data",
         "errors",
         "host",
