@@ -162,14 +162,16 @@ class Jump:
         Raises:
             HostError: the host does not say.
         """
+        brief, remedy = f"{self.host} does not tell its routes", "Install iproute2 there."
         try:
-            return parse_routes(self._server.run(_ROUTES, timeout=HOST_TIMEOUT))
+            return parse_routes(said := self._server.run(_ROUTES, timeout=HOST_TIMEOUT))
         except HostError:
             raise
         except (RemoteError, DeadlineError) as exc:
-            raise HostError(
-                f"{self.host} does not tell its routes", details=exc.details, remedy="Install iproute2 there."
-            ) from exc
+            raise HostError(brief, details=exc.details, remedy=remedy) from exc
+        except (ValueError, LookupError, TypeError) as exc:
+            remedy = "A login shell there must print nothing of its own (~/.bashrc)."
+            raise HostError(brief, details=f"It says:\n{said[:500]}", remedy=remedy) from exc
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """Return the command line as it is: OpenSSH goes by way of the host by itself."""

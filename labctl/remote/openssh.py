@@ -119,7 +119,7 @@ class Server:
         return _Duplex(*ours)
 
     def run(self, command: str, *, timeout: float) -> str:
-        """Run a shell line on the server and return what it printed, complaints too.
+        """Run a shell line on the server and return what it printed.
 
         Raises:
             HostError: the server cannot be reached.
@@ -133,12 +133,12 @@ class Server:
             code, said, complained = execute(argv, timeout=timeout)
         except LabctlError as exc:
             raise DeadlineError(f"{self.host}: {exc.brief}", details=exc.details) from exc
-        text = (said + complained).decode(errors="replace")
+        text = complained.decode(errors="replace")
         if code == _SSH_FAILED:
             raise self._unreachable(text)
         if code:
             raise RemoteError(f"{self.host}: a command failed with exit code {code}", details=f"$ {command}\n{text}")
-        return text
+        return said.decode(errors="replace")
 
     def close(self) -> None:
         """End the connection to the server, and with it every connection over it; safe more than once."""

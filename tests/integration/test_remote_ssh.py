@@ -410,6 +410,16 @@ def test_the_hosts_routes_are_asked_for(server: Server, tmp_path: Path) -> None:
         assert {str(network) for network in Direct().routes()} <= {str(network) for network in dialer.routes()}
 
 
+def test_a_host_whose_login_shell_talks_is_named(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labctl.remote.dial._ROUTES", "echo Welcome to kvm1")
+    dialer = _jump(server, tmp_path, known=server.host)
+    with contextlib.closing(dialer), pytest.raises(HostError) as caught:
+        dialer.routes()
+    assert "Welcome to kvm1" in caught.value.details
+
+
 def test_a_host_with_an_unknown_key_is_not_trusted(server: Server, tmp_path: Path) -> None:
     with pytest.raises(HostError) as caught:
         _jump(server, tmp_path, known=keys.generate("other")).connect("127.0.0.1", server.port, timeout=10)
