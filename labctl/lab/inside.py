@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from netaddr import IPAddress, IPNetwork
+from netaddr import IPAddress
 
 from labctl.errors import InputError, LockedError
 from labctl.host.plugged import Plug, Plugged
@@ -31,24 +31,28 @@ def opened(home: Home, site: Site, lab: LabPlan) -> Iterator[LabDialer]:
     Where the lab's bridges are on this machine and we are root, sockets stand in them; else they go through a node.
     Nodes that have no address in an isolated network are reached by the management network.
     """
-    isolated, mgmt = _isolated(lab), [network for network in lab.networks if network.nat and network.subnet]
-    off = {network.key for network in isolated} - {network.key for network in running(site, isolated)}
+    isolated = _isolated(lab)
+    on = running(site, isolated)
     with contextlib.ExitStack() as stack:
-        ways: list[tuple[IPNetwork, Way]] = [
-            (network.subnet, Closed(f"network {network.name} does not run", f"labctl start {lab.team}"))
+        ways: list[tuple[NetworkPlan, Way]] = [
+            (network, Closed(f"network {network.name} does not run", f"labctl start {lab.team}"))
             for network in isolated
-            if network.key in off and network.subnet
+            if network not in on
         ]
-        on = [network for network in isolated if network.key not in off]
-        native = isinstance(site.dialer, Namespace) and os.geteuid() == 0
-        neighbour = stack.enter_context(contextlib.closing(Neighbour(partial(_plug, stack, home, site, lab, on))))
-        # A login costs an emulated node five seconds: one that stands in all the networks serves for all.
-        groups = [on] if native or _log_ins(home, site, lab, on) else [[network] for network in on]
-        for group in groups:
-            through = stack.enter_context(contextlib.closing(ThroughNodes(_log_ins(home, site, lab, group))))
-            ways += [(network.subnet, neighbour if native else through) for network in group if network.subnet]
-        ways += [(network.subnet, site.dialer) for network in mgmt if network.subnet]
-        yield LabDialer(f"the lab of {lab.team}", names=names(lab), ways=ways)
+        if isinstance(site.dialer, Namespace) and os.geteuid() == 0:
+            neighbour = stack.enter_context(contextlib.closing(Neighbour(partial(_plug, stack, home, site, lab, on))))
+            ways += [(network, neighbour) for network in on]
+        else:
+            # A login costs an emulated node five seconds: a node that stands in all the networks serves for all.
+            for group in [on] if _log_ins(home, site, lab, on) else [[network] for network in on]:
+                through = stack.enter_context(contextlib.closing(ThroughNodes(_log_ins(home, site, lab, group))))
+                ways += [(network, through) for network in group]
+        ways += [(network, site.dialer) for network in lab.networks if network.nat]
+        yield LabDialer(
+            f"the lab of {lab.team}",
+            names=names(lab),
+            ways=[(network.subnet, way) for network, way in ways if network.subnet is not None],
+        )
 
 
 def names(lab: LabPlan) -> dict[str, str]:

@@ -45,21 +45,12 @@ class LabDialer:
         lab: what messages call it.
         names: the lab's names and their addresses.
         ways: network to the way that leads there; the first that has an address counts.
-        close: ends what the ways have opened.
     """
 
-    def __init__(
-        self,
-        lab: str,
-        *,
-        names: Mapping[str, str],
-        ways: Sequence[tuple[IPNetwork, Way]],
-        close: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, lab: str, *, names: Mapping[str, str], ways: Sequence[tuple[IPNetwork, Way]]) -> None:
         self._lab = lab
         self._names = dict(names)
         self._ways = tuple(ways)
-        self._close = close
 
     def address(self, name: str) -> str:
         """Return the address that a name of the lab stands for; an address stands for itself.
@@ -95,10 +86,6 @@ class LabDialer:
             f"{address} is in no network of {self._lab} that can be reached",
             details=f"These can: {', '.join(str(network) for network, _ in self._ways)}.",
         )
-
-    def close(self) -> None:
-        """End what was opened for dialling; safe more than once."""
-        self._close()
 
 
 class Neighbour:
