@@ -290,13 +290,13 @@ def said(lab: Created) -> str:
     hint = f" Off: {', '.join(lab.off)}; labctl start {lab.team}." if lab.off else ""
     if not lab.changed:
         return f"{lab.team}: nothing to do.{hint}" if hint else f"{lab.team}: nothing to do, the lab stands."
-    counts = {
-        "objects made": len(lab.made),
-        "networks started": len(lab.networks),
-        "nodes plugged in again": len(lab.plugged),
-        "nodes started": len(lab.started),
-        "nodes resumed": len(lab.resumed),
-        "steps of the cloud done": len(lab.installed),
-    }
-    done = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"{lab.team}: {done}.{hint} labctl status {lab.team}"
+    kinds = [
+        (lab.made, "object", "made"),
+        (lab.networks, "network", "started"),
+        (lab.plugged, "node", "plugged in again"),
+        (lab.started, "node", "started"),
+        (lab.resumed, "node", "resumed"),
+        (lab.installed, "step", "of the cloud done"),
+    ]
+    done = (f"{len(each)} {what}{'s' if len(each) > 1 else ''} {how}" for each, what, how in kinds if each)
+    return f"{lab.team}: {', '.join(done)}.{hint} labctl status {lab.team}"

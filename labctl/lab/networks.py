@@ -21,11 +21,11 @@ def make(site: Site, lab: LabPlan, network: NetworkPlan) -> bool:
     found = site.networks.get(network.name)
     if found is not None and found.active:
         return False
-    if found is None:
-        site.hypervisor.create_network(xml.network_xml(network, lab))
-        return True
     try:
-        site.hypervisor.start_network(network.uuid)
+        if found is None:
+            site.hypervisor.create_network(xml.network_xml(network, lab))
+        else:
+            site.hypervisor.start_network(network.uuid)
     except HypervisorError:
         # libvirt forgets the bridge of a network whose start ended half-way: on a full disk, or because libvirtd was
         # killed. Its name is a hash of the lab's ID: no other network can mean it.
@@ -64,7 +64,7 @@ def plug(site: Site, lab: LabPlan, network: NetworkPlan) -> list[str]:
     if not cards:
         return []
     between = _between(network)
-    site.hypervisor.create_network(xml.network_xml(between, lab))
+    make(site, lab, between)
     errors = []
     try:
         for node, mac in cards:

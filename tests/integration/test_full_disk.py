@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,18 @@ from tests.integration.lab_host import LabHost
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
-SIZE = 192 * 1024**2
+MIB = 1024**2
+
+# Boot code that writes to the disk without end, 32 KiB at a time from its first MiB on (BIOS call 13h, function 43h).
+WRITER = bytes.fromhex("31c0 8ed8 8ec0 be187c b80043 b280 cd13 668306207c40 ebee 10004000007c0000 0008000000000000")
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[LabHost]:
-    """An installation whose state folder and storage pool lie on a file system of 192 MiB."""
-    folder = tmp_path / "small"
+@pytest.fixture(params=[192])
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LabHost]:
+    """An installation whose state folder and storage pool lie on a file system of 192 MiB, or so many."""
+    folder, size = tmp_path / "small", request.param * MIB
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0755", "tmpfs", folder], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", folder], check=True)
     host = LabHost(folder / "home")
     try:
         yield host
@@ -30,10 +34,10 @@ def small(tmp_path: Path) -> Iterator[LabHost]:
         subprocess.run(["umount", folder], check=True)
 
 
-def disk(path: Path, mebibytes: int) -> Path:
-    """Write a disk with boot code that does nothing, and content that cannot be left out."""
+def disk(path: Path, mebibytes: int, code: bytes = b"") -> Path:
+    """Write a disk with boot code that does nothing else, and content that cannot be left out."""
     with path.open("wb") as file:
-        file.write(bytes(510) + b"\x55\xaa" + os.urandom(mebibytes * 1024**2))
+        file.write(code.ljust(510, b"\0") + b"\x55\xaa" + os.urandom(mebibytes * MIB))
     return path
 
 
@@ -42,8 +46,21 @@ def fill(host: LabHost, leave: int) -> Path:
     filler = host.home.parent / "filler"
     room = os.statvfs(host.home.parent)
     with filler.open("wb") as file:
-        file.write(bytes(max(0, room.f_bavail * room.f_frsize - leave)))
+        os.posix_fallocate(file.fileno(), 0, max(1, room.f_bavail * room.f_frsize - leave))
     return filler
+
+
+def states(host: LabHost, team: str) -> list[str]:
+    """Return the states of a lab's nodes."""
+    return [node["state"] for node in host.document("status", team)["nodes"]]
+
+
+def wait_for(wanted: Callable[[], bool]) -> None:
+    """Wait for something for a minute."""
+    deadline = time.monotonic() + 60
+    while not wanted():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 def test_an_image_that_does_not_fit_leaves_nothing(small: LabHost, tmp_path: Path) -> None:
@@ -69,6 +86,36 @@ def test_a_lab_that_does_not_fit_is_completed_when_there_is_room(small: LabHost,
     assert "space" in failed.stderr.lower(), failed.stderr
     filler.unlink()
     small.labctl(*create)
-    assert [node["state"] for node in small.document("status", "tight")["nodes"]] == ["running"] * 2
+    assert states(small, "tight") == ["running"] * 2
     small.labctl("destroy", "tight")
     assert small.inventory() == before
+
+
+@pytest.mark.parametrize("small", [1200], indirect=True)
+def test_a_file_system_that_another_program_filled_is_seen_before_anything_is_made(
+    small: LabHost, tmp_path: Path
+) -> None:
+    small.labctl("image", "import", "debian-13", str(disk(tmp_path / "small.raw", 1)))
+    before = small.inventory()  # libvirt has looked at the pool
+    filler = fill(small, leave=600 * MIB)
+    refused = small.labctl("create", "tight", "--topology", "mini", "--no-wait", check=False)
+    assert refused.returncode == 3, refused.stderr
+    assert "too little disk: 0.8 GiB needed, 0.6 GiB free in the pool" in refused.stderr
+    assert small.inventory() == before
+    filler.unlink()
+    small.labctl("create", "tight", "--topology", "mini", "--no-wait")
+
+
+def test_guests_that_were_paused_on_a_full_disk_go_on_when_there_is_room(small: LabHost, tmp_path: Path) -> None:
+    small.labctl("image", "import", "debian-13", str(disk(tmp_path / "small.raw", 1, WRITER)))
+    filler = fill(small, leave=32 * MIB)
+    small.labctl("create", "tight", "--topology", "mini", "--no-wait", "--overcommit")
+    wait_for(lambda: states(small, "tight") == ["paused"] * 2)
+    assert "I/O error" in small.virsh("domstate", "--reason", "tight-node-1")
+    full = small.labctl("start", "tight", "--no-wait", check=False)
+    assert full.returncode == 3, full.stdout + full.stderr
+    assert "tight-node-1 is paused again: its disk cannot be written to" in full.stderr
+    filler.unlink()
+    assert small.labctl("start", "tight", "--no-wait").stdout == "tight: resumed node-1, node-2.\n"
+    assert states(small, "tight") == ["running"] * 2
+    small.labctl("destroy", "tight")
