@@ -31,18 +31,22 @@ class Begun:
     Attributes:
         images: what its overlays stand on, by name.
         golden: the golden set that it stands on, where it stands on one.
-        obstacle: why that set's memory cannot be used here; empty where it can, or where there is none.
+        snapshot: its own snapshot that it is being taken back to, if any.
+        obstacle: why the memory of either cannot be used here; empty where it can, or where there is none.
     """
 
     plan: LabPlan
     record: LabRecord
     images: dict[str, Image]
     golden: GoldenManifest | None = None
+    snapshot: GoldenManifest | None = None
     obstacle: str = ""
 
     @property
     def memory(self) -> dict[str, GoldenMemory]:
         """The memory that nodes are restored from, by node; the others boot."""
+        if self.snapshot is not None:
+            return {} if self.obstacle else dict(self.snapshot.memory)
         if self.golden is None or self.obstacle or self.record.cold:
             return {}
         return {node: memory for node, memory in self.golden.memory.items() if node not in self.record.bare}
@@ -120,7 +124,9 @@ def decide(
         begun = [_begin(site, record) for record in records]
         names.refuse_shared(lab.plan for lab in begun)
         refuse_foreign(site, begun)
-        for remark in sorted({lab.obstacle for lab in begun if lab.obstacle and not lab.record.cold}):
+        for lab in begun:
+            _check_snapshot(lab)
+        for remark in sorted({lab.obstacle for lab in begun if lab.obstacle and (lab.snapshot or not lab.record.cold)}):
             say(f"{remark}; the nodes boot instead")
         pending = [lab.pending(site) for lab in begun]
         for remark in room.reserve_locked(home, site, pending, overcommit=overcommit, held=held):
@@ -314,13 +320,26 @@ def _begin(site: Site, record: LabRecord) -> Begun:
         held = by_volume.get(record.images.get(medium, "")) or newest.get(medium)
         images |= {medium: held} if held else {}
     volumes = {name: image.volume for name, image in images.items()}
+    snapshots = site.snapshots.every(site.volumes) if record.restoring else []
+    snapshot = next((each for each in snapshots if each.id == record.restoring), None)
+    source = snapshot or golden
     return Begun(
         plan=planned,
         record=replace(record, images=record.images | volumes),
         images=images,
         golden=golden,
-        obstacle=warm_start.obstacle(site, golden) if golden else "",
+        snapshot=snapshot,
+        obstacle=warm_start.obstacle(site, source) if source else "",
     )
+
+
+def _check_snapshot(lab: Begun) -> None:
+    """Refuse to make nodes of a lab that is being taken back to a snapshot which is gone."""
+    if lab.record.restoring and lab.snapshot is None:
+        raise InputError(
+            f"the snapshot that the lab of {lab.plan.team} was being taken back to is gone",
+            remedy=f"labctl reset -t {lab.plan.team} --all gives the lab as it was made.",
+        )
 
 
 def _golden_of(site: Site, record: LabRecord) -> GoldenManifest | None:

@@ -98,32 +98,6 @@ def create(
         return [lab.created() for lab in sites]
 
 
-def rebuild(
-    home: Home,
-    site: Site,
-    lab: Begun,
-    saved: GoldenManifest,
-    *,
-    jobs: int,
-    progress: Progress,
-    cancelled: threading.Event,
-) -> None:
-    """Make the missing nodes of a lab from a snapshot of it, for a caller who holds the lab's lock.
-
-    Raises:
-        LabctlError: a node could not be made or did not get ready.
-    """
-    memory = {} if warm.obstacle(site, saved) else saved.memory
-    construction = _Construction(home, site, lab, progress, memory, copied=saved)
-    run = partial(
-        together,
-        cancelled=cancelled,
-        brief="not everything could be brought back",
-        remedy="The same command tries again; labctl reset --all gives the lab as it was made.",
-    )
-    _stand([construction], run, jobs=jobs, wait=True, cancelled=cancelled)
-
-
 def _stand(
     sites: Sequence[_Construction], run: Callable[..., None], *, jobs: int, wait: bool, cancelled: threading.Event
 ) -> None:
@@ -132,6 +106,8 @@ def _stand(
     run((piece for lab in sites for piece in lab.releases(cancelled)), jobs=jobs)
     last = [piece for lab in sites for piece in lab.last(cancelled, wait=wait)]
     run(last, jobs=len(last))
+    for lab in sites:
+        lab.restored()
 
 
 class _Construction:
@@ -144,12 +120,11 @@ class _Construction:
         lab: Begun,
         progress: Progress,
         memory: Mapping[str, GoldenMemory],
-        copied: GoldenManifest | None = None,
     ) -> None:
         folder = home.lab(lab.plan.team)
         self._lab = lab
         self._memory = memory
-        self._copied = copied
+        self._copied = lab.snapshot
         self._restored: set[str] = set()
         self._cloud: Cloud | None = None
         self._probes: list[Probe] = []
@@ -200,10 +175,17 @@ class _Construction:
         nodes = self._new if wait else [node for node in self._new if node.name in self._restored]
         return [partial(self._last, node, cancelled, wait=wait) for node in nodes]
 
+    def restored(self) -> None:
+        """Write down that a lab is back at its snapshot, with what the installer had done by then."""
+        if self._copied is not None:
+            generations = self.ledger.record.generations
+            self._folder.write(install.JOURNAL, install.journal_of(self._copied, generations))
+            self.ledger.change(restoring="")
+
     def installs(self, jobs: int, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that brings the cloud up, where that is the lab's stage and anything may be missing."""
         record = self.ledger.record
-        if record.stage != INSTALLED or record.bare or (record.installed and not self._new):
+        if self._copied or record.stage != INSTALLED or record.bare or (record.installed and not self._new):
             return []
         if self._new and (golden := self._running_cloud()) is not None:
             return [partial(self._proven, golden)]

@@ -6,11 +6,12 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 from labctl.errors import InputError
+from labctl.images.golden import GoldenManifest
 from labctl.lab import begin, nodes, openstack, secrets, status
 from labctl.lab.begin import Begun
 from labctl.lab.installer import Installer, Journal, Outcome, Task, packages_first, plan_tasks
@@ -165,6 +166,12 @@ def ensure_secrets(home: Home, site: Site, lab: Begun) -> dict[str, str]:
     if known != complete:
         openstack.save(folder, complete)
     return complete
+
+
+def journal_of(saved: GoldenManifest, generations: Mapping[str, int]) -> str:
+    """Return the journal of a lab that was taken back to a snapshot: what was done by then."""
+    entries = ([key, {node: generations.get(node, 0) for node in saved.concerns.get(key, ())}] for key in saved.done)
+    return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
 def nested_virt(plan: LabPlan, name: str, machine: Machines) -> str:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
-from labctl.errors import InputError, RemoteError
+from labctl.errors import InputError, RefusedError, RemoteError
 from labctl.lab import begin, create, hold, nodes, room
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
@@ -146,6 +146,11 @@ def _take_down(
         begin.refuse_foreign(site, [lab])
         hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         chosen = choose(lab.plan, names)
+        if lab.record.restoring and len(chosen) < len(lab.plan.nodes):
+            raise RefusedError(
+                f"the lab of {team} is being taken back to a snapshot",
+                remedy=f"labctl create {team} finishes that; labctl reset -t {team} --all makes the lab anew.",
+            )
         ledger = Ledger(home.lab(team), lab.record)
         bare = _bare(lab, chosen, stage)
         begin.check_images(site, replace(lab.record, bare=bare))  # before anything is lost
@@ -153,7 +158,7 @@ def _take_down(
         wanted = [replace(lab.plan, nodes=tuple(old))]
         for remark in room.reserve(home, site, wanted, overcommit=overcommit, held=held):
             progress.say(remark)
-        ledger.renew(chosen, bare=bare)
+        ledger.renew(chosen, bare=bare, restoring="")
         for node in old:
             progress.node(team, node.name, Phase.STOPPING)
         together(

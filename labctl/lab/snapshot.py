@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 
-from labctl.errors import InputError
+from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GoldenManifest
-from labctl.lab import begin, create, hold, install, nodes, room, warm
+from labctl.lab import begin, create, hold, nodes, room
+from labctl.lab.begin import Begun
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
@@ -47,50 +46,35 @@ def restore(
 ) -> None:
     """Give a whole lab back as it was when the snapshot was saved, running. What came later is lost.
 
-    An interrupted run is finished by the same command.
+    An interrupted run is finished by the same command, or by `create`.
 
     Raises:
         InputError: the lab has no such snapshot.
         CapacityError: nodes are off, and the host has not enough of something any more.
         LabctlError: a node could not be brought back.
     """
-    with begin.locked(home, [team]), ExitStack() as held:
-        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
-        site = site.again()
-        lab = begin.recorded(home, site, team)
-        begin.refuse_foreign(site, [lab])
-        saved = find(home, site, team, name)
-        if obstacle := warm.obstacle(site, saved):
-            progress.say(f"{obstacle}; the nodes boot instead")
-        for remark in room.reserve(home, site, [lab.plan], overcommit=overcommit, held=held):
-            progress.say(remark)
-        folder = home.lab(team)
-        ledger = Ledger(folder, lab.record)
-        names = [node.name for node in lab.plan.nodes]
-        # A snapshot from before the cloud came up takes the lab back to before that.
-        installed = lab.record.installed and saved.stage == INSTALLED if saved.installed is None else saved.installed
-        bare = lab.record.bare if saved.installed is None else saved.bare
-        ledger.renew(names, stage=saved.stage, installed=installed, bare=bare, nested=dict(saved.nested))
-        for node in lab.plan.nodes:
-            progress.node(team, node.name, Phase.STOPPING)
-        together(
-            [partial(nodes.remove_node, site, ledger, node) for node in lab.plan.nodes],
+    with ExitStack() as held:
+        with begin.locked(home, [team]):
+            hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
+            site = site.again()
+            lab = begin.recorded(home, site, team)
+            begin.refuse_foreign(site, [lab])
+            saved = find(home, site, team, name)
+            for remark in room.reserve(home, site, [lab.plan], overcommit=overcommit, held=held):
+                progress.say(remark)
+            _take_down(home, site, lab, saved, jobs=jobs, progress=progress, cancelled=cancelled)
+        # What is left to do is what create does: the nodes are missing, and the record tells what they come from.
+        create.create(
+            home,
+            site.again(),
+            [team],
+            None,
+            overcommit=True,
             jobs=jobs,
+            wait=True,
+            progress=progress,
             cancelled=cancelled,
-            brief="not every node could be taken down",
-            remedy=f"labctl snapshot restore -t {team} {name} tries again.",
         )
-        site = site.again()
-        now = begin.recorded(home, site, team)
-        create.rebuild(home, site, now, saved, jobs=jobs, progress=progress, cancelled=cancelled)
-        # Not before the disks are back that it speaks of: a run that ends early leaves a journal whose nodes are gone.
-        folder.write(install.JOURNAL, journal(saved, now.record.generations))
-
-
-def journal(saved: GoldenManifest, generations: Mapping[str, int]) -> str:
-    """Return the installer's journal of a lab that was taken back to a snapshot: what was done by then."""
-    entries = ([key, {node: generations.get(node, 0) for node in saved.concerns.get(key, ())}] for key in saved.done)
-    return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
 def remove(home: Home, site: Site, team: str, name: str) -> None:
@@ -98,11 +82,17 @@ def remove(home: Home, site: Site, team: str, name: str) -> None:
 
     Raises:
         InputError: the lab has no such snapshot.
+        RefusedError: the lab is being taken back to it.
     """
     with begin.locked(home, [team]):
         saved = find(home, site, team, name)
-        site.snapshots.remove(saved.id)
         record = begin.record_of(home, team)
+        if record.restoring == saved.id:
+            raise RefusedError(
+                f"the lab of {team} is being taken back to snapshot {name}",
+                remedy=f"labctl create {team} goes on with the restore.",
+            )
+        site.snapshots.remove(saved.id)
         gone = {*saved.volumes, f"{saved.stem}.json"}
         Ledger(home.lab(team), record).change(volumes=tuple(name for name in record.volumes if name not in gone))
 
@@ -121,3 +111,37 @@ def find(home: Home, site: Site, team: str, name: str) -> GoldenManifest:
             remedy=f"labctl snapshot save -t {team} NAME",
         )
     return known[name]
+
+
+def _take_down(
+    home: Home,
+    site: Site,
+    lab: Begun,
+    saved: GoldenManifest,
+    *,
+    jobs: int,
+    progress: Progress,
+    cancelled: threading.Event,
+) -> None:
+    """Write down that all nodes are to come from a snapshot, and remove what stands of them."""
+    team = lab.plan.team
+    ledger = Ledger(home.lab(team), lab.record)
+    # A snapshot from before the cloud came up takes the lab back to before that.
+    installed = lab.record.installed and saved.stage == INSTALLED if saved.installed is None else saved.installed
+    ledger.renew(
+        [node.name for node in lab.plan.nodes],
+        stage=saved.stage,
+        installed=installed,
+        bare=lab.record.bare if saved.installed is None else saved.bare,
+        nested=dict(saved.nested),
+        restoring=saved.id,
+    )
+    for node in lab.plan.nodes:
+        progress.node(team, node.name, Phase.STOPPING)
+    together(
+        [partial(nodes.remove_node, site, ledger, node) for node in lab.plan.nodes],
+        jobs=jobs,
+        cancelled=cancelled,
+        brief="not every node could be taken down",
+        remedy=f"labctl create {team} goes on with the restore.",
+    )

@@ -51,6 +51,7 @@ class LabRecord:
         nested: how instances run in each compute node, kvm or qemu, as far as the installer saw it.
         cold: whether its nodes boot, though their golden set has memory.
         bare: nodes that were reset to stage bare; they stand on base images.
+        restoring: ID of the snapshot that the lab is being taken back to; empty when that is done.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -75,6 +76,7 @@ class LabRecord:
     nested: dict[str, str] = field(default_factory=dict)
     cold: bool = False
     bare: tuple[str, ...] = ()
+    restoring: str = ""
 
     def to_json(self) -> str:
         """Return the record as a JSON document."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.errors import RefusedError
-from labctl.lab import install
+from labctl.errors import InputError, RefusedError
+from labctl.lab import install, snapshot
 from tests.unit.fake_site import World, died
 
 
@@ -57,3 +57,48 @@ def test_a_node_that_was_seen_ready_is_kept_whatever_its_metadata_says(world: Wo
     world.host.guest("red-node-1").write(work="of days")
     world.create("red", named=None)
     assert world.host.guest("red-node-1").disk["work"] == "of days"
+
+
+def test_create_finishes_the_restore_of_a_snapshot(world: World) -> None:
+    world.create("red")
+    for name in ("red-node-1", "red-node-2"):
+        world.host.guest(name).write(lunch=True)
+    world.snapshot("red", "lunch")
+    boots = {name: world.host.guest(f"red-{name}").memory["boot"] for name in ("node-1", "node-2")}
+    for name in ("red-node-1", "red-node-2"):
+        world.host.guest(name).write(ruined=True)
+    died(world, "before: delete volume red-node-2.qcow2", lambda: world.restore("red", "lunch"))
+    world.create("red", named=None)
+    for name in ("node-1", "node-2"):
+        guest = world.host.guest(f"red-{name}")
+        assert guest.memory["boot"] == boots[name]
+        assert guest.disk["lunch"]
+        assert "ruined" not in guest.disk
+    assert world.record("red").restoring == ""
+    assert world.host.accidents == []
+    world.reset("red", "node-1")
+    assert "lunch" not in world.host.guest("red-node-1").disk
+
+
+def test_a_lab_that_is_being_taken_back_keeps_its_snapshot_and_is_not_reset_in_part(world: World) -> None:
+    world.create("red")
+    world.snapshot("red", "lunch")
+    died(world, "before: define a domain", lambda: world.restore("red", "lunch"))
+    with pytest.raises(RefusedError, match="is being taken back to snapshot lunch"):
+        snapshot.remove(world.home, world.site(), "red", "lunch")
+    with pytest.raises(RefusedError, match="is being taken back to a snapshot"):
+        world.reset("red", "node-1")
+    world.reset("red")
+    assert world.record("red").restoring == ""
+    snapshot.remove(world.home, world.site(), "red", "lunch")
+
+
+def test_a_lab_whose_snapshot_is_gone_half_way_is_not_made_up_from_something_else(world: World) -> None:
+    world.create("red")
+    saved = world.snapshot("red", "lunch")
+    died(world, "before: define a domain", lambda: world.restore("red", "lunch"))
+    world.site().hypervisor.remove_volume("labctl", f"{saved.stem}.json")
+    with pytest.raises(InputError, match="was being taken back to is gone"):
+        world.create("red", named=None)
+    world.reset("red")
+    assert {node.state for node in world.status("red").nodes} == {"running"}

@@ -56,7 +56,7 @@ def test_create_tells_that_it_let_a_node_go_on(world: World) -> None:
         interrupted(world, "before: resume domain red-node-1")
     (created,) = world.create("red")
     assert "node-1" in created.resumed
-    assert "nodes resumed" in labs.said(created)
+    assert labs.said(created) == "red: 1 node resumed. labctl status red"
 
 
 def interrupted(world: World, moment: str) -> None:
