@@ -189,7 +189,7 @@ def check_running(site: Site, plan: LabPlan, record: LabRecord, names: set[str])
         InputError: not all of them run.
         RefusedError: a reset of one of them is not finished.
     """
-    nodes.refuse_outdated(site, plan, record, names)
+    nodes.refuse_unfinished(site, plan, record, names)
     states = {name: status.state_of(site, plan, plan.node(name)) for name in sorted(names)}
     off = [f"{name} is {state}" for name, state in states.items() if state != "running"]
     if off:

@@ -187,29 +187,31 @@ def belongs(domain: DomainFacts, lab: LabPlan, node: NodePlan) -> bool:
 
 
 def missing(site: Site, record: LabRecord, node: NodePlan) -> bool:
-    """Whether a node is to be made: it has no domain, or one that an earlier run left and that cannot become it."""
+    """Whether a node is to be made: it has no domain, or one that cannot become it."""
     domain = site.domains.get(node.domain)
-    return domain is None or borrowed(record, node) or outdated(domain, node, record)
+    return domain is None or unfinished(record, node, domain)
 
 
-def outdated(domain: DomainFacts, node: NodePlan, record: LabRecord) -> bool:
-    """Whether a domain is what a reset that ended early was to take away: an earlier generation of the node.
+def unfinished(record: LabRecord, node: NodePlan, domain: DomainFacts) -> bool:
+    """Whether a run that ended early left a domain that cannot become the node.
 
-    The domain's own metadata says what it is; the record only says what it is to become.
+    It is another lab's still, or what a reset was to take away: the domain's own metadata says of which generation it
+    is, the record only which one is to come.
     """
-    seen = record.ready.get(node.name) == node.generation
-    return not seen and domain.owner is not None and domain.owner.generation < node.generation
+    if record.ready.get(node.name) == node.generation:
+        return False
+    return borrowed(record, node) or (domain.owner is not None and domain.owner.generation < node.generation)
 
 
-def refuse_outdated(site: Site, lab: LabPlan, record: LabRecord, names: Iterable[str]) -> None:
-    """Raise RefusedError where a reset of one of these nodes is not finished: what stands there is about to go."""
-    domains = site.domains
-    chosen = [node for node in lab.nodes if node.name in set(names) and node.domain in domains]
-    if old := [node.name for node in chosen if outdated(domains[node.domain], node, record)]:
+def refuse_unfinished(site: Site, lab: LabPlan, record: LabRecord, names: Iterable[str]) -> None:
+    """Raise RefusedError where one of these nodes is about to be made anew."""
+    chosen, domains = set(names), site.domains
+    found = [node for node in lab.nodes if node.name in chosen and node.domain in domains]
+    if left := [node.name for node in found if unfinished(record, node, domains[node.domain])]:
         raise RefusedError(
-            f"a reset of {', '.join(old)} of {lab.team} ended early",
-            details="What it was to take away still stands.",
-            remedy=f"labctl create {lab.team} finishes the reset.",
+            f"{', '.join(left)} of {lab.team} {'is' if len(left) == 1 else 'are'} not made to the end",
+            details="A reset or a create ended early. What stands there is to be removed.",
+            remedy=f"labctl create {lab.team} goes on with it.",
         )
 
 

@@ -111,7 +111,7 @@ def start(
         lab = begin.recorded(home, site, team)
         begin.refuse_foreign(site, [lab])
         existing, absent = _existing(site, lab, names)
-        nodes.refuse_outdated(site, lab.plan, lab.record, [node.name for node in existing])
+        nodes.refuse_unfinished(site, lab.plan, lab.record, [node.name for node in existing])
         off = [node for node in existing if not site.domains[node.domain].state.active]
         trouble.refuse_lost(site, lab.plan, off)
         paused = [node for node in existing if site.domains[node.domain].state is State.PAUSED]

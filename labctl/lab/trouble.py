@@ -64,7 +64,11 @@ def troubles(site: Site, record: LabRecord, plan: LabPlan) -> dict[str, Trouble]
     }
     found = {}
     for node in plan.nodes:
-        wrong = down(site, plan, node) or _running(site, record, plan, node, off, loose)
+        wrong = (
+            _unfinished(site, record, plan, node)
+            or down(site, plan, node)
+            or _running(site, record, plan, node, off, loose)
+        )
         if wrong is not None:
             found[node.name] = wrong
     return found
@@ -87,14 +91,22 @@ def refuse_lost(site: Site, plan: LabPlan, chosen: Iterable[NodePlan]) -> None:
         )
 
 
+def _unfinished(site: Site, record: LabRecord, plan: LabPlan, node: NodePlan) -> Trouble | None:
+    """Say that a node is about to be made anew, whatever state its domain is in; None when it is not."""
+    domain = site.domains.get(node.domain)
+    if domain is None or not nodes.belongs(domain, plan, node) or not nodes.unfinished(record, node, domain):
+        return None
+    return Trouble(
+        what="is not made to the end: a reset or a create ended early", remedy=f"labctl create {plan.team} goes on"
+    )
+
+
 def _running(
     site: Site, record: LabRecord, plan: LabPlan, node: NodePlan, off: set[str], loose: set[tuple[str, str]]
 ) -> Trouble | None:
     """Say what is wrong with a node that runs."""
     keys = dict.fromkeys(nic.network for nic in node.nics)
     names = {key: plan.network(key).name for key in keys}
-    if nodes.outdated(site.domains[node.domain], node, record):
-        return Trouble(what="is what a reset that ended early was to take away", remedy=f"labctl create {plan.team}")
     if lost := _lost(site, node):
         return Trouble(
             what=f"has lost {lost}, and ends when it is powered off", remedy=_reset(plan, node), reachable=True

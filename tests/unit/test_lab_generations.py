@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labctl.errors import InputError, RefusedError
+from labctl.hypervisor import State
 from labctl.lab import install, snapshot
 from tests.unit.fake_site import World, died
 
@@ -35,16 +36,16 @@ def test_the_same_reset_finishes_it_too(torn: World) -> None:
 
 def test_start_does_not_take_the_old_node_for_the_new_one(torn: World) -> None:
     torn.host.restart()
-    with pytest.raises(RefusedError, match="a reset of node-1 of red ended early") as caught:
+    with pytest.raises(RefusedError, match="node-1 of red is not made to the end") as caught:
         torn.start("red")
-    assert caught.value.remedy == "labctl create red finishes the reset."
+    assert caught.value.remedy == "labctl create red goes on with it."
     assert "node-1" not in {name for name, seen in torn.record("red").ready.items() if seen == 1}
     assert torn.start("red", "node-2").started == ("node-2",)
 
 
 def test_an_installation_does_not_take_the_old_node_for_the_new_one(torn: World) -> None:
     plan, record = torn.plan("red"), torn.record("red")
-    with pytest.raises(RefusedError, match="ended early"):
+    with pytest.raises(RefusedError, match="not made to the end"):
         install.check_running(torn.site(), plan, record, {"node-1", "node-2"})
 
 
@@ -102,3 +103,22 @@ def test_a_lab_whose_snapshot_is_gone_half_way_is_not_made_up_from_something_els
         world.create("red", named=None)
     world.reset("red")
     assert {node.state for node in world.status("red").nodes} == {"running"}
+
+
+def test_a_restored_node_that_is_another_labs_still_is_not_started(world: World) -> None:
+    world.create("red")
+    world.capture("red")
+    died(world, "before: resume domain green-node-1", lambda: world.create("green"))
+    assert world.host.domain("green-node-1").state is State.PAUSED
+    with pytest.raises(RefusedError, match="node-1, node-2 of green are not made to the end"):
+        world.start("green")
+    world.create("green")
+    assert [node.ready for node in world.status("green").nodes] == [True, True]
+
+
+def test_status_says_of_an_unfinished_node_what_finishes_it_whatever_its_state(torn: World) -> None:
+    for _ in range(2):
+        (node,) = [node for node in torn.status("red").nodes if node.name == "node-1"]
+        assert node.trouble is not None
+        assert (node.ready, node.trouble.remedy) == (False, "labctl create red goes on")
+        torn.host.restart()
