@@ -87,7 +87,7 @@ class Hypervisor:
             every = self._connection.baselineCPU([cpu], libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES)
         except libvirt.libvirtError:
             return None
-        return capabilities.features_of(every)
+        return capabilities.features_of(every) | capabilities.features_of(cpu)
 
     def processor(self) -> str:
         """Return what the host's processor is, as far as guests under KVM can tell: vendor, model, features."""
