@@ -86,7 +86,8 @@ class Server:
 
         Unlike ProxyJump, it leaves the connection beyond the server to a configuration of its own.
         """
-        return quoting.shell_line([*self._ssh(), "-W", "[%h]:%p", "--", self.host])
+        before, host = [word.replace("%", "%%") for word in self._ssh()], self.host.replace("%", "%%")
+        return quoting.shell_line([*before, "-W", "[%h]:%p", "--", host])
 
     def connect(self, address: str, port: int, *, timeout: float) -> Stream:
         """Open a TCP connection from the server.

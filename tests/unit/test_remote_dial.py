@@ -76,10 +76,11 @@ def test_openssh_goes_through_the_host_with_another_openssh(uri: str, words: lis
 
 
 def test_what_the_uri_says_about_ssh_counts_for_our_own_connection_too() -> None:
-    uri = "qemu+ssh://kvm1/system?keyfile=/root/my%20key&no_verify=1&known_hosts=/root/known"
+    uri = "qemu+ssh://kvm1/system?keyfile=/root/my%20key%25&no_verify=1&known_hosts=/root/known"
     _, value = dial.for_uri(uri).ssh_options()
-    inner = set(shlex.split(value.removeprefix("ProxyCommand=")))
-    wanted = {'IdentityFile="/root/my key"', 'UserKnownHostsFile="/root/known"', "StrictHostKeyChecking=no"}
+    # OpenSSH expands the percent signs of a ProxyCommand once, and those of a file's name again.
+    inner = {word.replace("%%", "%") for word in shlex.split(value.removeprefix("ProxyCommand="))}
+    wanted = {'IdentityFile="/root/my key%%"', 'UserKnownHostsFile="/root/known"', "StrictHostKeyChecking=no"}
     assert {f"-o{option}" for option in wanted} <= inner
 
 
