@@ -18,6 +18,7 @@ from labctl.errors import ProcessError
 from labctl.modes import UMASK
 
 _STOPPING = 3.0  # seconds that a resident program may take to end when it is told to
+_DRAIN = 1.0  # seconds for the last words of one that has ended
 _TAIL = 16 * 1024  # bytes of a resident program's complaints that are kept
 
 
@@ -54,11 +55,13 @@ class Resident:
     @property
     def alive(self) -> bool:
         """Whether it runs."""
-        return self._thread.is_alive()
+        return self._process is not None and self._process.poll() is None
 
     @property
     def complaints(self) -> str:
-        """The end of what it wrote to its standard error."""
+        """The end of what it wrote to its standard error; all of it once it has ended."""
+        if not self.alive:
+            self._thread.join(_DRAIN)  # what it left behind may hold the pipe open
         return self._complaints.decode(errors="replace").strip()
 
     def stop(self) -> None:
