@@ -81,10 +81,11 @@ def logs_command(step: str | None, role: str | None, team: str | None) -> None:
     if step and len(chosen) > 1 and not (exact := [log for log in chosen if log.name == step]):
         raise InputError(f"{step} is in the names of {len(chosen)} logs", details="\n".join(log.name for log in chosen))
     if step:
-        click.echo((exact[0] if len(chosen) > 1 else chosen[0]).read_text(), nl=False)
+        click.echo((exact[0] if len(chosen) > 1 else chosen[0]).read_text(errors="replace"), nl=False)
         return
     for log in chosen:
-        click.echo(f"{log.name}: {log.read_text().splitlines()[-1].strip()}")
+        lines = log.read_text(errors="replace").splitlines() or [""]
+        click.echo(f"{log.name}: {lines[-1].strip()}")
 
 
 @click.command("openrc")

@@ -78,7 +78,7 @@ def _destroy(home: Home, names: Sequence[str], host: str | None, *, yes: bool, j
 
     damaged = home.damaged()
     if not yes and sys.stdin.isatty():
-        click.confirm(f"Destroy {', '.join(names)} with all that is on their disks?", abort=True)
+        options.confirm(f"Destroy {', '.join(names)} with all that is on their disks?", no="Nothing was destroyed.")
     with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
 
         def take_away(place: Site, team: str) -> None:
@@ -152,4 +152,4 @@ def ask(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise RefusedError(f"{question} Nobody can be asked here", remedy="Add --yes if that is what you want.")
-    click.confirm(question, abort=True)
+    options.confirm(question, no="Nothing was done.")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import click
 
 from labctl.errors import LabctlError
+from labctl.state import Home
 
 INTERRUPTED = 130
 
@@ -42,6 +43,8 @@ def guarded(command: Callable[[], object]) -> int:
         click.echo(f"Error: {exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}", err=True)
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
             click.echo("  → Make room on that file system, then run the command again.", err=True)
+        elif exc.filename and str(exc.filename).startswith(home := str(Home().root)):
+            click.echo(f"  → State is kept in {home}: name a folder that can be written with LABCTL_HOME.", err=True)
         return 1
     except Exception as exc:  # noqa: BLE001 - the last line of defence
         _traceback()

@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from labctl.cli import options
+from labctl.cli.group import Group
 from labctl.cli.show import show
 from labctl.state import Home
 
 _SET = click.argument("name", metavar="NAME|ID", shell_complete=options.complete_golden)
 
 
-@click.group("golden")
+@click.group("golden", cls=Group)
 def golden_command() -> None:
     """Bake, capture, move and remove golden sets: what new labs stand on."""
 

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from labctl.cli import options
+from labctl.cli.group import Group
 from labctl.cli.show import show
 from labctl.state import Home
 
@@ -19,7 +20,7 @@ def _complete_recipe(ctx: click.Context, param: click.Parameter, incomplete: str
     return [CompletionItem(name) for name in recipe.names() if name.startswith(incomplete)]
 
 
-@click.group("image")
+@click.group("image", cls=Group)
 def image_command() -> None:
     """List, build, import and remove base images."""
 

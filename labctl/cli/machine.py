@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from labctl.cli import options
+from labctl.cli.group import Group
 from labctl.cli.show import show
 from labctl.state import Home
 
@@ -33,7 +34,7 @@ def doctor_command(output: str) -> int:
     return 1 if any(finding.level == "error" for finding in findings) else 0
 
 
-@click.group("host")
+@click.group("host", cls=Group)
 def host_command() -> None:
     """Run a private libvirt host beside whatever this machine runs.
 

@@ -40,6 +40,13 @@ def say(text: str) -> None:
         click.echo(text)
 
 
+def confirm(question: str, *, no: str) -> None:
+    """Ask on the terminal; when the answer is no, say what that means and end the command with 1."""
+    if not click.confirm(question):
+        click.echo(no, err=True)
+        raise click.exceptions.Exit(1)
+
+
 def set_aside(home: Home) -> None:
     """Name the labs whose records are damaged, for commands that look at all records and go on without them."""
     for error in home.damaged().values():

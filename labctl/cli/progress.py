@@ -41,12 +41,17 @@ def shown(*, quiet: bool) -> Iterator[Progress]:
     if quiet:
         yield _Silent()
     elif sys.stderr.isatty():
-        from rich.console import Console
-
-        with _Live(Console(stderr=True)).running() as live:
+        with _Live(_console()).running() as live:
             yield live
     else:
         yield _Lines()
+
+
+def _console() -> Console:
+    """Return a console that prints texts as they are: `[/dev/kvm]` and `:ok:` are no markup in what a program said."""
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 class _Silent(Progress):
@@ -96,10 +101,11 @@ class _Live(Progress):
             self._phases.setdefault(team, {})[node] = (phase, detail, time.monotonic() - self._began)
 
     def say(self, text: str) -> None:
-        self._console.print(text, highlight=False)
+        self._console.print(text)
 
     def _render(self) -> RenderableType:
         from rich.table import Table
+        from rich.text import Text
 
         with self._lock:
             phases = {team: dict(nodes) for team, nodes in self._phases.items()}
@@ -108,10 +114,10 @@ class _Live(Progress):
         for team, nodes in sorted(phases.items()):
             if fits:
                 for name, (phase, detail, at) in nodes.items():
-                    table.add_row(team, name, f"[{_STYLES[phase]}]{phase}[/]", f"[dim]{at:.0f} s[/]", detail)
+                    table.add_row(team, name, Text(phase, _STYLES[phase]), Text(f"{at:.0f} s", "dim"), detail)
             else:
                 counts = Counter(phase for phase, _, _ in nodes.values())
-                words = [f"[{_STYLES[phase]}]{counts[phase]} {phase}[/]" for phase in Phase if counts[phase]]
-                table.add_row(team, ", ".join(words))
-        table.add_row("", "", "", f"[dim]{time.monotonic() - self._began:.0f} s[/]")
+                words = [Text(f"{counts[phase]} {phase}", _STYLES[phase]) for phase in Phase if counts[phase]]
+                table.add_row(team, Text(", ").join(words))
+        table.add_row("", "", "", Text(f"{time.monotonic() - self._began:.0f} s", "dim"))
         return table

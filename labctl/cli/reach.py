@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 
 import click
@@ -77,7 +78,7 @@ def enter_command(name: str | None, command: tuple[str, ...]) -> None:
     team = options.one_team(home, name)
     plan = begin.plan_of(begin.record_of(home, team))
     with site_of(home, team) as site:
-        argv = command or (os.environ.get("SHELL", "/bin/sh"),)
+        argv = command or (os.environ.get("SHELL") or "/bin/sh",)
         code = reach.enter(home, site, plan, argv, os.environ | {"LABCTL_TEAM": team})
     raise click.exceptions.Exit(code)
 
@@ -119,7 +120,7 @@ def forward_command(name: str | None, ports: tuple[str, ...], address: str) -> N
         forwards = reach.forwards(site, plan, dialer, wanted, address=address)
         for (_, node, port), opened in zip(wanted, forwards, strict=True):
             path = "/horizon/" if port == _SHOWN["horizon"] else ""
-            options.say(f"http://{opened.address}:{opened.port}{path}  is  {node} port {port}")
+            options.say(f"http://{opened.netloc}{path}  is  {node} port {port}")
         options.say("Ctrl-C ends it.")
         threading.Event().wait()
 
@@ -129,10 +130,11 @@ _SHOWN = {"horizon": 80, "keystone": 5000}
 
 def _port(text: str) -> tuple[int, str, int]:
     """Read [HERE:]NAME:PORT."""
-    *here, node, there = text.split(":")
-    if len(here) > 1 or not node or not all(part.isdigit() and int(part) < 65536 for part in (*here, there)):
+    found = re.fullmatch(r"(?:([0-9]{1,5}):)?([^:]+):([0-9]{1,5})", text)
+    here, there = (int(found[1] or 0), int(found[3])) if found else (0, 0)
+    if not found or here > 65535 or not 0 < there < 65536:
         raise InputError(f"{text} is no port", remedy="Write 8080:api-node:80, or api-node:80 for a free port here.")
-    return int(here[0]) if here else 0, node, int(there)
+    return here, found[2], there
 
 
 @click.command("use")

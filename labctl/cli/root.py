@@ -7,6 +7,7 @@ import importlib
 import click
 
 from labctl import __version__
+from labctl.cli.group import Group
 
 # Command to the module that holds it and one line of help. `labctl --help` and completion load no command at all; a
 # unit test compares the lines with the commands' own.
@@ -51,7 +52,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 _COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 
-class _Root(click.Group):
+class _Root(Group):
     """A group whose commands are imported when they run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -68,17 +69,6 @@ class _Root(click.Group):
         for section, commands in SECTIONS.items():
             with formatter.section(section):
                 formatter.write_dl([(name, line) for name, (_, line) in commands.items()], col_max=14)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as exc:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-            raise click.UsageError(f"{exc.message}{f' Did you mean {near[0]}?' if near else ''}", ctx) from exc
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[click.shell_completion.CompletionItem]:
         return [

@@ -7,11 +7,12 @@ import sys
 import click
 
 from labctl.cli import options
+from labctl.cli.group import Group
 from labctl.cli.show import show
 from labctl.state import Home
 
 
-@click.group("snapshot")
+@click.group("snapshot", cls=Group)
 def snapshot_command() -> None:
     """Save a lab as it is, and go back to it."""
 
@@ -78,7 +79,8 @@ def restore(name: str, yes: bool, overcommit: bool, jobs: int | None, team: str 
     with site_of(home, called) as place:
         snapshot.find(home, place, called, name)
         if not yes and sys.stdin.isatty():
-            click.confirm(f"Take the lab of {called} back to {name} and lose what came after it?", abort=True)
+            question = f"Take the lab of {called} back to {name} and lose what came after it?"
+            options.confirm(question, no="Nothing was done.")
         with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
             snapshot.restore(
                 home,

@@ -7,10 +7,11 @@ import json
 import click
 
 from labctl.cli import options
+from labctl.cli.group import Group
 from labctl.cli.show import show
 
 
-@click.group("topology")
+@click.group("topology", cls=Group)
 def topology_command() -> None:
     """List, show and check topologies."""
 

@@ -95,7 +95,8 @@ def _describe(containers: Sequence[Container], folder: Path, medium: Path | None
     """Write the files that the script reads."""
     networks = sorted({card.network for container in containers for card in container.cards})
     (folder / "networks").write_text("".join(f"{name}\n" for name in networks))
-    (folder / "nodes").write_text("".join(f"{container.name} {container.disk}\n" for container in containers))
+    disks = {container.name: str(container.disk).replace(",", ",,") for container in containers}
+    (folder / "nodes").write_text("".join(f"{name} {disk}\n" for name, disk in disks.items()))
     cards = [
         f"{container.name} {card.name} {card.network} {card.address or ''}".rstrip()
         for container in containers

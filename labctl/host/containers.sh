@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs nodes' disks as containers, in new namespaces; started by labctl/host/containers.py. Argument: a folder with
 #   networks  a line each: NAME
-#   nodes     a line each: NAME DISK (a qcow2 file)
+#   nodes     a line each: NAME DISK (a qcow2 file, commas in its path twice, as QEMU's options want them)
 #   cards     a line each: NODE CARD NETWORK [ADDRESS/PREFIX]
 #   medium    optional: a file system that every container sees at /media/labctl
 # Ends when all containers have; whatever is left dies with the process namespace.
@@ -12,6 +12,7 @@ id=$2
 offset=1048576 # of the disks' only partition
 
 ip link set lo up
+here=$(pwd | sed 's/,/,,/g')
 # Programs of the machine see none of this: mounts, /run/netns and devices are this namespace's own.
 mount -t tmpfs -o mode=0755 tmpfs /run
 control=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
@@ -23,8 +24,8 @@ while read -r network; do
 done <networks
 
 if [ -e medium ]; then
-    mkdir medium.d
-    mount -o loop,ro medium medium.d
+    mkdir /run/medium
+    mount -o loop,ro medium /run/medium
 fi
 
 while read -r node disk; do
@@ -34,7 +35,7 @@ while read -r node disk; do
     : >"$node.raw"
     qemu-storage-daemon --blockdev "driver=file,node-name=file,filename=$disk" \
         --blockdev "driver=qcow2,node-name=disk,file=file,discard=unmap" \
-        --export "type=fuse,id=export,node-name=disk,mountpoint=$PWD/$node.raw,writable=on" &
+        --export "type=fuse,id=export,node-name=disk,mountpoint=$here/$node.raw,writable=on" &
     echo $! >"$node.storage"
 done <nodes
 
@@ -57,7 +58,7 @@ while read -r node disk; do
     mount -o "loop,offset=$offset" "$node.raw" "$node"
     mkdir -p "$node/media/labctl" "$control/labctl-$id-$node"
     bind=
-    [ ! -e medium ] || bind="--bind-ro=$PWD/medium.d:/media/labctl"
+    [ ! -e medium ] || bind=--bind-ro=/run/medium:/media/labctl
     # systemd as process 1, up to basic.target: what a node starts by itself would look for the node's own hardware.
     SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$control/labctl-$id-$node" \
         systemd-nspawn --quiet --register=no --keep-unit --machine="$node" --directory="$node" $bind \

@@ -45,12 +45,24 @@ def locked(folder: Path, *, timeout: float, create: bool = False) -> Iterator[in
 
 def _open(folder: Path, *, create: bool) -> int | None:
     """Open the lock file; None when the folder went away in between."""
+    if create:
+        _make(folder)
     try:
-        if create:
-            private(folder)
         return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
         return None
+
+
+def _make(folder: Path) -> None:
+    """Make the state folder, also while another private host's end removes the empty folder that it is to be in."""
+    for last in (False,) * 9 + (True,):
+        try:
+            private(folder)
+        except FileNotFoundError:
+            if last:
+                raise
+        else:
+            return
 
 
 def _taken(descriptor: int) -> bool:

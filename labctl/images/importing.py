@@ -7,11 +7,14 @@ is told the format instead of guessing it, and what is published is its copy, wr
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import http.client
 import json
 import shutil
+import string
 import struct
-import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -176,13 +179,24 @@ def _check_disk(disk: Path, scratch: Path, *, form: str, size: int, proven: bool
 
 def _download(url: str, target: Path) -> Path:
     try:
-        with urllib.request.urlopen(url, timeout=60) as answer, target.open("wb") as file:  # noqa: S310 - http(s) only
+        # As browsers do: a blank or an umlaut is quoted, what is quoted already stays.
+        quoted = urllib.parse.quote(url, safe=string.punctuation)
+        with urllib.request.urlopen(quoted, timeout=60) as answer, target.open("wb") as file:  # noqa: S310 - http(s) only
             length = int(answer.headers.get("Content-Length") or 0)
             if length > shutil.disk_usage(target.parent).free:
                 raise CapacityError(f"no room for {length} bytes in {target.parent}", remedy="Free some disk space.")
             shutil.copyfileobj(answer, file, 1024 * 1024)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as exc:
-        raise LabctlError(f"cannot download {url}", details=str(exc)) from exc
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):  # ours, not the server's
+            raise
+        raise _undownloadable(url, exc) from exc
+    except (http.client.HTTPException, ValueError) as exc:  # of an answer, or of a URL, that is none
+        raise _undownloadable(url, exc) from exc
     if length and target.stat().st_size != length:
         raise LabctlError(f"the download of {url} broke off", details=f"{target.stat().st_size} of {length} bytes")
     return target
+
+
+def _undownloadable(url: str, exc: Exception) -> LabctlError:
+    details = str(exc) or type(exc).__name__
+    return LabctlError(f"cannot download {url}", details=details, remedy="Look at the URL, then run the command again.")

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 from labctl.errors import AlreadyExistsError, InputError, LabctlError, RefusedError
 from labctl.hypervisor import Hypervisor, VolumeFacts
 from labctl.render import xml
+from labctl.spec.values import IMAGE_NAME, image_name
 from labctl.state import parsed
 
 LARGEST = 1024**4
@@ -26,7 +27,6 @@ LARGEST = 1024**4
 CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 """How manifests tell when: RFC 3339 in UTC, so that texts are in the order of the moments."""
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,38}[a-z0-9])?")
 _MANIFEST = re.compile(r"image-(?P<name>.+)-(?P<hash>[0-9a-f]{12})\.json")
 _MANIFEST_LIMIT = 64 * 1024
 
@@ -64,7 +64,7 @@ class Manifest:
         """Read a manifest, which may come from anywhere; ValueError when it is not one."""
         made = parsed(document, cls)
         wrong = {
-            "name": not _NAME.fullmatch(made.name),
+            "name": not IMAGE_NAME.fullmatch(made.name),
             "sha256": not re.fullmatch("[0-9a-f]{64}", made.sha256),
             "size": made.size < 0,
             "virtual_size": not 0 < made.virtual_size <= LARGEST,
@@ -86,11 +86,10 @@ class Image:
 
 def check_name(name: str) -> None:
     """Refuse what is no image name with InputError."""
-    if not _NAME.fullmatch(name):
-        raise InputError(
-            f"{name!r} is not an image name",
-            details="A name has at most 40 lower-case letters, digits, dots and dashes, a letter or digit at each end.",
-        )
+    try:
+        image_name(name)
+    except ValueError as exc:
+        raise InputError(str(exc)) from exc
 
 
 class ImageStore:

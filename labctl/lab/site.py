@@ -155,7 +155,7 @@ def load_settings(home: Home, name: str) -> Host:
         InputError: the file is not valid.
     """
     if "://" in name:
-        return Host(uri=name)
+        return host_files.of_uri(name)
     file = home.hosts / f"{name}.yaml"
     return host_files.load(file) if file.exists() else Host()
 

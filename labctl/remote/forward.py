@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Callable
 
-from labctl.errors import LabctlError, RefusedError
+from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.remote.stream import Stream
 
 _CHUNK = 64 * 1024
@@ -22,14 +23,19 @@ class Forward:
         dial: opens a connection to the other side.
 
     Raises:
-        RefusedError: the port is taken.
+        InputError: the address is none of this machine.
+        RefusedError: the port is taken, or needs root.
     """
 
     def __init__(self, address: str, port: int, dial: Callable[[], Stream]) -> None:
         self._dial = dial
         try:
-            self._listener = socket.create_server((address, port), backlog=_BACKLOG)
+            self._listener = _listener(address, port)
+        except UnicodeError as exc:
+            raise _no_address(address, str(exc)) from exc
         except OSError as exc:
+            if exc.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise _no_address(address, str(exc)) from exc
             raise RefusedError(
                 f"port {port} of {address} cannot be listened on",
                 details=str(exc),
@@ -37,6 +43,11 @@ class Forward:
             ) from exc
         self.address, self.port = self._listener.getsockname()[:2]
         threading.Thread(target=self._accept, name="forward", daemon=True).start()
+
+    @property
+    def netloc(self) -> str:
+        """Address and port as they stand in a URL."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
     def close(self) -> None:
         """Stop listening; connections that stand end with the program."""
@@ -79,6 +90,19 @@ def _join(one: Stream, other: Stream) -> None:
     back.join()
     one.close()
     other.close()
+
+
+def _listener(address: str, port: int) -> socket.socket:
+    if not address.strip():  # which would be every address of this machine
+        raise _no_address(address, "It is empty; 0.0.0.0 would be all addresses of this machine.")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.create_server((address, port), family=family, backlog=_BACKLOG)
+
+
+def _no_address(address: str, why: str) -> InputError:
+    return InputError(
+        f"{address!r} is no address of this machine", details=why, remedy="Leave --address out, or see: ip address"
+    )
 
 
 def _pump(source: Stream, target: Stream) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from netaddr import IPNetwork
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -27,6 +28,17 @@ def _pool_path(path: Path) -> Path:
     if not path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{shown(str(path))} is not an absolute path like {POOL_PATH}")
     return path
+
+
+def _uri(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        sound = not text or (bool(parts.scheme) and parts.port != 0)
+    except ValueError as exc:
+        raise ValueError(f"{shown(text)} is not a libvirt URI: {exc}") from exc
+    if not sound:
+        raise ValueError(f"{shown(text)} is not a libvirt URI like qemu+ssh://root@kvm1/system")
+    return text
 
 
 def _pool_name(text: str) -> str:
@@ -68,7 +80,7 @@ class Pool(_Part):
 class Host(_Part):
     """A libvirt host and how labctl uses it."""
 
-    uri: Line = ""
+    uri: Annotated[Line, AfterValidator(_uri)] = ""
     """The libvirt URI, for instance qemu:///system or qemu+ssh://root@kvm1/system. Empty for a private host, which
     labctl starts itself."""
 
@@ -113,6 +125,19 @@ def loads(text: str, source: str) -> Host:
     if found:
         raise _refusal(doc, found)
     return host
+
+
+def of_uri(uri: str) -> Host:
+    """Return the host of a libvirt URI, every other setting at its default.
+
+    Raises:
+        InputError: it is no URI.
+    """
+    try:
+        return Host(uri=uri)
+    except ValidationError as exc:
+        (problem,) = problems.found(exc, _keys_at)
+        raise InputError(problem.message, remedy="Give one like qemu+ssh://root@kvm1/system.") from exc
 
 
 def _refusal(doc: Document, found: list[Problem]) -> InputError:

@@ -20,6 +20,7 @@ _SPOKEN = {
 }
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"{_OCTET}(\.{_OCTET}){{3}}"
+IMAGE_NAME = re.compile("[a-z0-9][a-z0-9._-]{0,63}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
@@ -128,8 +129,13 @@ def _domain(text: str) -> str:
     raise ValueError(f'{shown(text)} is not a domain name like "example.org"')
 
 
-def _image(text: str) -> str:
-    if re.fullmatch("[a-z0-9][a-z0-9._-]{0,63}", text):
+def image_name(text: str) -> str:
+    """Return a name that an image can have.
+
+    Raises:
+        ValueError: it is none; the message tells what would be.
+    """
+    if IMAGE_NAME.fullmatch(text):
         return text
     raise ValueError(
         f"{shown(text)} is not an image name: lower-case letters, digits, dots, hyphens and underscores, "
@@ -158,7 +164,7 @@ Memory = Annotated[int, *_size(64 * MIB, 1024 * GIB, bare="MiB", factor=MIB, exa
 Count = Annotated[int, Field(strict=True)]
 """A whole number, and no truth value or text that could be one."""
 DomainName = Annotated[str, AfterValidator(_domain), Field(max_length=100)]
-ImageName = Annotated[str, AfterValidator(_image)]
+ImageName = Annotated[str, AfterValidator(image_name)]
 NetworkName = Annotated[str, *_network_checks]
 NodeName = Annotated[str, *_node_checks]
 Switch = Annotated[bool, Field(strict=True)]

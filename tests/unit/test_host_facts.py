@@ -175,3 +175,8 @@ def test_a_lock_of_a_removed_folder_does_not_count(tmp_path: Path) -> None:
         (folder / "lock").unlink()
         with locked(folder, timeout=1):
             pass
+
+
+def test_a_lock_in_a_folder_that_cannot_be_made_is_not_waited_for() -> None:
+    with pytest.raises(FileNotFoundError), locked(Path("/proc/labctl/host"), timeout=60, create=True):
+        pass

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from labctl.errors import InputError, ProcessError
 from labctl.images import importing
+from labctl.images.store import check_name
+from labctl.spec import topology
 
 GIB = 1024**3
 
@@ -208,3 +212,21 @@ def test_a_header_that_lies_costs_nothing(tmp_path: Path, place: int, form: str,
         stream.write(struct.pack(form, value))
     with pytest.raises((InputError, ProcessError)):
         imported(file, tmp_path)
+
+
+NAMES = ["ubuntu_24.04", "a", "a.", "a-", "x" * 64, "x" * 65, "Ubuntu", "a b", "", ".a", "-a", "a/b", "ä", "a\n"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_topology_names_just_those_images_that_can_be_imported(name: str) -> None:
+    text = f"name: t\ndefaults: {{image: {json.dumps(name)}}}\nnetworks: {{mgmt: {{kind: nat}}}}\n"
+    text += "nodes: {n: {nics: [{network: mgmt}]}}\n"
+
+    def refused(look: Callable[[], object]) -> bool:
+        try:
+            look()
+        except InputError as exc:
+            return "is not an image name" in str(exc)
+        return False
+
+    assert refused(lambda: topology.loads(text, "t.yaml")) == refused(lambda: check_name(name))

@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "hypervisor": {"errors", "guest"},
     "host": {"errors", "data", "modes", "process", "quoting"},
     "state": {"errors", "modes", "spec"},
-    "images": {"errors", "data", "hypervisor", "modes", "plan", "process", "quoting", "render", "state"},
+    "images": {"errors", "data", "hypervisor", "modes", "plan", "process", "quoting", "render", "spec", "state"},
     "remote": {"errors", "guest", "host", "process", "quoting"},
     "cloud": {"errors", "plan", "spec"},
     "roles": {"changes", "errors", "plan", "quoting", "registry", "secret", "spec"},
