@@ -26,6 +26,8 @@ _PRINTABLE = re.compile("[ -~]+")
 
 def check(topology: Topology) -> Iterator[Problem]:
     """Yield what would not do in a lab."""
+    if _NUMBER.fullmatch(topology.domain.rpartition(".")[2]):
+        yield Problem(("domain",), "browsers take names that end in a number for addresses; end it with a word")
     for name in topology.networks:
         if len(name) > LONGEST_NETWORK:
             text = f"the name is longer than {LONGEST_NETWORK} characters, and bridges are named after it"
