@@ -133,9 +133,12 @@ def test_the_message_queues_url_is_read_back_by_oslo_messaging_and_kombu(tmp_pat
         _ = url_to_parts(f"amqp://openstack:{parse.quote('a/b')}@10.0.0.3:5672/").port
 
 
-def test_a_databases_url_is_read_back_by_sqlalchemy():
+def test_a_databases_url_is_read_back_by_sqlalchemy_and_whoever_reads_urls():
     for password in every():
-        made = make_url(f"mysql+pymysql://glance:{quoting.url(password)}@10.0.0.3/glance")
+        url = f"mysql+pymysql://glance:{quoting.url(password)}@10.0.0.3/glance"
+        split = parse.urlsplit(url)
+        assert (parse.unquote(str(split.password)), split.hostname, split.path) == (password, "10.0.0.3", "/glance")
+        made = make_url(url)
         assert (made.username, made.password, made.host, made.database) == ("glance", password, "10.0.0.3", "glance")
 
 
