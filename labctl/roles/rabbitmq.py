@@ -9,14 +9,14 @@ from labctl.roles.cloud import Cloud
 from labctl.roles.role import Password, Step, role
 
 
-# oslo.messaging hands the password to kombu with its slashes as they are, which ends the URL's part; rabbitmqctl takes
-# what begins with a hyphen for an option.
+# oslo.messaging hands the password to kombu with its slashes as they are, which ends the URL's part; rabbitmqctl cuts
+# off the blanks around what it reads.
 @role(
     "rabbitmq",
     "Message queue",
     single=True,
     passwords=(
-        Password("rabbitmq", fits="[^/-][^/]*", rule="it may have no slash in it, and no hyphen at its beginning"),
+        Password("rabbitmq", fits="(?! )[^/]*[^/ ]", rule="it may have no slash in it, and no blanks at its ends"),
     ),
 )
 def rabbitmq(cloud: Cloud, node: str) -> Iterator[Step]:
@@ -29,9 +29,10 @@ def rabbitmq(cloud: Cloud, node: str) -> Iterator[Step]:
             Unit(names=("epmd.socket", "rabbitmq-server"), seconds=180),
             Wait(until="bash -c 'exec 3<>/dev/tcp/127.0.0.1/5672'", what="RabbitMQ listens", seconds=120),
             Run(
-                # Permissions come last and are looked for: an interrupted run leaves a user without any.
-                command='IFS= read -r word && { rabbitmqctl -q add_user openstack "$word" </dev/null || '
-                'rabbitmqctl -q change_password openstack "$word" </dev/null; } && '
+                # Permissions come last and are looked for: an interrupted run leaves a user without any. Debian's
+                # rabbitmqctl puts its arguments into another shell line: a password there would be executed.
+                command="IFS= read -r word && { printf '%s\\n' \"$word\" | rabbitmqctl -q add_user openstack || "
+                "printf '%s\\n' \"$word\" | rabbitmqctl -q change_password openstack; } && "
                 "rabbitmqctl -q set_permissions openstack '.*' '.*' '.*' </dev/null",
                 stdin=cloud.secret("rabbitmq") + "\n",
                 unless="rabbitmqctl -q list_user_permissions openstack --no-table-headers | grep -qF '.*'",

@@ -107,7 +107,7 @@ def test_a_cloud_of_few_nodes_and_one_without_roles_fits():
             "{demo: secret}",
             "{rabbitmq: a/b}",
             "13: openstack.passwords.rabbitmq: rabbitmq cannot have this password: it may have no slash in it, and no "
-            "hyphen at its beginning",
+            "blanks at its ends",
         ),
         (
             "{demo: secret}",

