@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 from labctl.cli import options
 from labctl.cli.group import Group
 from labctl.cli.show import show
+from labctl.errors import LabctlError
 from labctl.state import Home
 
 if TYPE_CHECKING:
@@ -60,10 +62,18 @@ def up(name: str) -> None:
 @click.option("--purge", is_flag=True, help="Delete its labs' disks and its images too.")
 @options.common
 def down(name: str, force: bool, purge: bool) -> None:
-    """Stop the private host; its labs' disks stay, and are there after the next up."""
+    """Stop the private host; its labs' disks stay, and are there after the next up.
+
+    Where guests run it is refused, and they are told apart: of labs on record, of labs without a record, others.
+    """
     from labctl.host import private
 
-    private.down(name, Home().hosts, force=force, purge=purge)
+    home = Home()
+    try:
+        private.down(name, home.hosts, force=force, purge=purge)
+    except private.InUseError as exc:
+        _tell_apart(home, name, exc)
+        raise
     options.say(f"Private host {name} is down{' and purged' if purge else ''}.")
 
 
@@ -115,3 +125,16 @@ def _names(home: Home, name: str | None) -> list[str]:
     from labctl.host import private
 
     return [name] if name else private.names(home.hosts)
+
+
+def _tell_apart(home: Home, name: str, error: LabctlError) -> None:
+    """Say in an error whose the guests of a private host are, where its libvirt tells."""
+    from labctl.lab import orphans, site
+
+    with contextlib.suppress(LabctlError), site.opened(home, name, start=False) as place:
+        whose = orphans.whose(home, place)
+        error.details = "\n".join(f"{owner}: {', '.join(guests)}" for owner, guests in whose.items())
+        if any(owner.startswith("without a record") for owner in whose):
+            error.remedy += (
+                f" Labs without a record: labctl adopt --host {name}, or labctl destroy --orphans --host {name}"
+            )

@@ -31,6 +31,10 @@ _LINKS = Path("/run/labctl")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}", re.ASCII)
 
 
+class InUseError(RefusedError):
+    """Guests run on a private host that is to be stopped."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PrivateHost:
     """A private host that runs.
@@ -132,7 +136,8 @@ def down(name: str, root: Path, *, force: bool = False, purge: bool = False, tim
         timeout: seconds until its processes must be gone.
 
     Raises:
-        RefusedError: guests run and `force` is not given, or we are not root.
+        InUseError: guests run and `force` is not given.
+        RefusedError: we are not root.
         DeadlineError: a process does not end.
     """
     folder = _folder(name, root)
@@ -144,7 +149,7 @@ def down(name: str, root: Path, *, force: bool = False, purge: bool = False, tim
         if init is not None:
             guests = _guests(init)
             if guests and not force:
-                raise RefusedError(
+                raise InUseError(
                     f"Private host {name} runs {len(guests)} guests",
                     details=", ".join(guests),
                     remedy="Stop their labs first, or add --force to cut their power.",

@@ -94,6 +94,23 @@ def others(home: Home, site: Site) -> dict[UUID, list[str]]:
     return {owner: sorted(teams) for owner, teams in found.items()}
 
 
+def whose(home: Home, site: Site) -> dict[str, list[str]]:
+    """Tell the domains that run on a host apart: whose they are, in words, to their names."""
+    labs = {record.lab: f"the lab of {record.team}" for record in home.records()}
+    found: dict[str, list[str]] = {}
+    for domain in sorted(site.domains.values(), key=lambda each: each.name):
+        if not domain.state.active:
+            continue
+        if domain.owner is None:
+            owner = "not labctl's"
+        elif domain.owner.owner != home.owner:
+            owner = f"another installation's, {domain.owner.owner}"
+        else:
+            owner = labs.get(domain.owner.lab, f"without a record, {domain.owner.team}'s once")
+        found.setdefault(owner, []).append(domain.name)
+    return found
+
+
 def sound(home: Home, team: str) -> LabRecord | None:
     """Return a team's record; None where there is none, or a damaged one."""
     try:

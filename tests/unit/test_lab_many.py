@@ -6,12 +6,14 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from click.testing import CliRunner
 
 from labctl.cli.root import root
 from labctl.errors import HypervisorError, LabctlError
+from labctl.host import private
 from labctl.lab import many, site
 from tests.unit.fake_site import World
 
@@ -159,3 +161,27 @@ def test_a_lab_is_forgotten_and_found_again_as_an_orphan(world: World) -> None:
     assert "red   mini" in output
     assert world.inventory()["domains"] == []
     assert "no labs without a record" in labctl("destroy", "--orphans")[1]
+
+
+def test_host_down_tells_the_guests_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.create("red", "blue")
+    world.home.lab("blue").remove()
+    world.site().hypervisor.define_domain(
+        "<domain type='qemu'><name>theirs</name><uuid>00000000-0000-4000-8000-000000000001</uuid><memory>1024</memory>"
+        "<os><type>hvm</type></os></domain>"
+    )
+    world.site().hypervisor.start_domain(UUID("00000000-0000-4000-8000-000000000001"))
+
+    def down(name: str, *_: object, **__: object) -> None:
+        raise private.InUseError("Private host fake runs 5 guests", remedy="Stop their labs first.")
+
+    monkeypatch.setattr(private, "down", down)
+    code, output = labctl("host", "down", "fake")
+    assert code == 3
+    for line in (
+        "the lab of red: red-node-1, red-node-2",
+        "without a record, blue's once: blue-node-1, blue-node-2",
+        "not labctl's: theirs",
+        "labctl destroy --orphans --host fake",
+    ):
+        assert line in output
