@@ -287,7 +287,8 @@ def _check_same(record: LabRecord, site: Site, topology: Topology | None) -> Non
         raise RefusedError(
             f"the nodes of {record.team} are {made[record.virt]}, and these would be {made[site.virt]}",
             details="A lab's nodes are all made alike: memory of a golden set fits one kind alone.",
-            remedy=f"labctl create {record.team} alone, without --virt, completes it; or labctl destroy it first.",
+            remedy=f"labctl create {record.team} alone, without --virt, completes it; "
+            f"or labctl destroy {record.team} first.",
         )
     if topology is not None and topology.digest != record.digest:
         differences = diff.differences(record.topology, topology.document())

@@ -12,7 +12,7 @@ from functools import partial
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GOLDEN, SNAPSHOT, GoldenManifest
 from labctl.images.store import check_name
-from labctl.lab import begin, hold, install, openstack, probe, ready, room, warm
+from labctl.lab import begin, hold, install, openstack, probe, ready, room, trouble, warm
 from labctl.lab.begin import Begun
 from labctl.lab.images import now, sets_in_use
 from labctl.lab.installer import Journal
@@ -87,7 +87,7 @@ def snapshot(
         hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         site = site.again()
         lab = begin.recorded(home, site, team)
-        _check_running(site, lab)
+        trouble.refuse_down(site, lab.plan, lab.plan.nodes)
         manifest = _saved(
             home, site, lab, SNAPSHOT, f"{team}.{name}", (), jobs=jobs, progress=progress, cancelled=cancelled
         )
@@ -190,7 +190,7 @@ def _saved(
 
 def _check_ready(site: Site, lab: Begun) -> None:
     """Refuse a lab of which any node was never seen ready, or does not answer now."""
-    _check_running(site, lab)
+    trouble.refuse_down(site, lab.plan, lab.plan.nodes)
     never = [node.name for node in lab.plan.nodes if lab.record.ready.get(node.name) != node.generation]
     silent = never or [node.name for node in lab.plan.nodes if not ready.answers(site, node, timeout=_GREETING)]
     if silent or (lab.record.stage == INSTALLED and not lab.record.installed):
@@ -198,15 +198,4 @@ def _check_ready(site: Site, lab: Begun) -> None:
             f"the lab of {lab.plan.team} is not ready",
             details=f"Not ready: {', '.join(silent) or 'its cloud'}.",
             remedy=f"labctl create {lab.plan.team} completes it.",
-        )
-
-
-def _check_running(site: Site, lab: Begun) -> None:
-    states = {node.name: site.domains[node.domain].state for node in lab.plan.nodes if node.domain in site.domains}
-    off = [node.name for node in lab.plan.nodes if str(states.get(node.name, "absent")) != "running"]
-    if off:
-        raise InputError(
-            f"not every node of {lab.plan.team} runs",
-            details=f"Not running: {', '.join(off)}.",
-            remedy=f"labctl start {lab.plan.team}",
         )

@@ -10,9 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from labctl.errors import InputError
 from labctl.images.golden import GoldenManifest
-from labctl.lab import begin, nodes, openstack, secrets, status
+from labctl.lab import begin, nodes, openstack, secrets, trouble
 from labctl.lab.begin import Begun
 from labctl.lab.installer import Installer, Journal, Outcome, Task, packages_first, plan_tasks
 from labctl.lab.progress import Phase, Progress
@@ -190,12 +189,7 @@ def check_running(site: Site, plan: LabPlan, record: LabRecord, names: set[str])
         RefusedError: a reset of one of them is not finished.
     """
     nodes.refuse_unfinished(site, plan, record, names)
-    states = {name: status.state_of(site, plan, plan.node(name)) for name in sorted(names)}
-    off = [f"{name} is {state}" for name, state in states.items() if state != "running"]
-    if off:
-        raise InputError(
-            f"not all nodes of {plan.team} run", details="\n".join(off), remedy=f"labctl start {plan.team}"
-        )
+    trouble.refuse_down(site, plan, [node for node in plan.nodes if node.name in names])
 
 
 class Machines:

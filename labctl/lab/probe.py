@@ -89,7 +89,7 @@ def ask(site: Site, lab: LabPlan, asked: Iterable[Probe], cancelled: threading.E
         if said.exit_code:
             raise DeadlineError(
                 f"{node.domain}: not yet: {said.stdout.strip() or said.stderr.strip()}",
-                remedy=f"labctl ssh {name}; or labctl reset {name} --cold boots it.",
+                remedy=f"labctl ssh {name} -t {lab.team}; or labctl reset {name} -t {lab.team} --cold boots it.",
             )
 
 

@@ -97,7 +97,8 @@ def enter(home: Home, site: Site, lab: LabPlan, argv: Sequence[str], env: Mappin
     if not isinstance(site.dialer, dialers.Namespace):
         raise RefusedError(
             f"{site.name} is another machine: its bridges cannot be entered from here",
-            remedy=f"Run labctl enter on that machine, or log in to a node: labctl ssh {lab.nodes[0].name}",
+            remedy="Run labctl enter on that machine, or log in to a node: "
+            f"labctl ssh {lab.nodes[0].name} -t {lab.team}",
         )
     with inside.plugs(home, site, lab) as plugs:
         return shells.enter(argv, base=site.dialer.namespace, plugs=plugs, hosts=_hosts(lab), env=env)

@@ -6,7 +6,7 @@ import threading
 import time
 
 from labctl.errors import DeadlineError, LabctlError, RemoteError
-from labctl.lab import secrets
+from labctl.lab import secrets, trouble
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
@@ -42,7 +42,7 @@ def wait(
         RemoteError: the node shows another host key, or its cloud-init failed.
     """
     deadline = time.monotonic() + BOOT_SECONDS[site.virt]
-    remedy = f"labctl console {node.name} -t {lab.team} shows its screen; labctl reset {node.name} makes it anew."
+    remedy = trouble.silent(lab, node).remedy
     try:
         with _login(site, folder, node, deadline, cancelled) as transport:
             progress.node(lab.team, node.name, Phase.SEEDED)

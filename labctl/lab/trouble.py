@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from labctl.errors import LabctlError
+from labctl.errors import InputError, LabctlError
 from labctl.hypervisor import State
 from labctl.hypervisor.facts import IO_ERROR
 from labctl.lab import networks, nodes
@@ -80,6 +80,17 @@ def silent(plan: LabPlan, node: NodePlan) -> Trouble:
     return Trouble(what="does not answer by SSH", remedy=f"{screen}; {_reset(plan, node)}")
 
 
+def refuse_down(site: Site, plan: LabPlan, chosen: Iterable[NodePlan]) -> None:
+    """Raise InputError when any of these nodes does not run."""
+    wrong = [(node.name, why) for node in chosen if (why := down(site, plan, node))]
+    if wrong:
+        raise InputError(
+            f"not every node of {plan.team} runs",
+            details="\n".join(f"{name} {why.what}" for name, why in wrong),
+            remedy=wrong[0][1].remedy if len(wrong) == 1 else _together(plan, [why for _, why in wrong]),
+        )
+
+
 def refuse_lost(site: Site, plan: LabPlan, chosen: Iterable[NodePlan]) -> None:
     """Raise LabctlError when nodes that are to be started have lost disks."""
     lost = {node.name: what for node in chosen if (what := _lost(site, node))}
@@ -126,6 +137,17 @@ def _running(
     if record.ready.get(node.name) != node.generation:
         return Trouble(what="was not seen ready yet", remedy=f"labctl create {plan.team} waits for it")
     return None
+
+
+def _together(plan: LabPlan, wrong: Iterable[Trouble]) -> str:
+    """Return what helps several nodes at once: all that are only off are started, else the first one's comes first."""
+    remedies = [each.remedy for each in wrong]
+    start = f"labctl start {plan.team}"
+    return (
+        start
+        if all(remedy.startswith(start) for remedy in remedies)
+        else next(remedy for remedy in remedies if not remedy.startswith(start))
+    )
 
 
 def _lost(site: Site, node: NodePlan) -> str:

@@ -90,7 +90,7 @@ def identify(site: Site, node: NodePlan, keys: SeedKeys, cancelled: threading.Ev
         raise RemoteError(
             f"{node.domain}: the restored guest could not be made this lab's",
             details=said.stderr.strip(),
-            remedy=f"labctl reset {node.name} --cold boots it instead.",
+            remedy=f"labctl reset {node.name} -t {node.team} --cold boots it instead.",
         )
 
 

@@ -139,6 +139,11 @@ class NodePlan:
     roles: tuple[str, ...] = ()
 
     @property
+    def team(self) -> str:
+        """The team whose node this is."""
+        return self.domain.removesuffix(f"-{self.name}")
+
+    @property
     def mgmt(self) -> IPAddress | None:
         """The address by which labctl reaches the node: that of its DHCP NIC."""
         return next((nic.address for nic in self.nics if nic.dhcp), None)

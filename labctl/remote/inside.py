@@ -158,7 +158,7 @@ class ThroughNodes:
         raise RemoteError(
             "no node of the lab lets us into its networks",
             details="\n".join(failed) or "None that stands in them is running.",
-            remedy="labctl status shows which nodes are ready.",
+            remedy="labctl status TEAM shows which nodes are ready.",
         )
 
 

@@ -196,3 +196,27 @@ def test_a_disk_that_was_deleted_by_hand_is_named_with_a_reset(world: World, com
         world.start("red") if command == "start" else world.create("red", named=None)
     follow(world, caught.value.remedy)
     assert node(world) == (True, "", "")
+
+
+@pytest.mark.parametrize(
+    ("accident", "remedy"), [(removed, "labctl create red"), (off, "labctl start red"), (paused, "labctl start red")]
+)
+def test_a_capture_of_a_lab_that_does_not_run_gives_advice_that_works(
+    world: World, accident: Callable[[World], None], remedy: str
+) -> None:
+    world.create("red")
+    accident(world)
+    with pytest.raises(InputError, match="not every node of red runs") as caught:
+        world.capture("red")
+    assert remedy in caught.value.remedy
+    follow(world, caught.value.remedy)
+    world.capture("red")
+
+
+def test_advice_for_nodes_that_are_off_and_missing_makes_the_missing_first(world: World) -> None:
+    world.create("red")
+    world.stop("red")
+    removed(world)
+    with pytest.raises(InputError) as caught:
+        world.capture("red")
+    assert caught.value.remedy == "labctl create red"
