@@ -135,14 +135,15 @@ def _passwords(cloud: OpenStack, held: _Held, *, whole: bool) -> Iterator[Proble
     read = {password.name for name in held for password in ROLES[name].passwords}
     for name in cloud.passwords:
         if name != "*" and name not in known:
-            yield Problem(("openstack", "passwords", name), f"nothing has this password{closest(name, known)}")
+            yield Problem(("openstack", "passwords", name), f"nothing reads this password{closest(name, known)}")
         elif name != "*" and whole and name not in read:
             role = next(role.name for role in ROLES if known[name] in role.passwords)
             yield Problem(("openstack", "passwords", name), f"it is {role}'s, and no node has this role")
     for name in sorted(read):
         key = name if name in cloud.passwords else "*"
         if (password := cloud.passwords.get(key)) and not re.fullmatch(known[name].fits, password):
-            yield Problem(("openstack", "passwords", key), f"{name} cannot have this password: {known[name].rule}")
+            own = "; give it one of its own" if key == "*" else ""
+            yield Problem(("openstack", "passwords", key), f"{name} cannot have this password: {known[name].rule}{own}")
 
 
 def _needs(held: _Held) -> Iterator[Problem]:

@@ -48,6 +48,8 @@ def shown(value: object) -> str:
     """Write a user's value for a message, shortened."""
     if value is None:
         return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
     text = f'"{value}"' if isinstance(value, str) else str(value)
     text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
     return text if len(text) <= 60 else text[:56] + '..."'

@@ -101,7 +101,7 @@ def test_a_cloud_of_few_nodes_and_one_without_roles_fits():
             "19: nodes.two.roles[1]: the role cinder uses a data disk, and two has none; for instance "
             "disks: [size: 20 GiB]",
         ),
-        ("{demo:", "{dmo:", '13: openstack.passwords.dmo: nothing has this password; did you mean "demo"?'),
+        ("{demo:", "{dmo:", '13: openstack.passwords.dmo: nothing reads this password; did you mean "demo"?'),
         ("{demo:", "{heat:", "13: openstack.passwords.heat: it is heat's, and no node has this role"),
         (
             "{demo: secret}",
@@ -113,7 +113,7 @@ def test_a_cloud_of_few_nodes_and_one_without_roles_fits():
             "{demo: secret}",
             '{"*": "p@ss"}',
             '13: openstack.passwords."*": keystone-db cannot have this password: it may have letters, digits and '
-            "_ . ~ - alone",
+            "_ . ~ - alone; give it one of its own",
         ),
         (
             "{demo: secret}",

@@ -35,7 +35,7 @@ def test_a_file_says_what_differs(tmp_path: Path):
     [
         ("ur: x", 'h.yaml:1: ur: this key is unknown; did you mean "uri"?'),
         ("jobs: 0", "h.yaml:1: jobs: 0 is too small; at least 1"),
-        ("jobs: true", "h.yaml:1: jobs: a whole number is expected here, not True"),
+        ("jobs: true", "h.yaml:1: jobs: a whole number is expected here, not true"),
         ('mgmt:\n  prefix: "24"', 'h.yaml:2: mgmt.prefix: a whole number is expected here, not "24"'),
         ("overcommit: yes", 'h.yaml:1: overcommit: true or false is expected here, not "yes"'),
         ("overcommit: 1", "h.yaml:1: overcommit: true or false is expected here, not 1"),

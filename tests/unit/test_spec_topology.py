@@ -335,7 +335,7 @@ def test_the_digest_changes_with_what_matters_only():
         (
             "  b:\n",
             "  b:\n    memory: true\n",
-            '13: nodes.b.memory: True is not a size; write for instance "2 GiB"',
+            '13: nodes.b.memory: true is not a size; write for instance "2 GiB"',
         ),
         (
             "  b:\n",
@@ -396,7 +396,7 @@ def test_the_digest_changes_with_what_matters_only():
         (
             "  b:\n",
             "  b:\n    vcpus: true\n",
-            "13: nodes.b.vcpus: a whole number is expected here, not True",
+            "13: nodes.b.vcpus: a whole number is expected here, not true",
         ),
         (
             "  b:\n",
