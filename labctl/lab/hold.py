@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from labctl.errors import CapacityError, HypervisorError
+from labctl.errors import CapacityError, DamagedError, HypervisorError
 from labctl.hypervisor import State, memory
 from labctl.hypervisor.memory import Head
 from labctl.images.golden import GoldenDisk, GoldenMemory, disk_key
@@ -156,13 +156,13 @@ class _Note:
 
 def _noted(home: Home, team: str) -> _Note | None:
     """Return the note of a run that ended early; one that cannot be read promises nothing and names no volumes."""
-    text = home.lab(team).read(NOTE)
-    if text is None:
-        return None
     try:
+        text = home.lab(team).read(NOTE)
+        if text is None:
+            return None
         values = json.loads(text)
         stem, held = values["stem"], values.get("held", False)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (DamagedError, ValueError, KeyError, TypeError, AttributeError):
         stem, held = "", False
     sound = isinstance(stem, str) and _STEM.fullmatch(stem) is not None
     return _Note(stem=stem, held=held is True) if sound else _Note(stem="", held=False)

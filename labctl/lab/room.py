@@ -5,15 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 from labctl.hypervisor import DomainFacts, VolumeFacts
 from labctl.lab.site import Site
 from labctl.plan import capacity
 from labctl.plan.capacity import Capacity
 from labctl.plan.model import LabPlan
-from labctl.state import MOMENT, Home
+from labctl.state import MOMENT, Home, parsed
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Promise:
+    """What a node is about to take; see `capacity.Need`."""
+
+    domain: str
+    memory: int
+    vcpus: int
+    disk: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reservation:
+    """What a command is about to take of a host."""
+
+    host: str
+    nodes: list[_Promise]
 
 
 def reserve(
@@ -49,7 +66,9 @@ def reserve_locked(
     own = {node.domain for lab in labs for node in lab.nodes}
     remarks = capacity.judge(need, left(home, now, besides=own), overcommit) if need.nodes else ()
     if held is not None:
-        held.enter_context(home.reserve(json.dumps({"host": site.name, "nodes": list(_promises(site, labs))})))
+        held.enter_context(
+            home.reserve(json.dumps(asdict(_Reservation(host=site.name, nodes=list(_promises(site, labs))))))
+        )
     return remarks
 
 
@@ -63,15 +82,15 @@ def left(home: Home, site: Site, *, besides: Collection[str] = ()) -> Capacity:
         besides: domains whose reservations do not count: they are what is asked for.
     """
     running = [domain for domain in site.domains.values() if domain.state.active]
-    reserved = [promise for promise in _reserved(home, site) if promise["domain"] not in besides]
-    reserved = [promise for promise in reserved if not _runs(site, promise["domain"])]
-    making = [promise for promise in reserved if promise["domain"] not in site.domains]
-    memory = sum(promise["memory"] for promise in reserved)
+    reserved = [promise for promise in _reserved(home, site) if promise.domain not in besides]
+    reserved = [promise for promise in reserved if not _runs(site, promise.domain)]
+    making = [promise for promise in reserved if promise.domain not in site.domains]
+    memory = sum(promise.memory for promise in reserved)
     return Capacity(
         memory=site.host.available - sum(_untouched(site, domain) for domain in running) - memory,
         cpus=site.host.cpus,
-        vcpus=sum(domain.vcpus for domain in running) + sum(promise["vcpus"] for promise in reserved),
-        disk=site.room().available - _growth(site) - sum(promise["disk"] for promise in making),
+        vcpus=sum(domain.vcpus for domain in running) + sum(promise.vcpus for promise in reserved),
+        disk=site.room().available - _growth(site) - sum(promise.disk for promise in making),
         reserved=memory,
     )
 
@@ -98,20 +117,21 @@ def _growth(site: Site) -> int:
     )
 
 
-def _promises(site: Site, labs: Sequence[LabPlan]) -> Iterator[dict[str, Any]]:
+def _promises(site: Site, labs: Sequence[LabPlan]) -> Iterator[_Promise]:
     for lab in labs:
         for node in lab.nodes:
             need = capacity.need([replace(lab, nodes=(node,))], site.virt)
-            yield {"domain": node.domain, "memory": need.memory, "vcpus": need.vcpus, "disk": need.disk}
+            yield _Promise(domain=node.domain, memory=need.memory, vcpus=need.vcpus, disk=need.disk)
 
 
-def _reserved(home: Home, site: Site) -> Iterator[dict[str, Any]]:
+def _reserved(home: Home, site: Site) -> Iterator[_Promise]:
     for text in home.reservations():
-        if not text:
+        try:
+            reservation = parsed(text, _Reservation)
+        except ValueError:
             continue  # its holder met a full disk
-        reservation = json.loads(text)
-        if reservation["host"] == site.name:
-            yield from reservation["nodes"]
+        if reservation.host == site.name:
+            yield from reservation.nodes
 
 
 def _runs(site: Site, domain: str) -> bool:

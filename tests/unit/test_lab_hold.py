@@ -140,3 +140,10 @@ def test_a_note_that_cannot_be_read_promises_nothing(world: World, note: str) ->
     assert world.start("red").started == ("node-1", "node-2")
     assert world.inventory()["files"] == before
     assert world.home.lab("red").read(hold.NOTE) is None
+
+
+def test_a_note_that_is_no_text_does_not_keep_a_lab_from_destruction(world: World) -> None:
+    world.create("red")
+    (world.home.lab("red").path / hold.NOTE).write_bytes(b"\xff\xfe")
+    world.destroy("red")
+    assert world.inventory()["domains"] == []

@@ -186,3 +186,9 @@ def test_reservations_are_read_while_their_holders_live(tmp_path: Path) -> None:
 def disks(world: World, domain: str) -> list[str]:
     """Return the paths of a domain's own disks."""
     return [path for path in world.host.files if path.endswith(f"/{domain}.qcow2")]
+
+
+def test_a_reservation_that_cannot_be_read_stops_nobody(world: World) -> None:
+    for text in ('{"host": "fake", "nod', "[]", '{"host": "fake", "nodes": [{"domain": 5}]}'):
+        with world.home.reserve(text):
+            world.create("red", named="mini")
