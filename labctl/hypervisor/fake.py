@@ -110,8 +110,9 @@ class FakeHypervisor:
                 if other.facts.bridge == facts.bridge and uuid != facts.uuid:
                     message = f"internal error: bridge name '{facts.bridge}' already in use."
                     raise Refusal(libvirt.VIR_ERR_INTERNAL_ERROR, message)
-            if facts.uuid not in networks:
-                networks[facts.uuid] = FakeNetwork(fake_xml.text(root), facts)
+            known = networks.get(facts.uuid)
+            if known is None or not known.active:  # what runs stays as it was until it is started again
+                networks[facts.uuid] = FakeNetwork(fake_xml.text(root), facts, known.starts if known else 0)
         self._start_network(networks[facts.uuid])
 
     def start_network(self, uuid: UUID) -> None:

@@ -209,8 +209,28 @@ def _identities(
         else:
             _check_same(record, site, topology)
             _check_choice(record, site, choice)
+            record = _leased_again(site, record, taken)
         records.append(record)
     return records
+
+
+def _leased_again(site: Site, record: LabRecord, taken: Sequence[IPNetwork]) -> LabRecord:
+    """Return the record; its subnet is another one where somebody else's network is on it and nothing runs yet.
+
+    Another installation of labctl on the same host may have chosen that subnet at the same time, and been faster.
+    """
+    lab = plan_of(record)
+    own = {network.uuid for network in lab.networks}
+    nodes = {node.uuid for node in lab.nodes}
+    begun = any(network.uuid in own and network.active for network in site.networks.values())
+    if begun or any(domain.uuid in nodes for domain in site.domains.values()):
+        return record
+    others = [subnet for each in site.networks.values() if each.uuid not in own for subnet in each.subnets]
+    if not any(addresses.overlaps(record.mgmt, subnet) for subnet in others):
+        return record
+    settings = site.settings.mgmt
+    inner = restore(record.topology).subnets
+    return replace(record, mgmt=addresses.lease(settings.pool, settings.prefix, taken, own=inner))
 
 
 def _new(home: Home, site: Site, team: str, topology: Topology, choice: Choice, taken: list[IPNetwork]) -> LabRecord:

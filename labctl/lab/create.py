@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from labctl.errors import DeadlineError, HypervisorError
+from labctl.errors import CapacityError, DeadlineError, HypervisorError
 from labctl.hypervisor import State
 from labctl.images.golden import GoldenManifest, GoldenMemory
 from labctl.lab import begin, hold, install, networks, nodes, openstack, probe, ready, secrets, trouble, warm
@@ -255,8 +255,8 @@ class _Construction:
             return False
         own = nodes.document(self._site, self.plan, node, images=self._images)
         try:
-            warm.restore(self._home, self._site, memory, own)
-        except HypervisorError as exc:
+            warm.restore(self._home, self._site, self.ledger, node, memory, own)
+        except (CapacityError, HypervisorError) as exc:
             self._progress.say(f"{node.domain} boots instead: {exc.brief}: {exc.details}")
             self._site.hypervisor.power_off(node.uuid)
             return False

@@ -22,7 +22,8 @@ def make(site: Site, lab: LabPlan, network: NetworkPlan) -> bool:
     if found is not None and found.active:
         return False
     try:
-        if found is None:
+        # One of another subnet is left from before the lab got this one (see `begin.decide`): it is defined anew.
+        if found is None or (network.nat and network.subnet not in found.subnets):
             site.hypervisor.create_network(xml.network_xml(network, lab))
         else:
             site.hypervisor.start_network(network.uuid)

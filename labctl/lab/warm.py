@@ -7,11 +7,12 @@ import secrets
 import threading
 from dataclasses import replace
 
-from labctl.errors import DeadlineError, HypervisorError, RemoteError
+from labctl.errors import AlreadyExistsError, DeadlineError, HypervisorError, RemoteError
 from labctl.images.golden import GoldenMachine, GoldenManifest, GoldenMemory
+from labctl.lab.nodes import Ledger
 from labctl.lab.site import Site
 from labctl.plan.model import NodePlan
-from labctl.render import fork, identity
+from labctl.render import fork, identity, xml
 from labctl.render.seed import SeedKeys
 from labctl.roles.cloud import Cloud
 from labctl.state import Home
@@ -53,23 +54,49 @@ def obstacle(site: Site, golden: GoldenManifest) -> str:
     )
 
 
-def restore(home: Home, site: Site, memory: GoldenMemory, own: str) -> None:
+def restore(home: Home, site: Site, ledger: Ledger, node: NodePlan, memory: GoldenMemory, own: str) -> None:
     """Start a defined domain from a memory image, paused.
 
-    One image serves every lab: its head is written for this domain, then libvirt reads it. Both happen under a lock.
+    One image serves every lab: its head is written for this domain, then libvirt reads it. Both happen under a lock of
+    this installation. Where another one has labs on the host, which knows nothing of that lock, the image is copied
+    first. Whoever comes here has its lab's networks on the host already, so of two at least the second sees the first.
 
     Args:
         own: the domain's own document.
 
     Raises:
+        CapacityError: the pool has no room for a copy.
         HypervisorError: the image is damaged or does not fit; the domain is as it was, defined and off.
     """
     pool = site.settings.pool.name
     cookie = fork.cookie(memory.cookie)
     head = replace(memory.head.of(fork.document(memory.document, own)), cookie=cookie).encode()
     with home.lock("memory", memory.volume, wait=_QUEUE):
-        site.hypervisor.upload(pool, memory.volume, io.BytesIO(head), len(head))
-        site.hypervisor.restore_domain(site.volumes[memory.volume].path)
+        networks = site.hypervisor.networks().values()
+        if not any(network.owner and network.owner.owner != home.owner for network in networks):
+            site.hypervisor.upload(pool, memory.volume, io.BytesIO(head), len(head))
+            return site.hypervisor.restore_domain(site.volumes[memory.volume].path)
+    return _restore_copy(site, ledger, memory.volume, f"{node.domain}.memory", head)
+
+
+def _restore_copy(site: Site, ledger: Ledger, volume: str, copied: str, head: bytes) -> None:
+    """Start a domain from a copy of a memory image, which is deleted then."""
+    pool = site.settings.pool.name
+    ours = copied in ledger.record.volumes  # an earlier run ended here
+    ledger.claim({copied})
+    if ours:
+        site.hypervisor.remove_volume(pool, copied)
+    try:
+        site.hypervisor.copy_volume(pool, volume, xml.volume_xml(copied, "raw", 0))
+    except AlreadyExistsError:
+        ledger.disown(copied)
+        raise
+    try:
+        site.hypervisor.upload(pool, copied, io.BytesIO(head), len(head))
+        site.hypervisor.restore_domain(site.hypervisor.volumes(pool)[copied].path)
+    finally:
+        site.hypervisor.remove_volume(pool, copied)
+        ledger.disown(copied)
 
 
 def identify(site: Site, node: NodePlan, keys: SeedKeys, cancelled: threading.Event, *, alone: bool) -> None:

@@ -467,6 +467,9 @@ def test_a_subnet_that_another_network_has_is_refused(machine: Machine) -> None:
     assert "already in use by interface labtest0" in caught.value.details
     assert [str(subnet) for subnet in hypervisor.networks()["m"].subnets] == ["192.168.233.0/24"]
     assert not hypervisor.networks()["m"].active
+    hypervisor.create_network(network_xml(hypervisor.networks()["m"].uuid, "m", "labtest1", "192.168.234.1"))
+    assert [str(subnet) for subnet in hypervisor.networks()["m"].subnets] == ["192.168.234.0/24"]
+    assert hypervisor.networks()["m"].active
 
 
 def test_a_network_is_removed_under_a_running_domain(machine: Machine) -> None:
