@@ -12,7 +12,7 @@ from functools import partial
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GOLDEN, SNAPSHOT, GoldenManifest
 from labctl.images.store import check_name
-from labctl.lab import begin, hold, install, openstack, probe, ready, room, trouble, warm
+from labctl.lab import begin, hold, install, nodes, openstack, probe, ready, room, trouble, warm
 from labctl.lab.begin import Begun
 from labctl.lab.images import now, sets_in_use
 from labctl.lab.installer import Journal
@@ -87,6 +87,7 @@ def snapshot(
         hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         site = site.again()
         lab = begin.recorded(home, site, team)
+        nodes.refuse_unfinished(site, lab.plan, lab.record, [node.name for node in lab.plan.nodes])
         trouble.refuse_down(site, lab.plan, lab.plan.nodes)
         manifest = _saved(
             home, site, lab, SNAPSHOT, f"{team}.{name}", (), jobs=jobs, progress=progress, cancelled=cancelled

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from labctl.errors import CapacityError, DeadlineError, HypervisorError
+from labctl.errors import CapacityError, DeadlineError, HypervisorError, LabctlError
 from labctl.hypervisor import State
 from labctl.images.golden import GoldenManifest, GoldenMemory
 from labctl.lab import begin, hold, install, networks, nodes, openstack, probe, ready, secrets, trouble, warm
@@ -17,7 +17,7 @@ from labctl.lab.nodes import Ledger
 from labctl.lab.probe import Probe
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
-from labctl.lab.work import together
+from labctl.lab.work import Phases
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.render.seed import SeedKeys
@@ -91,23 +91,16 @@ def create(
         )
         sites = [_Construction(home, site, lab, progress, {} if cold else lab.memory) for lab in labs]
         remedy = f"labctl create {' '.join(teams)} goes on where this ended; labctl destroy takes it all away."
-        run = partial(together, cancelled=cancelled, brief="not everything could be made", remedy=remedy)
-        _stand(sites, run, jobs=jobs, wait=wait, cancelled=cancelled)
+        phases = Phases(cancelled=cancelled, brief="not everything could be made", remedy=remedy)
+        phases.run((piece for lab in sites for piece in lab.pieces()), jobs=jobs)
+        phases.run((piece for lab in sites for piece in lab.releases(cancelled)), jobs=jobs)
+        last = [piece for lab in sites for piece in lab.last(cancelled, wait=wait)]
+        phases.run(last, jobs=len(last))
+        phases.run((lab.restored for lab in sites), jobs=jobs)
         if wait:
-            run((piece for lab in sites for piece in lab.installs(jobs, cancelled)), jobs=len(sites))
+            phases.run((piece for lab in sites for piece in lab.installs(jobs, cancelled)), jobs=len(sites))
+        phases.check()
         return [lab.created() for lab in sites]
-
-
-def _stand(
-    sites: Sequence[_Construction], run: Callable[..., None], *, jobs: int, wait: bool, cancelled: threading.Event
-) -> None:
-    """Make what is missing of labs, let their nodes go, make them their labs' own, and wait until they are ready."""
-    run((piece for lab in sites for piece in lab.pieces()), jobs=jobs)
-    run((piece for lab in sites for piece in lab.releases(cancelled)), jobs=jobs)
-    last = [piece for lab in sites for piece in lab.last(cancelled, wait=wait)]
-    run(last, jobs=len(last))
-    for lab in sites:
-        lab.restored()
 
 
 class _Construction:
@@ -145,6 +138,7 @@ class _Construction:
         self._resumed: list[str] = []
         self._paused: list[NodePlan] = []
         self._off: list[str] = []
+        self._failed: set[str] = set()  # nodes with which there is no going on in this run
         self._installed: list[str] = []
         self._missing = {node.name for node in lab.plan.nodes if nodes.missing(site, lab.record, node)}
         self._new = [node for node in lab.plan.nodes if node.name in self._missing or not self._stood(node)]
@@ -155,7 +149,7 @@ class _Construction:
         trouble.refuse_lost(self._site, self.plan, (node for node in self._new if self._is_off(node)))
         self.ledger.begin(missing, restored=self._memory)
         nets = [partial(self._network, network) for network in self.plan.networks]
-        return [*nets, *(partial(self._node, node, self._keys[node.name]) for node in self.plan.nodes)]
+        return [*nets, *(partial(self._try, self._node, node, self._keys[node.name]) for node in self.plan.nodes)]
 
     def releases(self, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that lets paused nodes go.
@@ -168,16 +162,20 @@ class _Construction:
             known = install.ensure_secrets(self._home, self._site, self._lab)
             self._cloud = openstack.cloud_of(self.plan, known, slow=self._site.virt == "qemu", nested=golden.nested)
             self._probes = probe.probes(self._cloud)
-        return [partial(self._release, node, cancelled) for node in self._paused]
+        return [partial(self._try, self._release, node, cancelled) for node in self._paused]
 
     def last(self, cancelled: threading.Event, *, wait: bool) -> list[Callable[[], None]]:
         """Return the work that makes restored nodes this lab's, and waits for those that were never seen ready."""
         nodes = self._new if wait else [node for node in self._new if node.name in self._restored]
-        return [partial(self._last, node, cancelled, wait=wait) for node in nodes]
+        return [
+            partial(self._try, self._last, node, cancelled, wait=wait)
+            for node in nodes
+            if node.name not in self._failed
+        ]
 
     def restored(self) -> None:
         """Write down that a lab is back at its snapshot, with what the installer had done by then."""
-        if self._copied is not None:
+        if self._copied is not None and not self._failed:
             generations = self.ledger.record.generations
             self._folder.write(install.JOURNAL, install.journal_of(self._copied, generations))
             self.ledger.change(restoring="")
@@ -185,6 +183,8 @@ class _Construction:
     def installs(self, jobs: int, cancelled: threading.Event) -> list[Callable[[], None]]:
         """Return the work that brings the cloud up, where that is the lab's stage and anything may be missing."""
         record = self.ledger.record
+        if self._failed:
+            return []
         if self._copied or record.stage != INSTALLED or record.bare or (record.installed and not self._new):
             return []
         if self._new and (golden := self._running_cloud()) is not None:
@@ -216,6 +216,14 @@ class _Construction:
         finally:
             self._stands[network.key].set()
         self._plugged.update(networks.plug(self._site, self.plan, network))
+
+    def _try(self, work: Callable[..., None], node: NodePlan, *arguments: object, **options: object) -> None:
+        """Do a part of a node's way; where it fails, the node's further parts are left out."""
+        try:
+            work(node, *arguments, **options)
+        except LabctlError:
+            self._failed.add(node.name)
+            raise
 
     def _node(self, node: NodePlan, keys: SeedKeys) -> None:
         found = self._site.domains.get(node.domain)
@@ -279,7 +287,7 @@ class _Construction:
             cancelled,
             seeded=node.name in self._restored,
         )
-        if self._probes:
+        if self._probes and not self._failed:  # the cloud cannot work as long as a node is missing
             self._progress.node(self.plan.team, node.name, Phase.PROVING)
             about = node.name if node.name in self._unheard else None
             asked = [each for each in self._probes if each.node == node.name or each.about == about]

@@ -19,6 +19,7 @@ class GroupError(LabctlError):
 
     def __init__(self, brief: str, errors: list[LabctlError], *, remedy: str) -> None:
         super().__init__(brief, details="\n".join(str(error) for error in errors), remedy=remedy)
+        self.errors = errors
         self.exit_code = max(error.exit_code for error in errors)
 
 
@@ -84,3 +85,36 @@ def raise_all(errors: Iterable[LabctlError], *, brief: str, remedy: str = "") ->
         raise known[0]
     if known:
         raise GroupError(brief, known, remedy=remedy)
+
+
+class Phases:
+    """Runs groups of pieces, one after the other; what fails is told at the end, and keeps nothing else from going on.
+
+    Args:
+        brief, remedy: of the error when more than one piece failed.
+    """
+
+    def __init__(self, *, cancelled: threading.Event, brief: str, remedy: str) -> None:
+        self._cancelled, self._brief, self._remedy = cancelled, brief, remedy
+        self._errors: list[LabctlError] = []
+
+    def run(self, pieces: Iterable[Callable[[], object]], *, jobs: int) -> None:
+        """Run every piece, `jobs` at a time; see `together`."""
+        try:
+            together(pieces, jobs=jobs, cancelled=self._cancelled, brief=self._brief, remedy=self._remedy)
+        except GroupError as exc:
+            self._errors += exc.errors
+        except LabctlError as exc:
+            self._errors.append(exc)
+
+    def check(self) -> None:
+        """Raise what failed, if anything did.
+
+        Raises:
+            LabctlError: the piece that failed.
+            GroupError: several failed.
+        """
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        if self._errors:
+            raise GroupError(self._brief, self._errors, remedy=self._remedy)

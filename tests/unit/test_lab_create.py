@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from labctl.errors import HypervisorError
+from labctl.hypervisor import State
+from labctl.lab.work import GroupError
 from tests.unit.fake_site import World
 
 
@@ -23,3 +28,34 @@ def test_a_captured_lab_is_forked_with_its_memory_and_another_identity(world: Wo
     assert green.disk["mark"] == "red"
     assert green.memory["files"] != red.memory["files"]
     assert world.host.accidents == []
+
+
+def test_a_node_that_cannot_be_made_keeps_no_other_from_getting_ready(world: World) -> None:
+    def trace(call: str) -> None:
+        if call == "before: start domain red-node-1":
+            raise HypervisorError("cannot start domain red-node-1", details="no KVM today")
+
+    world.trace = trace
+    with pytest.raises(HypervisorError, match="cannot start domain red-node-1"):
+        world.create("red", "green")
+    assert [node.ready for node in world.status("red").nodes] == [False, True]
+    assert [node.ready for node in world.status("green").nodes] == [True, True]
+    assert world.host.domain("red-node-1").state is State.SHUTOFF
+    world.trace = lambda _: None
+    red, _ = world.create("red", "green", named=None)
+    assert red.started == ("node-1",)
+
+
+def test_all_that_failed_is_told_at_the_end(world: World) -> None:
+    def trace(call: str) -> None:
+        if call in ("before: start domain red-node-1", "before: resume domain green-node-2"):
+            raise HypervisorError(call)
+
+    world.trace = trace
+    with pytest.raises(GroupError) as caught:
+        world.create("red", "green")
+    assert caught.value.details.splitlines() == [
+        "before: start domain red-node-1",
+        "before: resume domain green-node-2",
+    ]
+    assert caught.value.remedy.startswith("labctl create red green goes on where this ended")

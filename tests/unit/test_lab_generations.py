@@ -122,3 +122,8 @@ def test_status_says_of_an_unfinished_node_what_finishes_it_whatever_its_state(t
         assert node.trouble is not None
         assert (node.ready, node.trouble.remedy) == (False, "labctl create red goes on")
         torn.host.restart()
+
+
+def test_the_old_node_goes_into_no_snapshot(torn: World) -> None:
+    with pytest.raises(RefusedError, match="not made to the end"):
+        torn.snapshot("red", "lunch")
