@@ -83,7 +83,7 @@ def test_a_set_that_a_lab_on_record_stands_on_is_not_replaced(world: World) -> N
     for name in [path for path in world.host.files if "/green-" in path]:  # as if its nodes were being made anew
         del world.host.files[name]
     second = world.capture("red")
-    assert [each.id for each in world.site().golden.every()] == [first.id, second.id]
+    assert {each.id for each in world.site().golden.every()} == {first.id, second.id}
 
 
 def test_a_lab_whose_nodes_all_stand_at_bare_does_without_its_set(world: World) -> None:
