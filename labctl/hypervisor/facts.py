@@ -110,6 +110,7 @@ class DomainFacts:
         owner: our metadata; None on a domain that labctl did not make.
         memory: MiB.
         disks: device to path of its source (vda, sda, ...).
+        files: of its disks and, while it runs, of all that they stand on.
         macs: of its NICs, in order.
         networks: names of the networks (or bridges) that its NICs are plugged into.
         agent: whether the guest agent is connected; None when the domain is off or has no agent channel.
@@ -124,6 +125,7 @@ class DomainFacts:
     memory: int
     vcpus: int
     disks: dict[str, str]
+    files: frozenset[str]
     macs: tuple[str, ...]
     networks: tuple[str, ...]
     agent: bool | None
@@ -143,6 +145,7 @@ class DomainFacts:
             memory=int(root.findtext("memory", "0")) // 1024,
             vcpus=int(root.findtext("vcpu", "1")),
             disks=_disks(root),
+            files=frozenset(source.get("file", "") for source in root.iterfind("devices/disk//source")) - {""},
             macs=tuple(mac.get("address", "") for mac in root.findall("devices/interface/mac")),
             networks=tuple(
                 source.get("network") or source.get("bridge") or ""

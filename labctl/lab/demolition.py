@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from labctl.errors import LabctlError
+from labctl.errors import LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
+from labctl.lab.nodes import volumes_of
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
 from labctl.lab.work import together
+from labctl.plan.model import LabPlan, NodePlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,20 @@ def demolish(
     )
 
 
+def refuse_used(site: Site, plan: LabPlan, chosen: Collection[NodePlan]) -> None:
+    """Raise RefusedError when other domains than the lab's use the disks of nodes that are about to go."""
+    volumes = set().union(*(volumes_of(node) for node in chosen))
+    own = {node.uuid for node in plan.nodes}
+    held = _held(site, Pieces(team=plan.team, domains={}, volumes=volumes, networks={}))
+    used = [f"domain {domain.name}: {', '.join(things)}" for domain, things in held if domain.uuid not in own]
+    if used:
+        raise RefusedError(
+            f"other machines use disks of {plan.team}'s nodes",
+            details="\n".join(used),
+            remedy="Nothing was changed. Have them let go of these disks (virsh edit, virsh undefine), then try again.",
+        )
+
+
 def _remove_network(site: Site, uuid: UUID, name: str) -> None:
     """Stop and undefine a network, and what libvirt may have forgotten of it when its start ended half-way."""
     found = site.networks.get(name)
@@ -91,7 +107,7 @@ def _held(site: Site, pieces: Pieces) -> list[tuple[DomainFacts, list[str]]]:
 
     found = []
     for domain in site.domains.values():
-        disks = _chains(site, domain.disks.values())
+        disks = _chains(site, {*domain.disks.values(), *domain.files})
         things = [f"volume {name}" for name in sorted(pieces.volumes) if {name, _path(site, name)} & disks]
         things += [f"network {name}" for name in sorted(pieces.networks.values()) if plugs(name) & set(domain.networks)]
         if things:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from labctl.errors import InputError, RefusedError, RemoteError
-from labctl.lab import begin, create, hold, nodes, room
+from labctl.lab import begin, create, demolition, hold, nodes, room
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
@@ -155,6 +155,7 @@ def _take_down(
         bare = _bare(lab, chosen, stage)
         begin.check_images(site, replace(lab.record, bare=bare))  # before anything is lost
         old = [lab.plan.node(name) for name in chosen]
+        demolition.refuse_used(site, lab.plan, old)
         wanted = [replace(lab.plan, nodes=tuple(old))]
         for remark in room.reserve(home, site, wanted, overcommit=overcommit, held=held):
             progress.say(remark)

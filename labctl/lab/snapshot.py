@@ -8,7 +8,7 @@ from functools import partial
 
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GoldenManifest
-from labctl.lab import begin, create, hold, nodes, room
+from labctl.lab import begin, create, demolition, hold, nodes, room
 from labctl.lab.begin import Begun
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
@@ -60,6 +60,7 @@ def restore(
             lab = begin.recorded(home, site, team)
             begin.refuse_foreign(site, [lab])
             saved = find(home, site, team, name)
+            demolition.refuse_used(site, lab.plan, lab.plan.nodes)
             for remark in room.reserve(home, site, [lab.plan], overcommit=overcommit, held=held):
                 progress.say(remark)
             _take_down(home, site, lab, saved, jobs=jobs, progress=progress, cancelled=cancelled)

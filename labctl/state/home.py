@@ -35,8 +35,8 @@ MOMENT = 120.0
 """Seconds to wait for a lock that everybody holds only for moments; a holder that is stopped must not stop all."""
 
 _RECORD_REMEDY = (
-    "Restore it from a backup, or labctl destroy {team}: that takes the lab away by what libvirt knows of it. "
-    "Other labs are not touched by it."
+    "Restore it from a backup; or labctl adopt {team} writes it anew, or labctl destroy {team} takes the lab away, both "
+    "by what libvirt knows of it."
 )
 _LOST_REMEDY = "Restore it from a backup, or labctl destroy {team}, then create it again."
 _HOST = re.compile(r'"host": "([^"/\\]+|[^"/\\]+://[^"\\]+)"')
@@ -164,9 +164,9 @@ class Home:
         try:
             return UUID(path.read_text().strip())
         except (OSError, ValueError) as exc:
-            known = {str(record.owner) for record in self.records()}
-            write = f"echo {' or '.join(sorted(known))} > {path}" if known else "Delete it: no lab on record needs it."
-            raise DamagedError(f"{path} is damaged", details=str(exc), remedy=write) from exc
+            known = sorted({str(record.owner) for record in self.records()})
+            remedy = f"Write into it what it was: {' or '.join(known)}" if known else "Delete it: no record needs it."
+            raise DamagedError(f"{path} is damaged", details=str(exc), remedy=remedy) from exc
 
     @property
     def team(self) -> str | None:

@@ -245,3 +245,15 @@ def cut(world: World, team: str, length: int) -> None:
     """Leave only the beginning of a record."""
     folder = world.home.lab(team)
     folder.write("lab.json", (folder.read("lab.json") or "")[:length])
+
+
+def test_a_disk_that_a_foreign_machine_uses_is_not_reset_away(world: World) -> None:
+    world.create("red")
+    before = world.record("red")
+    foreign(world, "theirs", disk="red-node-1.qcow2")
+    with pytest.raises(RefusedError, match="other machines use disks of red's nodes") as caught:
+        world.reset("red", "node-1")
+    assert caught.value.details == "domain theirs: volume red-node-1.qcow2"
+    assert world.record("red") == before
+    assert [node.ready for node in world.status("red").nodes] == [True, True]
+    world.reset("red", "node-2")
