@@ -35,8 +35,8 @@ MOMENT = 120.0
 """Seconds to wait for a lock that everybody holds only for moments; a holder that is stopped must not stop all."""
 
 _RECORD_REMEDY = (
-    "Restore it from a backup; or labctl adopt {team} writes it anew, or labctl destroy {team} takes the lab away, both "
-    "by what libvirt knows of it."
+    "Restore it from a backup; or labctl adopt {team} writes it anew, or labctl destroy {team} takes the lab away, "
+    "both by what libvirt knows of it."
 )
 _LOST_REMEDY = "Restore it from a backup, or labctl destroy {team}, then create it again."
 _HOST = re.compile(r'"host": "([^"/\\]+|[^"/\\]+://[^"\\]+)"')
