@@ -7,7 +7,7 @@ from labctl.changes.clock import Clock
 from labctl.changes.files import Absent, Ini, Line, Permissions, PutFile
 from labctl.changes.packages import Packages
 from labctl.changes.run import Python, Run
-from labctl.changes.space import Filler, Inodes
+from labctl.changes.space import Filler, Mount
 from labctl.changes.units import Unit, UnitState
 from labctl.changes.wait import Wait
 
@@ -20,8 +20,8 @@ __all__ = [
     "Context",
     "Filler",
     "Ini",
-    "Inodes",
     "Line",
+    "Mount",
     "Outcome",
     "Packages",
     "Permissions",

@@ -80,6 +80,7 @@ class Card(Change):
     Attributes:
         card: its name; never that of the management card.
         address: what its one address is replaced by, with its prefix.
+        extra: an address that is added, with its prefix.
         route: a route that is added, as `ip route` writes it without the card.
     """
 
@@ -88,6 +89,7 @@ class Card(Change):
     up: bool | None = None
     mtu: int | None = None
     address: str | None = None
+    extra: str | None = None
     route: str | None = None
 
     @property
@@ -106,13 +108,16 @@ class Card(Change):
         return {
             "up": now["up"] if self.up is None else self.up,
             "mtu": self.mtu or now["mtu"],
-            "addresses": [self.address] if self.address else now["addresses"],
+            "addresses": [
+                *([self.address] if self.address else now["addresses"]),
+                *([self.extra] if self.extra else []),
+            ],
             "routes": sorted({*now["routes"], self.route}) if self.route else now["routes"],
         }
 
     def describe(self) -> str:
         """Say what."""
-        words = {"up": self.up, "mtu": self.mtu, "address": self.address, "route": self.route}
+        words = {"up": self.up, "mtu": self.mtu, "address": self.address, "extra": self.extra, "route": self.route}
         return f"change card {self.card}: " + ", ".join(f"{key} {value}" for key, value in words.items() if value)
 
 

@@ -6,7 +6,7 @@ from labctl.changes.cards import CARDS
 from labctl.changes.change import Kind
 from labctl.changes.clock import CLOCKS
 from labctl.changes.files import FILES
-from labctl.changes.space import CROWDS, FILLERS
+from labctl.changes.space import FILLERS, MOUNTS
 from labctl.changes.units import UNITS
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (CARDS, CLOCKS, CROWDS, FILES, FILLERS, UNITS)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (CARDS, CLOCKS, FILES, FILLERS, MOUNTS, UNITS)}

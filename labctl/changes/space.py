@@ -1,4 +1,4 @@
-"""Room in file systems: files that fill them, and folders of empty files that use their inodes up."""
+"""Room in file systems: files that fill them, and small ones mounted over folders."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import ClassVar
 from labctl import quoting
 from labctl.changes.action import Context
 from labctl.changes.change import Change, Kind, State
-
-KEPT = 100
-"""MiB that root keeps: 1 % of a node's file system is for root alone, and SSH lives on it."""
+from labctl.errors import InputError
 
 
 class Fillers:
@@ -49,40 +47,35 @@ class Fillers:
         return f"{target}: {now['bytes']} -> {wanted['bytes']} bytes"
 
 
-class Crowds:
-    """Folders that hold nothing but empty files, as many as the file system has inodes for."""
+class Mounts:
+    """Small file systems in memory, mounted over folders: they have room for few files, and hide what was there."""
 
-    name = "crowd"
+    name = "mount"
 
     def look(self, context: Context, target: str) -> State:
-        """Return whether there is such a folder."""
-        return {"there": context.holds(f"test -d {quoting.shell(target)}")}
+        """Return the options of what is mounted there, None where nothing is."""
+        said = context.ask(f"findmnt -n -o OPTIONS --mountpoint {quoting.shell(target)}")
+        return {"options": said.stdout.strip() if said.ok else None}
 
     def become(self, context: Context, target: str, now: State, wanted: State) -> None:
-        """Make files until there is no inode left but a few for root's own, or remove them; its parent's time stays."""
+        """Mount or unmount it."""
         path = quoting.shell(target)
-        parent = quoting.shell(target.rpartition("/")[0] or "/")
-        keep = f"set -e; then=$(stat -c @%.9Y {parent}); "
-        if not wanted["there"]:
-            context.run(f'{keep}rm -rf {path}; touch -d "$then" {parent}', timeout=300)
-            return
-        fill = (
-            f"mkdir -p {path}; cd {path}; n=$(df --output=iavail . | tail -1); test $n -gt 40 && "
-            "seq -f sess_%06.0f 1 $((n - 20)) | xargs touch; "
-        )
-        context.run(f'{keep}{fill}touch -d "$then" {path} {parent}', timeout=300)
+        if wanted["options"] is None:
+            context.run(f"umount {path} || umount -l {path}", timeout=60)
+        else:
+            context.run(f"mount -t tmpfs -o {quoting.shell(wanted['options'])} tmpfs {path}", timeout=60)
 
     def same(self, one: State, other: State) -> bool:
-        """Whether there is such a folder in both, or in none."""
-        return bool(one["there"] == other["there"])
+        """Whether something is mounted there in both, or in none; the kernel writes options its own way."""
+        return (one["options"] is None) == (other["options"] is None)
 
     def show(self, target: str, now: State, wanted: State) -> str:
         """Return what differs."""
-        return f"{target}: {'there' if wanted['there'] else 'gone'}"
+        return f"{target}: {now['options'] or 'nothing mounted'} -> {wanted['options'] or 'nothing mounted'}"
 
 
 FILLERS: Kind = Fillers()
-CROWDS: Kind = Crowds()
+MOUNTS: Kind = Mounts()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +100,16 @@ class Filler(Change):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inodes(Change):
-    """Uses a file system's inodes up with empty files in one new folder."""
+class Mount(Change):
+    """Mounts a file system in memory over a folder.
 
-    kind: ClassVar[Kind] = CROWDS
+    Attributes:
+        options: of tmpfs, nr_inodes=4 for instance.
+    """
+
+    kind: ClassVar[Kind] = MOUNTS
     path: str
+    options: str
 
     @property
     def target(self) -> str:
@@ -119,9 +117,15 @@ class Inodes(Change):
         return self.path
 
     def judge(self, now: State) -> State:
-        """Return that it is there."""
-        return {"there": True}
+        """Return what is to be mounted.
+
+        Raises:
+            InputError: something is mounted there already.
+        """
+        if now["options"] is not None:
+            raise InputError(f"something is mounted on {self.path} already")
+        return {"options": self.options}
 
     def describe(self) -> str:
         """Say where."""
-        return f"use up the inodes of the file system of {self.path}"
+        return f"mount tmpfs ({self.options}) on {self.path}"

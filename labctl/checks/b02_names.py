@@ -11,22 +11,25 @@ from labctl.plan.model import NodePlan
 
 
 def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001 - every node is asked the same
-    """Resolve every name as programs do; one call for all of them."""
+    """Resolve every name as programs do, one call for all of them; tell which servers would be asked for others."""
     names = [name for entry in subject.lab.hosts for name in entry.names]
-    return f"getent ahostsv4 {quoting.shell_line(names)} | grep STREAM; :" if names else ":"
+    known = f"getent ahostsv4 {quoting.shell_line(names)} | grep STREAM; " if names else ""
+    return f"{known}sed -n 's/^nameserver  */nameserver /p' /etc/resolv.conf"
 
 
 @check(
     "B02",
     "Every name means its node",
-    exercises="/etc/hosts, /etc/nsswitch.conf",
+    exercises="/etc/hosts, /etc/nsswitch.conf, /etc/resolv.conf",
     needs=("B01",),
     asks=question,
     limit=(10, 60),
 )
 def names(subject: Subject) -> Iterator[Step]:
-    """Resolve every name of the plan on every node; each must give the plan's address and no other."""
+    """Resolve every name of the plan on every node; each must give the plan's address and no other. For all other names
+    the node must ask the server of its management network."""
     planned = {name: str(entry.address) for entry in subject.lab.hosts for name in entry.names}
+    servers = [str(network.gateway) for network in subject.lab.networks if network.gateway is not None]
     for node, answer in subject.said("B02"):
         found: dict[str, list[str]] = {}
         for line in answer.text.splitlines():
@@ -39,3 +42,6 @@ def names(subject: Subject) -> Iterator[Step]:
             if found.get(name) != [address]
         ]
         yield judged("; ".join(wrong[:4]), name="resolve", node=node.name, suspect="names", seconds=answer.seconds)
+        asked = [line.split()[1] for line in answer.text.splitlines() if line.startswith("nameserver ")]
+        trouble = "" if asked == servers else f"it asks {', '.join(asked) or 'nobody'}, not {', '.join(servers)}"
+        yield judged(trouble, name="resolver", node=node.name, suspect="resolver")

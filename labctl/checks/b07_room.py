@@ -14,9 +14,11 @@ _INODES = 500
 
 def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
     """Tell what is left of file systems on disks, write a file to each, and list those that cannot be written to."""
+    real = "-l -x tmpfs -x devtmpfs -x iso9660"
     return (
-        "df -P -l -k -x tmpfs -x devtmpfs -x iso9660 | sed 1d; echo; df -P -l -i -x tmpfs -x devtmpfs -x iso9660 | "
-        "sed 1d; echo; for place in /var/tmp /run; do file=$place/.$$; "
+        f"{{ df -P -k {real}; df -P -k /var/tmp; }} | grep -v Mounted | sort -u; echo; "
+        f"{{ df -P -i {real}; df -P -i /var/tmp; }} | grep -v Mounted | sort -u; echo; "
+        "for place in /var/tmp /run; do file=$place/.$$; "
         "{ echo x >$file && rm -f $file; } 2>/dev/null || echo $place; done"
     )
 

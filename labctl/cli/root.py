@@ -23,6 +23,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "snapshot": ("snapshots", "Save a lab as it is, and go back to it."),
         "check": ("checks", "Say what works in labs, what does not, and who is to blame."),
         "explain": ("checks", "Say in words what a check does."),
+        "sabotage": ("sabotage", "Break labs realistically and reversibly, for people to mend."),
         "reset": ("labs", "Give nodes back as they were when the lab was made."),
         "adopt": ("adopt", "Give labs whose record was lost a new one."),
         "destroy": ("destroy", "Take labs away, and leave nothing of them."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labctl.errors import RemoteError
 from labctl.guest.files import File
@@ -102,7 +102,7 @@ class FakeGuest:
             if re.fullmatch(pattern, line, re.DOTALL):
                 said = answer(line, stdin) if callable(answer) else answer
                 return _result(said)
-        if (said := self._systemctl(line)) is not None:
+        if (said := self._systemctl(line) or self._file(line)) is not None:
             return said
         raise AssertionError(f"unhandled command: {line}")
 
@@ -125,6 +125,17 @@ class FakeGuest:
             before = self.units.get(name, ("disabled", "inactive"))
             self.units[name] = self._moved(name, verb, options, before)
         return _result(0)
+
+    def _file(self, line: str) -> Result | None:
+        """Do what the changes of files ask of the shell."""
+        if found := re.fullmatch(r"(?:then=.*? EXIT; )?rm -f (.*)", line):
+            self.files.pop(shlex.split(found[1])[0], None)
+            return _result(0)
+        if found := re.fullmatch(r"chown (\S+) (.*) && chmod ([0-7]+) \2", line):
+            path = shlex.split(found[2])[0]
+            self.files[path] = replace(self.files[path], owner=found[1], mode=int(found[3], 8))
+            return _result(0)
+        return None
 
     def _moved(self, name: str, verb: str, options: str, state: tuple[str, str]) -> tuple[str, str]:
         enabled, active = state

@@ -14,6 +14,9 @@ LONGEST = 20
 MOST = 100
 """Teams in one command."""
 
+RESERVED = frozenset({"break", "heal", "hint", "lint", "list", "reveal", "status", "verify"})
+"""Words that mean something else where a team may be named: labctl sabotage heal."""
+
 _REMEDY = "Write for instance team01, team01..team10, team0{1,2} or team01,team05."
 _RANGE = re.compile(r"(?P<stem>.*?)(?P<first>[0-9]+)\.\.(?P<again>.*?)(?P<last>[0-9]+)")
 _BRACES = re.compile(r"(?P<before>[^{}]*)\{(?P<inside>[^{}]*)\}(?P<after>[^{}]*)")
@@ -43,6 +46,8 @@ def validate(team: str) -> str:
     Raises:
         InputError: it is not a valid name.
     """
+    if team in RESERVED:
+        raise InputError(f'"{team}" is a word of labctl sabotage, not a team name', remedy="Choose another name.")
     try:
         return label(team, longest=LONGEST, what="team name")
     except ValueError as exc:

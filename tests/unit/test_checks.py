@@ -44,7 +44,9 @@ def red(steps: list[Step]) -> dict[str, str]:
     return {step.name: step.evidence for step in steps if step.verdict is Verdict.FAIL}
 
 
-NAMES = "10.0.0.3 STREAM node-1\n10.0.0.4 STREAM node-2\n172.16.0.3 STREAM node-1.example.org\n"
+NAMES = (
+    "nameserver 192.168.99.1\n10.0.0.3 STREAM node-1\n10.0.0.4 STREAM node-2\n172.16.0.3 STREAM node-1.example.org\n"
+)
 LAST = "172.16.0.4 STREAM node-2.example.org"
 UNITS = "\n".join(["active"] * len(EXPECTED)) + "\n--\n{}--\n" + "\n".join(["enabled"] * len(ENABLED))
 
@@ -79,6 +81,7 @@ def room(space: int = 9853992, inodes: int = 315292, closed: str = "") -> str:
         ("B02", NAMES, "node-2.example.org is unknown, not 172.16.0.4"),
         ("B02", NAMES.replace("10.0.0.4", "10.0.0.44") + LAST, "node-2 is 10.0.0.44, not 10.0.0.4"),
         ("B02", NAMES + LAST + "\n10.0.0.9 STREAM node-1", "node-1 is 10.0.0.3, 10.0.0.9, not 10.0.0.3"),
+        ("B02", NAMES.replace("nameserver 192", "nameserver 10") + LAST, "it asks 10.168.99.1, not 192.168.99.1"),
         ("B03", "", None),
         ("B03", "10.0.0.4 2 packets transmitted, 0 received, 100% packet loss", "node-2 (10.0.0.4)"),
         ("B03", "172.16.0.4 ping: local error: message too long, mtu=1400", "mtu=1400"),

@@ -64,6 +64,7 @@ ROOMS: dict[str, set[str]] = {
         "lab",
         "plan",
         "quoting",
+        "sabotage",
         "spec",
     },  # for the types of what it shows
     "cli": {

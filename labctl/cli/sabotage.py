@@ -1,0 +1,323 @@
+"""Commands that break labs on purpose, and heal them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from labctl.cli import options
+from labctl.cli.checks import RED
+from labctl.errors import InputError
+from labctl.state import Home
+
+if TYPE_CHECKING:
+    from labctl.checks.model import Report, Result
+    from labctl.lab.sabotage import Told
+    from labctl.sabotage.draw import Lot
+    from labctl.sabotage.ledger import Entry
+
+
+class _Sabotage(click.Group):
+    """A group whose first word may be a team or a fault instead of a subcommand."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = [arg for arg in args if not arg.startswith("-")]
+        helps = {"-h", "--help"} & set(args)
+        if not (words and words[0] in self.commands) and not (helps and not words):
+            args = [_BREAK, *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in self.commands if name != _BREAK]
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "[TEAM...] --random | ID... | COMMAND")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        broken = self.commands[_BREAK]
+        with formatter.section("To break labs"):
+            rows = [param.get_help_record(ctx) for param in broken.params]
+            formatter.write_dl([row for row in rows if row is not None])
+        self.format_commands(ctx, formatter)
+
+
+_BREAK = "break"
+
+
+@click.group("sabotage", cls=_Sabotage, no_args_is_help=False)
+def sabotage_command() -> None:
+    """Break labs realistically and reversibly, for people to mend.
+
+    A fault is drawn, or named by its ID. All its checks must be green before; at least one must be red afterwards, and
+    labctl must still be able to log in to every node: else it is undone at once and another is drawn. Several teams
+    get different faults of equal difficulty. What was broken stays sealed until reveal.
+
+    \b
+    labctl sabotage --random                     the only lab there is
+    labctl sabotage team01..team10 --random      ten labs, equal difficulty
+    labctl sabotage team01 BA-05                 this fault
+    labctl sabotage status; labctl sabotage heal
+    """
+
+
+@sabotage_command.command(_BREAK, hidden=True)
+@click.argument("words", metavar="[TEAM|ID]...", nargs=-1)
+@click.option("--random", "chance", is_flag=True, help="Draw a fault.")
+@click.option("--level", type=click.IntRange(1, 3), help="Draw among faults of this level.")
+@click.option("--count", type=click.IntRange(1, 5), default=1, show_default=True, help="How many faults a lab gets.")
+@click.option("--seed", metavar="WORD", help="The same word draws the same again.")
+@click.option("--same-for-all", "same", is_flag=True, help="Every lab gets the same fault.")
+@click.option("--dry-run", is_flag=True, help="Say who would get what, but break nothing. For the organiser's eyes.")
+@options.output
+@options.common
+def break_command(
+    words: tuple[str, ...],
+    chance: bool,
+    level: int | None,
+    count: int,
+    seed: str | None,
+    same: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Break labs."""
+    from labctl.cli.show import show
+    from labctl.lab import sabotage
+    from labctl.report import sabotage as views
+
+    ids, patterns = options.ids_and_teams(words)
+    if bool(ids) == chance:
+        raise InputError("which fault?", remedy="Say --random, or name one: labctl sabotage list.")
+    home = Home()
+    teams = options.expand(patterns) if patterns else (options.one_team(home, None),)
+    if dry_run:
+        lots = sabotage.draw_lots(home, teams, level=level, seed=seed, same=same, ids=ids)
+        show(output, document=[views.lot_document(lot) for lot in lots], text=views.lots(lots))
+        return
+    injected: list[tuple[Lot, Entry]] = []
+    for turn in range(1 if ids else count):
+        word = f"{seed}#{turn}" if seed and turn else seed
+        lots = sabotage.draw_lots(home, teams, level=level, seed=word, same=same, ids=ids)
+        injected += _inject(home, teams, lots)
+    documents = [{"team": lot.team, **views.status_document(lot.team, [entry])["faults"][0]} for lot, entry in injected]
+    lines = [
+        f'{lot.team}: broken: "{entry.title}" (level {entry.level}). labctl sabotage hint|reveal|heal {lot.team}'
+        for lot, entry in injected
+    ]
+    if output != "table":
+        show(output, document=documents, text="")
+    else:
+        options.say("\n".join(lines))
+
+
+@sabotage_command.command("list")
+@options.output
+@options.common
+def list_command(output: str) -> None:
+    """List the faults, without spoilers."""
+    from labctl.cli.show import show
+    from labctl.report import sabotage as views
+
+    found = views.all_faults()
+    show(output, document=[views.fault_document(fault) for fault in found], text=views.faults(found))
+
+
+@sabotage_command.command("status")
+@options.teams(required=False)
+@options.output
+@options.common
+def status_command(teams: tuple[str, ...], output: str) -> None:
+    """Say what was broken in labs and how far its repair is, without spoilers."""
+    from labctl.cli.show import show
+    from labctl.lab import begin, sabotage
+    from labctl.report import sabotage as views
+
+    home = Home()
+    found = {}
+    for team in _teams(home, teams):
+        begin.record_of(home, team)
+        found[team] = sabotage.Ledger(home.lab(team)).entries()
+    show(
+        output,
+        document=[views.status_document(team, entries) for team, entries in found.items()],
+        text="\n\n".join(views.status(team, entries) for team, entries in found.items()),
+    )
+
+
+@sabotage_command.command("hint")
+@click.argument("team", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
+@options.common
+def hint_command(team: str | None) -> None:
+    """Give the next hint about what is broken in a lab; there are three, and each is written down as taken."""
+    from labctl.lab import sabotage
+
+    home = Home()
+    name = options.one_team(home, team)
+    given = sabotage.hint(home, name)
+    if given is None:
+        click.echo(f"{name}: all hints were given.")
+        return
+    entry, text = given
+    click.echo(f'{name}: "{entry.title}", hint {entry.taken + 1} of {len(entry.hints)}: {text}')
+
+
+@sabotage_command.command("reveal")
+@click.argument("team", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
+@options.output
+@options.common
+def reveal_command(team: str | None, output: str) -> None:
+    """Say what is broken in a lab, where, and how it is mended. For the organiser's eyes."""
+    from labctl.cli.show import show
+    from labctl.lab import sabotage
+    from labctl.report import sabotage as views
+
+    home = Home()
+    entries = sabotage.standing(home, options.one_team(home, team))
+    show(
+        output,
+        document=[views.reveal_document(entry) for entry in entries],
+        text="\n\n".join(map(views.revealed, entries)),
+    )
+
+
+@sabotage_command.command("heal")
+@click.argument("words", metavar="[TEAM|ID]...", nargs=-1)
+@options.common
+def heal_command(words: tuple[str, ...]) -> int:
+    """Undo what was broken in labs, then check them.
+
+    What a team changed itself since is left as it is, and said. A second heal does no harm. Exit code 4 when a check is
+    red afterwards.
+    """
+    from labctl.report import checks as views
+
+    home = Home()
+    ids, patterns = options.ids_and_teams(words)
+    green = True
+    for team in _teams(home, patterns):
+        done, report = _heal(home, team, ids)
+        for entry in done:
+            for note in entry.notes:
+                options.say(f"{team}: {note}")
+        if not done:
+            options.say(f"{team}: nothing was to be healed.")
+        options.say(f"{team}: all checks are green." if report.green else views.text(report))
+        green &= report.green
+    return 0 if green else RED
+
+
+@sabotage_command.command("verify")
+@click.argument("words", metavar="[TEAM] [ID]...", nargs=-1)
+@click.option("--resume", is_flag=True, help="Leave out what an earlier run has verified.")
+@click.option(
+    "--matrix", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the matrix as Markdown."
+)
+@options.output
+@options.common
+def verify_command(words: tuple[str, ...], resume: bool, matrix: Path | None, output: str) -> int:
+    """Try every fault on a living lab: what it says, its repair, its undo.
+
+    For each: green; inject; a named check red; the reference repair typed in the node; green, also after a restart of
+    what was touched; inject again; heal; every file, owner, mode and time as before; green. An alternative repair must
+    be as good, a cheat must not. Exit code 1 when a fault does not do what it says.
+    """
+    from labctl.cli import progress
+    from labctl.cli.labs import cancellable, site_of
+    from labctl.cli.show import show
+    from labctl.lab import verify
+    from labctl.report import matrix as views
+
+    home = Home()
+    ids, patterns = options.ids_and_teams(words)
+    team = options.one_of(patterns) if patterns else options.one_team(home, None)
+    with (
+        site_of(home, team) as place,
+        progress.shown(quiet=options.quiet()) as shown,
+        cancellable() as cancelled,
+    ):
+        found = verify.verify(home, place, team, ids=ids, resume=resume, say=shown.say, cancelled=cancelled)
+    show(output, document=[views.document(each) for each in found], text=views.text(found))
+    if matrix is not None:
+        matrix.write_text(views.page(found))
+    return 0 if all(each.ok for each in found) else 1
+
+
+@sabotage_command.command("lint")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@options.common
+def lint_command(files: tuple[Path, ...]) -> int:
+    """Say what is missing in the file of a fault."""
+    from labctl.lab import fault_files
+
+    found = [f"{file}: {problem}" for file in files for problem in fault_files.problems(file)]
+    click.echo("\n".join(found) if found else "Nothing is missing.")
+    return 2 if found else 0
+
+
+def _teams(home: Home, patterns: Sequence[str]) -> tuple[str, ...]:
+    return options.expand(patterns) if patterns else (options.one_team(home, None),)
+
+
+def _inject(home: Home, teams: Sequence[str], lots: Sequence[Lot]) -> list[tuple[Lot, Entry]]:
+    """Inject side by side, one lab's faults one after the other."""
+    from labctl.cli import progress
+    from labctl.cli.labs import cancellable
+    from labctl.lab.work import together
+
+    done: list[tuple[Lot, Entry]] = []
+    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+        together(
+            [
+                partial(_one, home, [lot for lot in lots if lot.team == team], shown.say, cancelled, done)
+                for team in teams
+            ],
+            jobs=len(teams),
+            cancelled=cancelled,
+            brief="not every lab could be broken",
+            remedy="labctl sabotage status",
+        )
+    return sorted(done, key=lambda pair: pair[0].team)
+
+
+def _one(
+    home: Home,
+    lots: Sequence[Lot],
+    say: Callable[[str], None],
+    cancelled: threading.Event,
+    done: list[tuple[Lot, Entry]],
+) -> None:
+    from labctl.cli.labs import site_of
+    from labctl.lab import sabotage
+
+    for lot in lots:
+        with site_of(home, lot.team) as place:
+            done.append((lot, sabotage.inject(home, place, lot, told=_told(lot.team, say), cancelled=cancelled)))
+
+
+def _heal(home: Home, team: str, ids: Sequence[str]) -> tuple[list[Entry], Report]:
+    from labctl.cli import progress
+    from labctl.cli.labs import cancellable, site_of
+    from labctl.lab import sabotage
+
+    with (
+        site_of(home, team) as place,
+        progress.shown(quiet=options.quiet()) as shown,
+        cancellable() as cancelled,
+    ):
+        return sabotage.heal(home, place, team, ids=ids, told=_told(team, shown.say), cancelled=cancelled)
+
+
+def _told(team: str, say: Callable[[str], None]) -> Told:
+    """Return what tells of a run without spoiling it."""
+    from labctl.lab.sabotage import Told
+
+    return Told(result=_sealed, say=say)
+
+
+def _sealed(result: Result) -> None:
+    """Keep which checks are looked at for ourselves: each is a hint."""

@@ -1,0 +1,279 @@
+"""Sabotages labs, heals them, and keeps the ledger: in the lab's state folder, for the organiser alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from labctl.checks.check import CHECKS, Subject, chosen
+from labctl.checks.model import Report, Result
+from labctl.errors import InputError, LabctlError, RefusedError
+from labctl.guest import Guest
+from labctl.guest import Result as Ended
+from labctl.guest.agent import AgentGuest
+from labctl.lab import begin, check
+from labctl.lab.site import Site
+from labctl.plan.model import LabPlan
+from labctl.sabotage import draw, ledger
+from labctl.sabotage.draw import Lot
+from labctl.sabotage.engine import Engine, untouchable
+from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene
+from labctl.sabotage.ledger import OPEN, Entry, State
+from labctl.state import Home, LabFolder
+
+LEDGER = "sabotage.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Receives what happens: each check's result, and words."""
+
+    result: Callable[[Result], None]
+    say: Callable[[str], None]
+
+
+class Ledger:
+    """A lab's injections, the oldest first; each write is on disk when it returns.
+
+    Args:
+        folder: the lab's.
+    """
+
+    def __init__(self, folder: LabFolder) -> None:
+        self._folder = folder
+
+    def entries(self) -> list[Entry]:
+        """Return all injections; those whose nodes were reset meanwhile say so.
+
+        Raises:
+            LabctlError: the file is damaged.
+        """
+        text = self._folder.read(LEDGER)
+        try:
+            found = [Entry.of(document) for document in json.loads(text or "[]")]
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise self._folder.damaged(LEDGER, exc) from exc
+        record = self._folder.load()
+        return [ledger.aged(entry, record.generations if record else {}) for entry in found]
+
+    def open(self) -> list[Entry]:
+        """Return the injections of which something may be in the lab."""
+        return [entry for entry in self.entries() if entry.state in OPEN]
+
+    def save(self, entry: Entry) -> None:
+        """Write an entry, in the place of the one with the same ID.
+
+        Raises:
+            RefusedError: it cannot be written.
+        """
+        others = {each.uid: each for each in self.entries()}
+        others[entry.uid] = entry
+        text = json.dumps([each.document() for each in others.values()], indent=1)
+        try:
+            self._folder.write(LEDGER, text)
+            handle = os.open(self._folder.path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as exc:
+            raise RefusedError(
+                f"the ledger of {self._folder.path.name} cannot be written",
+                details=f"{exc.strerror}: {self._folder.path / LEDGER}",
+                remedy="Make the state folder writable. Without a record nothing is broken.",
+            ) from exc
+
+
+def scene_of(home: Home, team: str) -> Scene:
+    """Return a team's lab as faults see it.
+
+    Raises:
+        InputError: the team has no lab.
+    """
+    return Scene(lab=begin.plan_of(begin.record_of(home, team)))
+
+
+def draw_lots(
+    home: Home, teams: Sequence[str], *, level: int | None, seed: str | None, same: bool, ids: Sequence[str] = ()
+) -> list[Lot]:
+    """Draw for teams, or take the faults that are named.
+
+    Raises:
+        InputError: a team has no lab, nothing is left to draw, or there is no such fault.
+    """
+    seed = seed or uuid.uuid4().hex[:8]
+    scenes = {team: scene_of(home, team) for team in teams}
+    if ids:
+        return [
+            Lot(team=team, order=(FAULTS[name],), seed=f"{seed}/{team}", candidates=())
+            for team in teams
+            for name in ids
+        ]
+    found = [
+        {fault.id: fault for fault in draw.candidates(scene, level=level, taken=_taken(home, team))}
+        for team, scene in scenes.items()
+    ]
+    common = [fault for name, fault in found[0].items() if all(name in each for each in found)]
+    return draw.lots(teams, common, seed=seed, same=same)
+
+
+def inject(home: Home, site: Site, lot: Lot, *, told: Told, cancelled: threading.Event) -> Entry:
+    """Inject what a team drew: green before, red after, and every node still lets us in.
+
+    Raises:
+        RefusedError: the lab is not green, or the ledger cannot be written; nothing was touched.
+        LabctlError: no fault of the lot did what it says; the lab is as it was.
+    """
+    with begin.locked(home, [lot.team]), _opened(home, site, lot.team, told, cancelled) as (scene, engine, book):
+        if stuck := [entry for entry in book.open() if entry.state is State.MAYBE]:
+            raise RefusedError(
+                f"an earlier sabotage of {lot.team} was interrupted",
+                details=f"{stuck[0].fault}, {stuck[0].drawn_at}",
+                remedy=f"labctl sabotage heal {lot.team}",
+            )
+        groups = {entry.group for entry in book.open()}
+        for fault in lot.order:
+            if fault.group in groups:
+                if len(lot.order) == 1:
+                    raise RefusedError(
+                        f"{fault.id} would hide behind what stands in the lab of {lot.team} already",
+                        remedy=f"labctl sabotage heal {lot.team}",
+                    )
+                continue
+            entry, drawn = prepare(scene, fault, lot)
+            engine.green_before(entry)
+            book.save(entry)
+            try:
+                entry = engine.inject(entry, drawn)
+            except InputError as exc:
+                told.say(f"{lot.team}: what was drawn does not fit, drawing again")
+                book.save(replace(entry, state=State.REVERTED, notes=(exc.brief,)))
+                continue
+            if entry.state is State.INJECTED:
+                return entry
+            told.say(f"{lot.team}: what was drawn did not do what it says and was undone, drawing again")
+    raise LabctlError(
+        f"{lot.team}: no fault did what it says",
+        details=f"Tried: {', '.join(fault.id for fault in lot.order)}. The lab is as it was.",
+        remedy=f"labctl check {lot.team}; labctl sabotage status {lot.team}",
+    )
+
+
+def prepare(scene: Scene, fault: Fault, lot: Lot) -> tuple[Entry, Drawn]:
+    """Draw a fault's node and parameters for a lab, and begin its entry.
+
+    Raises:
+        InputError: it does not fit the lab, or would touch a way in.
+    """
+    drawn = draw.drawn(fault, scene, lot.seed)
+    if why := untouchable(scene.lab, drawn):
+        raise InputError(f"{fault.id} would touch {', '.join(why)}", remedy="No fault may touch a way into a node.")
+    entry = ledger.begun(fault, drawn, uid=uuid.uuid4().hex[:8], seed=lot.seed, at=_now(), candidates=lot.candidates)
+    return entry, drawn
+
+
+def heal(
+    home: Home, site: Site, team: str, *, ids: Sequence[str] = (), told: Told, cancelled: threading.Event
+) -> tuple[list[Entry], Report]:
+    """Undo what stands in a lab, the last first, then check it; what a team changed itself is left and said.
+
+    Args:
+        ids: faults; all when empty.
+
+    Returns:
+        What was undone, and the report of all checks.
+
+    Raises:
+        LabctlError: a node cannot be reached by any way.
+    """
+    with begin.locked(home, [team]), _opened(home, site, team, told, cancelled) as (_, engine, book):
+        done = []
+        for entry in book.entries():
+            if entry.state is State.GONE:
+                book.save(entry)
+        for entry in reversed([entry for entry in book.open() if not ids or entry.fault in ids]):
+            healed = engine.undo(entry, State.HEALED)
+            book.save(healed)
+            done.append(healed)
+        return done, engine.check([])
+
+
+def hint(home: Home, team: str) -> tuple[Entry, str] | None:
+    """Take the next hint of a lab's oldest fault that has one left, and write down that it was taken.
+
+    Raises:
+        InputError: nothing stands in the lab.
+    """
+    with begin.locked(home, [team]):
+        book = Ledger(home.lab(team))
+        entries = standing(home, team)
+        for entry in entries:
+            if entry.taken < len(entry.hints):
+                book.save(replace(entry, taken=entry.taken + 1))
+                return entry, entry.hints[entry.taken]
+    return None
+
+
+def standing(home: Home, team: str) -> list[Entry]:
+    """Return what stands in a lab.
+
+    Raises:
+        InputError: nothing does.
+    """
+    begin.record_of(home, team)
+    found = Ledger(home.lab(team)).open()
+    if not found:
+        raise InputError(f"nothing is broken in the lab of {team}", remedy=f"labctl sabotage {team} --random")
+    return found
+
+
+def engine_of(
+    home: Home, site: Site, plan: LabPlan, lab: Subject, told: Told, cancelled: threading.Event, book: Ledger
+) -> Engine:
+    """Return what injects into a lab whose connections stand."""
+    record = begin.record_of(home, plan.team)
+
+    def agent(name: str) -> Guest:
+        def inside(script: str, *, stdin: bytes, timeout: float) -> Ended:
+            return site.hypervisor.run_inside(
+                plan.node(name).uuid, script, stdin=stdin, timeout=timeout, cancelled=cancelled
+            )
+
+        return AgentGuest(name, inside)
+
+    def checked(ids: Sequence[str]) -> Report:
+        checks = [CHECKS[name] for name in sorted(set(ids))] if ids else chosen(plan.stage)
+        return check.run(lab, checks, told=told.result)
+
+    return Engine(
+        guest=lab.guest,
+        agent=agent,
+        check=checked,
+        save=book.save,
+        generations=record.generations,
+        virt=site.virt,
+    )
+
+
+@contextlib.contextmanager
+def _opened(
+    home: Home, site: Site, team: str, told: Told, cancelled: threading.Event
+) -> Iterator[tuple[Scene, Engine, Ledger]]:
+    plan = begin.plan_of(begin.record_of(home, team))
+    book = Ledger(home.lab(team))
+    with check.subject(home, site, plan, cancelled) as lab:
+        yield Scene(lab=plan), engine_of(home, site, plan, lab, told, cancelled, book), book
+
+
+def _taken(home: Home, team: str) -> list[Fault]:
+    return [FAULTS[entry.fault] for entry in Ledger(home.lab(team)).open() if entry.fault in FAULTS.names()]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,235 @@
+"""Tries faults on a living lab: what each says, its repair, its undo; what was seen is kept, to go on from."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from labctl.changes import Context
+from labctl.changes import undo as changes
+from labctl.changes.kinds import KINDS
+from labctl.checks.model import Report, Verdict
+from labctl.errors import LabctlError
+from labctl.lab import begin, check
+from labctl.lab.sabotage import Ledger, Told, engine_of, prepare
+from labctl.lab.site import Site
+from labctl.sabotage import draw
+from labctl.sabotage.draw import Lot
+from labctl.sabotage.engine import Engine
+from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene, Typed
+from labctl.sabotage.ledger import Entry, State
+from labctl.state import Home
+
+KEPT = "verified.json"
+_REPAIR_SECONDS = {"kvm": 60.0, "qemu": 300.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What was seen of a fault.
+
+    Attributes:
+        red: checks that turned red, and what they said.
+        seconds: that inject, detect, repair and heal took.
+        alternative, cheat: whether the alternative repair was good and the cheat was not; None where there is none.
+        trouble: what it did not do; empty when it does what it says.
+    """
+
+    fault: str
+    level: int
+    virt: str
+    topology: str
+    node: str
+    red: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    alternative: bool | None = None
+    cheat: bool | None = None
+    trouble: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it does what it says."""
+        return not self.trouble
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Verified:
+        """Read what was kept."""
+        return cls(**document)
+
+
+class _Broken(Exception):  # noqa: N818 - it ends one fault's trial
+    """A fault does not do what it says."""
+
+
+def verify(
+    home: Home,
+    site: Site,
+    team: str,
+    *,
+    ids: Sequence[str],
+    resume: bool,
+    say: Callable[[str], None],
+    cancelled: threading.Event,
+) -> list[Verified]:
+    """Try faults on a team's lab, one after the other; all of its stage where none is named.
+
+    Args:
+        resume: leave out those that were good in an earlier run on this lab.
+
+    Raises:
+        RefusedError: the lab is not green.
+        LabctlError: the lab was lost.
+    """
+    with begin.locked(home, [team]):
+        plan = begin.plan_of(begin.record_of(home, team))
+        folder, book = home.lab(team), Ledger(home.lab(team))
+        kept = {each.fault: each for each in _kept(folder.read(KEPT)) if resume and each.ok}
+        scene = Scene(lab=plan)
+        faults = [FAULTS[name] for name in ids] or [
+            fault for fault in FAULTS if plan.stage in fault.stages and draw.applies(fault, scene)
+        ]
+        with check.subject(home, site, plan, cancelled) as lab:
+            engine = engine_of(home, site, plan, lab, Told(result=_quiet, say=say), cancelled, book)
+            for fault in faults:
+                if fault.id in kept:
+                    say(f"{fault.id}: verified earlier")
+                    continue
+                seen = _Trial(scene, engine, book, fault).run()
+                say(f"{fault.id}: {seen.trouble or 'does what it says'} ({sum(seen.seconds.values()):.0f} s)")
+                kept[fault.id] = seen
+                folder.write(KEPT, json.dumps([asdict(each) for each in kept.values()], indent=1))
+    return [kept[fault.id] for fault in faults]
+
+
+class _Trial:
+    """One fault, from green to green."""
+
+    def __init__(self, scene: Scene, engine: Engine, book: Ledger, fault: Fault) -> None:
+        self._scene, self._engine, self._book, self._fault = scene, engine, book, fault
+        self._seed = f"verify-{uuid.uuid4().hex[:6]}"
+        self._seconds: dict[str, float] = {}
+
+    def run(self) -> Verified:
+        """Try it; the lab is healed whatever comes out."""
+        entry, drawn = self._prepare()
+        seen = Verified(
+            fault=self._fault.id,
+            level=self._fault.level,
+            virt=self._engine.virt,
+            topology=self._scene.lab.topology,
+            node=drawn.node,
+        )
+        try:
+            self._engine.green_before(entry)
+            entry = self._inject()
+            seen = replace(seen, red=dict(entry.symptoms))
+            self._repaired(entry, "the reference repair", drawn.repair)
+            if drawn.cheat:
+                entry = self._inject()
+                self._type(drawn.cheat)
+                green = self._green()
+                self._healed(entry, strict=False)
+                seen = replace(seen, cheat=not green)
+                if green:
+                    raise _Broken("the cheat counts as a repair")
+            if drawn.alternative:
+                entry = self._inject()
+                self._repaired(entry, "the alternative repair", drawn.alternative)
+                seen = replace(seen, alternative=True)
+            entry = self._inject()
+            began = time.monotonic()
+            self._healed(entry, strict=True)
+            self._seconds["heal"] = round(time.monotonic() - began, 1)
+            if not self._green():
+                raise _Broken("it is not green after the heal")
+        except (_Broken, LabctlError) as exc:
+            self._clear()
+            seen = replace(seen, trouble=str(exc).splitlines()[0])
+        return replace(seen, seconds=self._seconds)
+
+    def _prepare(self) -> tuple[Entry, Drawn]:
+        lot = Lot(team=self._scene.lab.team, order=(self._fault,), seed=self._seed, candidates=())
+        return prepare(self._scene, self._fault, lot)
+
+    def _inject(self) -> Entry:
+        entry, drawn = self._prepare()
+        entry = self._engine.inject(entry, drawn)
+        if entry.state is not State.INJECTED:
+            raise _Broken(entry.notes[0] if entry.notes else "it was reverted")
+        self._seconds |= entry.seconds
+        return entry
+
+    def _repaired(self, entry: Entry, what: str, typed: Sequence[Typed]) -> None:
+        """Type a repair: green, also after a restart of what was touched; the ledger learns that nothing is left."""
+        began = time.monotonic()
+        self._type(typed)
+        if not self._green():
+            raise _Broken(f"{what} does not mend it")
+        self._seconds["repair"] = round(time.monotonic() - began, 1)
+        units = tuple(unit for _, record in entry.records for unit in record.restart)
+        if units:
+            changes.restart(units, self._context(entry.node))
+            if not self._green():
+                raise _Broken(f"{what} does not outlive a restart of {', '.join(units)}")
+        self._restore(entry)
+        self._book.save(replace(entry, state=State.HEALED, notes=(what,)))
+
+    def _healed(self, entry: Entry, *, strict: bool) -> None:
+        """Heal as the command does; strictly: everything is as it was, to the byte and the nanosecond."""
+        healed = self._engine.undo(entry, State.HEALED)
+        if not strict:
+            self._restore(entry)
+        self._book.save(healed)
+        for node, record in entry.records:
+            now = KINDS[record.kind].look(self._context(node), record.target)
+            same = now == record.before if record.kind in ("file", "unit", "card") else True
+            if strict and not (same and KINDS[record.kind].same(now, record.before)):
+                raise _Broken(f"{record.target} is not as it was: {_differs(now, record.before)}")
+
+    def _restore(self, entry: Entry) -> None:
+        """Bring everything back as it was, whoever changed it: the lab is ours while it is tried."""
+        for node, record in reversed(entry.records):
+            context, kind = self._context(node), KINDS[record.kind]
+            now = kind.look(context, record.target)
+            if now != record.before:
+                kind.become(context, record.target, now, record.before)
+                changes.restart(record.restart, context)
+
+    def _clear(self) -> None:
+        """Leave no half trial behind."""
+        for entry in self._book.open():
+            if entry.seed == self._seed:
+                self._restore(entry)
+                self._book.save(replace(entry, state=State.REVERTED, notes=("its trial failed",)))
+
+    def _green(self) -> bool:
+        report: Report = self._engine.check([*self._fault.red, *self._fault.green])
+        return all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in report.results)
+
+    def _type(self, typed: Sequence[Typed]) -> None:
+        seconds = _REPAIR_SECONDS[self._engine.virt]
+        for each in typed:
+            self._engine.guest(each.node).run(each.line, timeout=seconds, check=False)
+
+    def _context(self, node: str) -> Context:
+        return Context(guest=self._engine.guest(node), say=lambda line: None, slow=6.0)  # noqa: ARG005
+
+
+def _differs(now: dict[str, Any], before: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {before.get(key)} -> {now.get(key)}" for key in before if now.get(key) != before[key])
+
+
+def _kept(text: str | None) -> list[Verified]:
+    try:
+        return [Verified.of(document) for document in json.loads(text or "[]")]
+    except (ValueError, TypeError):
+        return []  # it is only there to save time
+
+
+def _quiet(result: object) -> None:
+    """Keep each check's result for ourselves."""

@@ -1,0 +1,68 @@
+"""The measured matrix of faults: what was seen on a living lab. For organisers: it spoils."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from labctl.lab.verify import Verified
+from labctl.report.table import table
+from labctl.sabotage.fault import FAULTS
+
+_HEADINGS = ["FAULT", "LEVEL", "RED", "INJECT", "DETECT", "REPAIR", "HEAL", "ALTERNATIVE", "CHEAT", "RESULT"]
+
+
+def document(seen: Verified) -> dict[str, Any]:
+    """Return what was seen of a fault as a document."""
+    return asdict(seen) | {"ok": seen.ok}
+
+
+def text(found: Sequence[Verified]) -> str:
+    """Return the matrix as people read it."""
+    good = sum(each.ok for each in found)
+    return f"{table(_HEADINGS, [_row(each) for each in found])}\n\n{good} of {len(found)} faults do what they say."
+
+
+def page(found: Sequence[Verified]) -> str:
+    """Return the matrix as a page of the documents."""
+    lines = [
+        "# Faults, as they were seen",
+        "",
+        "For organisers: this page spoils. `labctl sabotage verify --matrix docs/reference/faults.md` writes it on a",
+        "living lab. Seconds are those of the nodes named below. A cheat that is refused did not make all green.",
+        "",
+    ]
+    lines += [f"| {' | '.join(heading.capitalize() for heading in _HEADINGS)} |", "|" + "---|" * len(_HEADINGS)]
+    lines += [f"| {' | '.join(str(cell) for cell in _row(each))} |" for each in found]
+    places = sorted({f"{each.topology}, {'KVM' if each.virt == 'kvm' else 'emulated'}" for each in found})
+    lines += [
+        "",
+        f"Seen on: {'; '.join(places)}. {sum(each.ok for each in found)} of {len(found)} do what they say.",
+        "",
+    ]
+    for each in found:
+        fault = FAULTS[each.fault]
+        symptoms = [f"{check}: {line}" for check, line in each.red.items()]
+        lines += [
+            f"## {fault.id}: {fault.title}",
+            "",
+            f"{(fault.draw.__doc__ or '').strip()} Lasts: {fault.lasts}. Group: {fault.group}.",
+            "",
+            *(f"- seen: {line}" for line in symptoms),
+            *(f"- hint: {hint}" for hint in fault.hints),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _row(seen: Verified) -> list[object]:
+    seconds = [f"{seen.seconds[name]:.0f} s" if name in seen.seconds else "-" for name in _STEPS]
+    words = {True: "good", False: "bad", None: "-"}
+    refused = {True: "refused", False: "counts", None: "-"}
+    red = ", ".join(seen.red) or "-"
+    result = "ok" if seen.ok else seen.trouble
+    return [seen.fault, seen.level, red, *seconds, words[seen.alternative], refused[seen.cheat], result]
+
+
+_STEPS = ("inject", "detect", "repair", "heal")

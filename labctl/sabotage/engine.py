@@ -1,0 +1,161 @@
+"""Injects and heals: record first, then the act; proven red, or undone at once; an undo leaves others' work alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from labctl.changes import Context, Outcome, Record
+from labctl.changes import undo as changes
+from labctl.checks.model import Report, Verdict
+from labctl.errors import DeadlineError, LabctlError, RefusedError, RemoteError
+from labctl.guest import Guest
+from labctl.plan.model import LabPlan
+from labctl.sabotage.fault import Drawn
+from labctl.sabotage.ledger import Entry, State, renewed
+
+_SLOW = {"kvm": 1.0, "qemu": 6.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What an injection needs of a lab.
+
+    Attributes:
+        guest: returns a node by SSH.
+        agent: returns a node by its guest agent, which works where a fault has cut the network.
+        check: runs the checks that are named and returns their report.
+        save: writes an entry to the ledger and returns when it is on disk.
+        generations: how often each node was made anew.
+        virt: kvm or qemu.
+    """
+
+    guest: Callable[[str], Guest]
+    agent: Callable[[str], Guest]
+    check: Callable[[Sequence[str]], Report]
+    save: Callable[[Entry], None]
+    generations: Mapping[str, int]
+    virt: str
+
+    def green_before(self, entry: Entry) -> None:
+        """See that all checks of a fault are green.
+
+        Raises:
+            RefusedError: one is not; nothing was touched.
+        """
+        report = self.check([*entry.red, *entry.green])
+        red = [result for result in report.results if result.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
+        if red:
+            raise RefusedError(
+                f"the lab of {report.lab} is not green, so nothing would be proven",
+                details="\n".join(f"{result.id}: {result.first.evidence if result.first else ''}" for result in red),
+                remedy=f"labctl check {report.lab}; labctl sabotage heal {report.lab}. Nothing was touched.",
+            )
+
+    def inject(self, entry: Entry, drawn: Drawn) -> Entry:
+        """Break the lab and prove it; where the checks do not say so, everything is undone at once.
+
+        Returns:
+            The entry, injected or reverted.
+
+        Raises:
+            InputError: the change cannot be made in this lab; nothing was touched.
+            LabctlError: a node was lost, and what was changed is undone.
+        """
+        began = time.monotonic()
+        records = tuple(
+            (each.node, changes.record(each.change, self._context(self.guest(each.node)), restart=each.restart))
+            for each in drawn.breaks
+        )
+        generations = {node: self.generations.get(node, 0) for node, _ in records}
+        entry = replace(entry, state=State.MAYBE, records=records, generations=generations)
+        self.save(entry)  # from here on a heal knows, whatever happens
+        try:
+            done = [(node, changes.act(record, self._context(self.guest(node)))) for node, record in records]
+        except LabctlError:
+            self.save(self.undo(entry, State.REVERTED))
+            raise
+        entry = replace(entry, records=tuple(done), seconds={"inject": round(time.monotonic() - began, 1)})
+        self.save(entry)
+        return self._prove(entry)
+
+    def undo(self, entry: Entry, state: State) -> Entry:
+        """Undo an injection, the last change first; what somebody else changed since is left and noted.
+
+        Raises:
+            LabctlError: a node cannot be reached by any way; the entry stays as it is.
+        """
+        notes = []
+        for node, record in reversed(entry.records):
+            if renewed(entry, node, self.generations):
+                notes.append(f"{node}: {record.target}: the node was reset")
+                continue
+            outcome = self._undo(node, record)
+            notes.append(f"{node}: {record.target}: {outcome}")
+        return replace(entry, state=state, notes=(*entry.notes, *notes))
+
+    def _prove(self, entry: Entry) -> Entry:
+        """See that a named check is red, the named green ones are green, and every node lets us in."""
+        began = time.monotonic()
+        report = self.check([*entry.red, *entry.green, "B01"])
+        symptoms = {
+            result.id: result.first.evidence
+            for result in report.results
+            if result.id in entry.red and result.verdict is Verdict.FAIL and result.first
+        }
+        harmed = [check for check in {*entry.green, "B01"} if report.verdict(check) in (Verdict.FAIL, Verdict.ERROR)]
+        if symptoms and not harmed:
+            seconds = {**entry.seconds, "detect": round(time.monotonic() - began, 1)}
+            entry = replace(entry, state=State.INJECTED, symptoms=symptoms, seconds=seconds)
+            self.save(entry)
+            return entry
+        why = f"{', '.join(sorted(harmed))} turned red, too" if harmed else "no check turned red"
+        entry = self.undo(replace(entry, notes=(*entry.notes, why)), State.REVERTED)
+        self.save(entry)
+        return entry
+
+    def _undo(self, node: str, record: Record) -> Outcome:
+        """Undo a change by SSH, else by the guest agent."""
+        try:
+            return changes.undo(record, self._context(self.guest(node)))
+        except (RemoteError, DeadlineError):
+            return changes.undo(record, self._context(self.agent(node)))
+
+    def _context(self, guest: Guest) -> Context:
+        return Context(guest=guest, say=_nobody, slow=_SLOW[self.virt])
+
+
+def untouchable(lab: LabPlan, drawn: Drawn) -> list[str]:
+    """Say what of the ways in a fault would touch, which nothing may, whatever its file says."""
+    found = []
+    for each in drawn.breaks:
+        mgmt = {nic.name for nic in lab.node(each.node).nics if nic.dhcp}
+        found.append(_untouchable(each.change.kind.name, each.change.target, each.restart, mgmt))
+    return [why for why in found if why]
+
+
+def _untouchable(kind: str, target: str, restart: Sequence[str], mgmt: set[str]) -> str:
+    if kind == "card" and target in mgmt:
+        return f"{target}, the management card"
+    if kind == "unit" and (found := _UNITS & {name.removesuffix(".service") for name in target.split()}):
+        return ", ".join(sorted(found))
+    if found := _UNITS & {name.removesuffix(".service") for name in restart}:
+        return ", ".join(sorted(found))
+    if kind in ("file", "filler", "mount") and target.startswith(_PATHS):
+        return target
+    if kind == "file" and target.startswith("/etc/systemd/network/") and any(card in target for card in mgmt):
+        return target
+    return ""
+
+
+def _nobody(line: str) -> None:
+    """Keep what commands say for ourselves: it is the organiser's secret."""
+
+
+_UNITS = {"dbus", "qemu-guest-agent", "ssh", "ssh.socket", "sshd", "systemd-networkd", "systemd-udevd"}
+_PATHS = (
+    *("/boot/", "/dev/", "/etc/fstab", "/etc/group", "/etc/gshadow", "/etc/nologin", "/etc/passwd", "/etc/shadow"),
+    *("/etc/pam.d/common-auth", "/etc/pam.d/common-account", "/etc/pam.d/sshd", "/etc/shells", "/etc/ssh", "/root"),
+    *("/run", "/usr/bin/python3", "/usr/lib/python3", "/usr/sbin/sshd"),
+)

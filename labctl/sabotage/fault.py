@@ -1,0 +1,176 @@
+"""What a fault is: what teams may see of it, what it changes, which checks turn red, and how people mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from labctl.changes import Change
+from labctl.plan.model import LabPlan, NicPlan, NodePlan
+from labctl.registry import Registry
+
+Lasts = Literal["file", "runtime", "data"]
+"""What ends it but a repair: nothing; a restart or reboot; nothing, for it is in a database."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """The lab that a fault is drawn for: pure, so that a draw is the same wherever it is made."""
+
+    lab: LabPlan
+
+    def nodes(self, role: str | None = None) -> list[NodePlan]:
+        """Return the nodes that have a role; all of them where none is named."""
+        return [node for node in self.lab.nodes if role is None or role in node.roles]
+
+    def pick(self, random: Random, role: str | None = None) -> NodePlan:
+        """Choose a node by its role.
+
+        Raises:
+            IndexError: no node has it.
+        """
+        return random.choice(self.nodes(role))
+
+    def cards(self, node: NodePlan) -> list[NicPlan]:
+        """Return a node's cards that have an address and are not the way in for labctl."""
+        return [nic for nic in node.nics if not nic.dhcp and nic.address is not None]
+
+    def wired(self, random: Random) -> tuple[NodePlan, NicPlan, NodePlan, NicPlan]:
+        """Choose a node, a card of it, and another node with its card on the same network.
+
+        Raises:
+            IndexError: no two nodes share a network.
+        """
+        pairs = [
+            (node, card, other, far)
+            for node in self.lab.nodes
+            for card in self.cards(node)
+            for other in self.lab.nodes
+            for far in self.cards(other)
+            if other.name != node.name and far.network == card.network
+        ]
+        return random.choice(pairs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Break:
+    """One change in one node, and the units that read what it changes."""
+
+    node: str
+    change: Change
+    restart: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """A line that somebody types in a node's shell."""
+
+    node: str
+    line: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A fault with its parameters: everything about it, for one lab.
+
+    Attributes:
+        node: where it is to be found.
+        service: which service is to blame.
+        breaks: what is changed.
+        explanation: what is wrong and how one finds it; sealed.
+        repair: the reference repair, with a learner's means.
+        alternative: another repair that is as good; empty where there is none worth the name.
+        cheat: something that looks like a repair and must not count.
+    """
+
+    node: str
+    service: str
+    breaks: tuple[Break, ...]
+    explanation: str
+    repair: tuple[Typed, ...]
+    alternative: tuple[Typed, ...] = ()
+    cheat: tuple[Typed, ...] = ()
+
+
+Draw = Callable[[Scene, Random], Drawn]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One fault.
+
+    Attributes:
+        id: letters of its family and a number: KS-04, BA-01.
+        title: what teams may see; no spoiler.
+        level: 1 shows in a status list or the first log line, 2 is a step away, 3 is partial or two layers away.
+        weight: how hard it is within its level; teams get equal ones.
+        lasts: see `Lasts`.
+        group: faults of one group never stand in a lab together.
+        red: checks of which one turns red at least.
+        green: checks that stay green.
+        hints: where to look, what to look for, nearly the answer.
+        draw: chooses node and parameters.
+        stages: of labs that it is for.
+        pool: whether it may be drawn; else it is had by its ID alone.
+    """
+
+    id: str
+    title: str
+    level: int
+    lasts: Lasts
+    group: str
+    red: tuple[str, ...]
+    green: tuple[str, ...]
+    hints: tuple[str, ...]
+    draw: Draw
+    weight: float = 1.0
+    stages: tuple[str, ...] = ("bare",)
+    pool: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its ID: what the registry calls it."""
+        return self.id
+
+
+FAULTS: Registry[Fault] = Registry("labctl.sabotage", "fault")
+
+
+def fault(
+    id: str,  # noqa: A002 - the field's word
+    title: str,
+    *,
+    level: int,
+    lasts: Lasts,
+    group: str,
+    red: tuple[str, ...],
+    green: tuple[str, ...],
+    hints: tuple[str, ...],
+    weight: float = 1.0,
+    stages: tuple[str, ...] = ("bare",),
+    pool: bool = True,
+) -> Callable[[Draw], Draw]:
+    """Register the function that draws a fault's node and parameters."""
+
+    def register(draw: Draw) -> Draw:
+        FAULTS.add(
+            Fault(
+                id=id,
+                title=title,
+                level=level,
+                lasts=lasts,
+                group=group,
+                red=red,
+                green=green,
+                hints=hints,
+                draw=draw,
+                weight=weight,
+                stages=stages,
+                pool=pool,
+            )
+        )
+        return draw
+
+    return register

@@ -1,0 +1,456 @@
+"""Sabotage: whole faults, fair draws, a ledger that is written first, undo that respects others; on a fake lab."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from labctl.changes import Card, Line, PutFile, UnitState
+from labctl.checks.model import Report, Result, Step, Verdict
+from labctl.errors import CapacityError, InputError, RefusedError, RemoteError
+from labctl.guest.fake import FakeGuest
+from labctl.lab import fault_files
+from labctl.lab.sabotage import LEDGER, Ledger
+from labctl.report import sabotage as views
+from labctl.sabotage import draw, ledger, lint
+from labctl.sabotage.engine import Engine, untouchable
+from labctl.sabotage.fault import FAULTS, Break, Drawn, Fault, Scene, Typed
+from labctl.sabotage.ledger import Entry, State
+from labctl.spec import teams
+from labctl.state import LabFolder
+
+SCENES = fault_files.scenes()
+MINI = next(scene for scene in SCENES if scene.lab.topology == "mini")
+HOSTS = "127.0.0.1 localhost\n10.0.0.3 node-1\n10.0.0.4 node-2\n"
+
+
+@pytest.mark.parametrize("fault", list(FAULTS), ids=lambda fault: fault.id)
+def test_every_fault_of_the_pool_is_whole(fault: Fault) -> None:
+    assert lint.problems(fault, SCENES) == []
+
+
+def test_the_pool_for_bare_labs_has_every_level() -> None:
+    pool = [fault for fault in FAULTS if fault.pool and "bare" in fault.stages]
+    assert len(pool) >= 12
+    assert {fault.level for fault in pool} == {1, 2, 3}
+
+
+def whole(**changes: Any) -> Fault:
+    def drawn(scene: Scene, random: Random) -> Drawn:
+        """Break a name."""
+        change = Line(path="/etc/hosts", match=r"10\.0\.0\.4 (.*)", line=r"10.0.0.44 \1")
+        return Drawn(
+            node="node-1",
+            service="names",
+            breaks=(Break(node="node-1", change=change),),
+            explanation="why",
+            repair=(Typed(node="node-1", line="mend"),),
+        )
+
+    values: dict[str, Any] = {
+        "id": "ZZ-01",
+        "title": "A riddle",
+        "level": 1,
+        "lasts": "file",
+        "group": "names",
+        "red": ("B02",),
+        "green": ("B01",),
+        "hints": ("one", "two", "three"),
+        "draw": drawn,
+    }
+    return Fault(**(values | changes))
+
+
+def drawing(*breaks: Break, **changes: Any) -> Fault:
+    values: dict[str, Any] = {"node": "node-1", "service": "x", "explanation": "why", "breaks": breaks}
+    values["repair"] = (Typed(node="node-1", line="mend"),)
+
+    def drawn(scene: Scene, random: Random) -> Drawn:
+        """Break something."""
+        return Drawn(**(values | changes))
+
+    return whole(draw=drawn)
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (whole(hints=("one", "two")), "three different hints"),
+        (whole(title=""), "it has a title"),
+        (whole(title="Look at hosts"), "its title names hosts"),
+        (whole(title="node-1 is ill"), "its title names the node"),
+        (whole(red=()), "a check that turns red"),
+        (whole(red=("B99",)), "there is no check B99"),
+        (whole(green=("B02", "B01")), "B02 cannot be red and green"),
+        (whole(green=()), "B01 stays green"),
+        (whole(level=4), "its level is 1, 2 or 3"),
+        (whole(id="X1"), "two letters and two digits"),
+        (drawing(), "it breaks nothing"),
+        (drawing(repair=()), "it has a reference repair"),
+        (drawing(node="elsewhere"), "elsewhere is no node"),
+        (drawing(Break(node="node-1", change=Card(card="eth0", up=False))), "the management card"),
+        (drawing(Break(node="node-1", change=UnitState(name="ssh", active=False))), "would touch ssh"),
+        (
+            drawing(Break(node="node-1", change=PutFile(path="/etc/ssh/sshd_config", content=""))),
+            "/etc/ssh/sshd_config",
+        ),
+        (drawing(Break(node="node-1", change=PutFile(path="/root/.profile", content=""))), "/root/.profile"),
+        (drawing(Break(node="node-1", change=PutFile(path="/etc/labctl.conf", content=""))), "fingerprint"),
+        (
+            drawing(Break(node="node-1", change=PutFile(path="/etc/x", content=""), restart=("qemu-guest-agent",))),
+            "qemu-guest-agent",
+        ),
+    ],
+)
+def test_a_fault_that_is_not_whole_is_refused(fault: Fault, problem: str) -> None:
+    assert problem in "\n".join(lint.problems(fault, [MINI]))
+
+
+def test_a_file_of_a_fault_is_looked_at(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import nothing_of_the_kind\n")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        fault_files.problems(file)
+    file.write_text("x = 1\n")
+    assert fault_files.problems(file) == ["it registers no fault: decorate a function with @fault"]
+    shipped = Path(str(fault_files.__file__)).parents[1] / "sabotage" / "ba01_wrong_entry.py"
+    assert fault_files.problems(shipped) == []
+
+
+TEN = [f"team{number:02}" for number in range(1, 11)]
+
+
+@pytest.mark.parametrize("seed", list("abcdefghij"))
+def test_ten_teams_get_equal_difficulty_and_as_many_faults_as_there_are(seed: str) -> None:
+    found = draw.candidates(MINI)
+    lots = draw.lots(TEN, found, seed=seed, same=False)
+    assert len({(lot.order[0].level, lot.order[0].weight) for lot in lots}) == 1
+    size = len([fault for fault in found if fault.level == lots[0].order[0].level])
+    assert len({lot.order[0].id for lot in lots}) == min(10, size)
+    assert lots == draw.lots(TEN, found, seed=seed, same=False), "the same seed draws the same"
+
+
+def test_different_seeds_draw_differently() -> None:
+    found = draw.candidates(MINI)
+    assert len({draw.lots(["team01"], found, seed=str(seed), same=False)[0].order[0].id for seed in range(10)}) > 3
+
+
+def test_the_same_for_all_is_the_same_on_the_same_node() -> None:
+    lots = draw.lots(TEN, draw.candidates(MINI), seed="x", same=True)
+    assert len({lot.order[0].id for lot in lots}) == 1
+    assert len({draw.drawn(lot.order[0], MINI, lot.seed) for lot in lots}) == 1
+
+
+def test_what_stands_already_is_not_stacked() -> None:
+    taken = [FAULTS["BA-01"]]
+    ids = {fault.id for fault in draw.candidates(MINI, taken=taken)}
+    assert not ids & {"BA-01", "BA-02", "BA-03"}, "of the same group"
+    assert "BA-04" not in ids, "all its checks are red already"
+    assert "BA-16" in ids
+
+
+def test_an_empty_draw_says_so() -> None:
+    with pytest.raises(InputError, match="no fault is left"):
+        draw.lots(["team01"], [], seed="x", same=False)
+
+
+def test_faults_that_a_topology_cannot_have_are_left_out() -> None:
+    lone = replace(MINI.lab, nodes=MINI.lab.nodes[:1], hosts=())
+    ids = {fault.id for fault in draw.candidates(Scene(lab=lone))}
+    assert "BA-05" not in ids
+    assert "BA-16" in ids
+
+
+def report(*red: str) -> Report:
+    ids = sorted({"B01", "B02", "B03", *red})
+    results = tuple(
+        Result(
+            id=name,
+            verdict=Verdict.FAIL if name in red else Verdict.PASS,
+            steps=(Step(name="x", verdict=Verdict.FAIL, evidence=f"{name} is ill"),) if name in red else (),
+            seconds=0,
+            limit=1,
+        )
+        for name in ids
+    )
+    return Report(
+        run="", lab="team01", topology="mini", mode="full", started="", seconds=0, results=results, frontier=()
+    )
+
+
+class Lab:
+    """A lab of one node in memory, an organiser's ledger, and checks that look at the node."""
+
+    def __init__(self) -> None:
+        self.node = FakeGuest(name="node-1")
+        self.node.file("/etc/hosts", HOSTS)
+        self.saved: list[Entry] = []
+        self.seen: list[str] = []
+        self.cut = False
+        self.harm: set[str] = set()
+
+    def engine(self, **changes: Any) -> Engine:
+        values: dict[str, Any] = {
+            "guest": self.guest,
+            "agent": lambda name: self.node,
+            "check": self.check,
+            "save": self.save,
+            "generations": {},
+            "virt": "kvm",
+        }
+        return Engine(**(values | changes))
+
+    def guest(self, name: str) -> FakeGuest:
+        if self.cut:
+            raise RemoteError("nobody answers")
+        return self.node
+
+    def save(self, entry: Entry) -> None:
+        self.saved.append(entry)
+        self.seen.append(self.hosts)
+
+    def check(self, ids: Sequence[str]) -> Report:
+        red = {"B02"} if "10.0.0.4 node-2" not in self.hosts else set()
+        return report(*red, *(self.harm if red else ()))
+
+    @property
+    def hosts(self) -> str:
+        return self.node.files["/etc/hosts"].content.decode()
+
+
+def begun(fault: Fault) -> tuple[Entry, Drawn]:
+    drawn = fault.draw(MINI, Random(0))
+    return ledger.begun(fault, drawn, uid="1", seed="s", at="now", candidates=()), drawn
+
+
+def test_a_record_is_written_before_anything_is_touched() -> None:
+    lab = Lab()
+    entry = lab.engine().inject(*begun(whole()))
+    assert [each.state for each in lab.saved] == [State.MAYBE, State.MAYBE, State.INJECTED]
+    assert lab.seen[0] == HOSTS, "not touched yet"
+    assert lab.saved[0].records, "and all that a heal needs is there"
+    assert entry.symptoms == {"B02": "B02 is ill"}
+    assert lab.node.ran == [], "no command, so no history"
+
+
+def test_a_heal_brings_every_byte_back_and_twice_is_harmless() -> None:
+    lab = Lab()
+    before = lab.node.files["/etc/hosts"]
+    engine = lab.engine()
+    entry = engine.inject(*begun(whole()))
+    healed = engine.undo(entry, State.HEALED)
+    assert lab.node.files["/etc/hosts"] == before
+    assert healed.notes == ("node-1: /etc/hosts: restored",)
+    assert engine.undo(entry, State.HEALED).notes == ("node-1: /etc/hosts: already as before",)
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_a_kill_at_any_moment_leaves_what_a_heal_needs(moment: int) -> None:
+    lab = Lab()
+    before = lab.node.files["/etc/hosts"]
+
+    class Killed(BaseException):
+        pass
+
+    def save(entry: Entry) -> None:
+        lab.save(entry)
+        if len(lab.saved) == moment:
+            raise Killed
+
+    with pytest.raises(Killed):
+        lab.engine(save=save).inject(*begun(whole()))
+    assert lab.saved[-1].state in ledger.OPEN
+    lab.engine().undo(lab.saved[-1], State.HEALED)
+    assert lab.node.files["/etc/hosts"] == before
+
+
+def test_a_kill_between_the_act_and_its_note_is_healed_too() -> None:
+    lab = Lab()
+    before = lab.node.files["/etc/hosts"]
+    entry = lab.engine().inject(*begun(whole()))
+    planned = lab.saved[0]  # all that was on disk at that moment
+    assert planned.state is State.MAYBE
+    lab.engine().undo(planned, State.HEALED)
+    assert lab.node.files["/etc/hosts"] == before
+    assert entry.records[0][1].before == planned.records[0][1].before
+
+
+def test_a_repair_of_another_kind_is_left_and_said() -> None:
+    lab = Lab()
+    engine = lab.engine()
+    entry = engine.inject(*begun(whole()))
+    own = "127.0.0.1 localhost\n10.0.0.3 node-1\n10.0.0.4\tnode-2 # by hand\n"
+    lab.node.file("/etc/hosts", own)
+    assert engine.undo(entry, State.HEALED).notes == ("node-1: /etc/hosts: changed by somebody else, left as it is",)
+    assert lab.hosts == own
+
+
+def test_a_fault_that_turns_nothing_red_is_undone_at_once() -> None:
+    lab = Lab()
+    entry = lab.engine(check=lambda ids: report()).inject(*begun(whole()))
+    assert entry.state is State.REVERTED
+    assert lab.hosts == HOSTS
+    assert "no check turned red" in entry.notes
+
+
+def test_a_fault_that_does_more_than_it_says_is_undone_at_once() -> None:
+    lab = Lab()
+    lab.harm = {"B03"}
+    entry = lab.engine().inject(*begun(whole(green=("B01", "B03"))))
+    assert entry.state is State.REVERTED
+    assert lab.hosts == HOSTS
+    assert "B03 turned red, too" in entry.notes
+
+
+def test_a_fault_that_cuts_the_way_in_is_undone_by_the_guest_agent() -> None:
+    lab = Lab()
+
+    def check(ids: Sequence[str]) -> Report:
+        lab.cut = True
+        return report("B01", "B02")
+
+    entry = lab.engine(check=check).inject(*begun(whole()))
+    assert entry.state is State.REVERTED
+    assert lab.hosts == HOSTS
+
+
+def test_nothing_is_touched_when_the_ledger_cannot_be_written() -> None:
+    lab = Lab()
+
+    def save(entry: Entry) -> None:
+        raise RefusedError("full")
+
+    with pytest.raises(RefusedError):
+        lab.engine(save=save).inject(*begun(whole()))
+    assert lab.hosts == HOSTS
+
+
+def test_a_change_that_does_not_fit_touches_nothing() -> None:
+    lab = Lab()
+    lab.node.file("/etc/hosts", "127.0.0.1 localhost\n")
+    with pytest.raises(InputError, match="no line"):
+        lab.engine().inject(*begun(whole()))
+    assert lab.saved == []
+
+
+def test_a_node_that_is_lost_midway_is_undone() -> None:
+    lab = Lab()
+    first = Break(node="node-1", change=PutFile(path="/etc/one", content="x"))
+    second = Break(node="node-1", change=UnitState(name="chrony", active=False))
+    lab.node.units["chrony"] = ("enabled", "active")
+    lab.node.answers[r"systemctl --quiet stop chrony"] = lambda line, stdin: 1
+    with pytest.raises(RemoteError):
+        lab.engine().inject(*begun(drawing(first, second)))
+    assert "/etc/one" not in lab.node.files
+    assert lab.saved[-1].state is State.REVERTED
+    assert lab.node.units["chrony"] == ("enabled", "active")
+
+
+def test_a_lab_that_is_not_green_is_not_broken() -> None:
+    lab = Lab()
+    entry, _ = begun(whole())
+    with pytest.raises(RefusedError, match="is not green"):
+        lab.engine(check=lambda ids: report("B02")).green_before(entry)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Ledger:
+    return Ledger(LabFolder(tmp_path / "team01"))
+
+
+def test_the_ledger_is_the_organisers_alone_and_reads_what_it_wrote(book: Ledger, tmp_path: Path) -> None:
+    lab = Lab()
+    entry = lab.engine().inject(*begun(whole()))
+    book.save(entry)
+    book.save(replace(entry, state=State.HEALED))
+    assert book.entries() == [replace(entry, state=State.HEALED)]
+    assert book.open() == []
+    file = tmp_path / "team01" / LEDGER
+    assert file.stat().st_mode & 0o077 == 0
+    assert json.loads(file.read_text())[0]["records"][0][1]["target"] == "/etc/hosts"
+
+
+def test_a_damaged_ledger_is_named(book: Ledger, tmp_path: Path) -> None:
+    book.save(Lab().engine().inject(*begun(whole())))
+    (tmp_path / "team01" / LEDGER).write_text('[{"uid": 1}]')
+    with pytest.raises(Exception, match=LEDGER):
+        book.entries()
+
+
+def test_a_ledger_on_a_full_or_read_only_disk_is_refused(book: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    entry, _ = begun(whole())
+    monkeypatch.setattr(LabFolder, "write", _failing(OSError(errno.EROFS, "Read-only file system")))
+    with pytest.raises(RefusedError, match="cannot be written"):
+        book.save(entry)
+    monkeypatch.setattr(LabFolder, "write", _failing(CapacityError("full")))
+    with pytest.raises(CapacityError):
+        book.save(entry)
+
+
+def _failing(error: Exception) -> Any:
+    def write(self: LabFolder, name: str, text: str) -> None:
+        raise error
+
+    return write
+
+
+def test_a_reset_of_its_node_ends_a_fault() -> None:
+    entry = Lab().engine().inject(*begun(whole()))
+    assert ledger.aged(entry, {}).state is State.INJECTED
+    assert ledger.aged(entry, {"node-2": 4}).state is State.INJECTED
+    gone = ledger.aged(entry, {"node-1": 1})
+    assert gone.state is State.GONE
+    assert gone.notes == ("node-1 was reset",)
+
+
+def test_an_undo_leaves_a_node_alone_that_was_reset() -> None:
+    lab = Lab()
+    entry = lab.engine().inject(*begun(whole()))
+    lab.node.file("/etc/hosts", "new node\n")
+    lab.engine(generations={"node-1": 1}).undo(entry, State.HEALED)
+    assert lab.hosts == "new node\n"
+
+
+def test_teams_see_no_spoiler_and_organisers_see_all() -> None:
+    entry = replace(Lab().engine().inject(*begun(whole())), explanation="the answer")
+    shown = views.status("team01", [entry]) + json.dumps(views.status_document("team01", [entry]))
+    for secret in ("ZZ-01", "B02", "/etc/hosts", "the answer", "mend", "node-1", "one"):
+        assert secret not in shown.replace("ones", "")
+    told = views.revealed(entry)
+    for word in ("ZZ-01", "B02 is ill", "the answer", "mend", "node-1", "one"):
+        assert word in told
+
+
+def test_no_way_in_is_touched_by_any_fault_of_the_pool() -> None:
+    for scene in SCENES:
+        for fault in FAULTS:
+            if scene.lab.stage in fault.stages and draw.applies(fault, scene):
+                for seed in range(30):
+                    assert untouchable(scene.lab, fault.draw(scene, Random(seed))) == []
+
+
+@pytest.mark.parametrize("name", ["heal", "status", "verify", "list"])
+def test_words_of_sabotage_are_no_team_names(name: str) -> None:
+    with pytest.raises(InputError, match="not a team name"):
+        teams.expand([name])
+
+
+def test_all_words_of_sabotage_are_reserved() -> None:
+    from labctl.cli.sabotage import sabotage_command
+
+    assert set(sabotage_command.commands) == teams.RESERVED
+
+
+def test_ids_are_told_from_teams() -> None:
+    from labctl.cli.options import ids_and_teams
+
+    words = ("team01..team03", "KS-04", "C07", "BA-01", "b02", "node-1")
+    assert ids_and_teams(words) == (("KS-04", "C07", "BA-01"), ("team01..team03", "b02", "node-1"))
