@@ -31,11 +31,7 @@ def names(subject: Subject) -> Iterator[Step]:
     planned = {name: str(entry.address) for entry in subject.lab.hosts for name in entry.names}
     servers = [str(network.gateway) for network in subject.lab.networks if network.gateway is not None]
     for node, answer in subject.said("B02"):
-        found: dict[str, list[str]] = {}
-        for line in answer.text.splitlines():
-            match line.split():
-                case [address, "STREAM", name]:
-                    found.setdefault(name, []).append(address)
+        found = _found(answer.text)
         wrong = [
             f"{name} is {', '.join(found.get(name, ())) or 'unknown'}, not {address}"
             for name, address in planned.items()
@@ -45,3 +41,16 @@ def names(subject: Subject) -> Iterator[Step]:
         asked = [line.split()[1] for line in answer.text.splitlines() if line.startswith("nameserver ")]
         trouble = "" if asked == servers else f"it asks {', '.join(asked) or 'nobody'}, not {', '.join(servers)}"
         yield judged(trouble, name="resolver", node=node.name, suspect="resolver")
+
+
+def _found(text: str) -> dict[str, list[str]]:
+    """Return name to its addresses; getent names only the first of several."""
+    found: dict[str, list[str]] = {}
+    last = ""
+    for line in text.splitlines():
+        match line.split():
+            case [address, "STREAM", name]:
+                found[last := name] = [address]
+            case [address, "STREAM"] if last:
+                found[last].append(address)
+    return found

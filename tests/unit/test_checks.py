@@ -80,7 +80,7 @@ def room(space: int = 9853992, inodes: int = 315292, closed: str = "") -> str:
         ("B02", NAMES + LAST, None),
         ("B02", NAMES, "node-2.example.org is unknown, not 172.16.0.4"),
         ("B02", NAMES.replace("10.0.0.4", "10.0.0.44") + LAST, "node-2 is 10.0.0.44, not 10.0.0.4"),
-        ("B02", NAMES + LAST + "\n10.0.0.9 STREAM node-1", "node-1 is 10.0.0.3, 10.0.0.9, not 10.0.0.3"),
+        ("B02", NAMES + LAST + "\n10.0.0.9 STREAM", "node-2.example.org is 172.16.0.4, 10.0.0.9, not 172.16.0.4"),
         ("B02", NAMES.replace("nameserver 192", "nameserver 10") + LAST, "it asks 10.168.99.1, not 192.168.99.1"),
         ("B03", "", None),
         ("B03", "10.0.0.4 2 packets transmitted, 0 received, 100% packet loss", "node-2 (10.0.0.4)"),
@@ -238,7 +238,11 @@ def test_a_node_that_lets_nobody_in_blocks_its_own_answers_and_no_others() -> No
     assert report.verdict("B01") is Verdict.FAIL
     second = next(result for result in report.results if result.id == "B02")
     assert second.verdict is Verdict.BLOCKED
-    assert [(step.node, str(step.verdict)) for step in second.steps] == [("node-2", "BLOCKED"), ("node-1", "PASS")]
+    assert [(step.node, str(step.verdict)) for step in second.steps] == [
+        ("node-2", "BLOCKED"),
+        ("node-1", "PASS"),
+        ("node-1", "PASS"),
+    ]
     assert report.frontier == ("B01",)
 
 
