@@ -43,11 +43,15 @@ demo: setup ## Build the base image, create lab team01 of topology gridka, show 
 	$(SUDO) $(BIN)/labctl image build debian-13 --if-missing
 	$(SUDO) $(BIN)/labctl create team01 --topology gridka
 	$(SUDO) $(BIN)/labctl status team01
+	$(SUDO) $(BIN)/labctl check team01
 	@echo
 	@echo "The lab stands. Try next:"
 	@echo "  . $(BIN)/activate"
 	@echo "  labctl ssh db-node                          a shell on a node"
 	@echo "  labctl enter team01 -- ping -c1 image-node  a command that stands in the lab's networks"
+	@echo "  labctl sabotage --random                    break something realistic; then find it: labctl check"
+	@echo "  labctl sabotage hint                        where to look"
+	@echo "  labctl sabotage heal                        as it was, and checked"
 	@echo "  labctl reset image-node                     a ruined node as it was"
 	@echo "  labctl destroy team01                       nothing of it is left"
 

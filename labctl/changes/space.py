@@ -39,8 +39,11 @@ class Fillers:
         context.run(f'{keep}{fill}touch -d "$then" {path} {folder}', timeout=120)
 
     def same(self, one: State, other: State) -> bool:
-        """Whether there is such a file in both, or in none."""
-        return (one["bytes"] is None) == (other["bytes"] is None)
+        """Whether the file is as large in both, or in neither; one that is planned is as large as it comes out."""
+        sizes = one["bytes"], other["bytes"]
+        if _PLANNED in sizes:
+            return all(size == _PLANNED or (size is not None and size > _LARGE) for size in sizes)
+        return bool(sizes[0] == sizes[1])
 
     def show(self, target: str, now: State, wanted: State) -> str:
         """Return what differs."""
@@ -74,6 +77,9 @@ class Mounts:
         return f"{target}: {now['options'] or 'nothing mounted'} -> {wanted['options'] or 'nothing mounted'}"
 
 
+_PLANNED = -1  # bytes: as many as there is room for, which is seen afterwards
+_LARGE = 1024**2  # bytes; nobody else's file at such a path is larger
+
 FILLERS: Kind = Fillers()
 MOUNTS: Kind = Mounts()
 
@@ -92,7 +98,7 @@ class Filler(Change):
 
     def judge(self, now: State) -> State:
         """Return that it is there; how large it comes out is seen afterwards."""
-        return {"bytes": now["bytes"] or 0}
+        return {"bytes": _PLANNED}
 
     def describe(self) -> str:
         """Say where."""

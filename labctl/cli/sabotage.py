@@ -32,6 +32,14 @@ class _Sabotage(click.Group):
             args = [_BREAK, *args]
         return super().parse_args(ctx, args)
 
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return self.commands.get(name, self.default)
+
+    @property
+    def default(self) -> click.Command:
+        """What runs when no subcommand is named."""
+        return self.commands[_BREAK]
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in self.commands if name != _BREAK]
 
@@ -39,9 +47,8 @@ class _Sabotage(click.Group):
         formatter.write_usage(ctx.command_path, "[TEAM...] --random | ID... | COMMAND")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        broken = self.commands[_BREAK]
         with formatter.section("To break labs"):
-            rows = [param.get_help_record(ctx) for param in broken.params]
+            rows = [param.get_help_record(ctx) for param in self.default.params]
             formatter.write_dl([row for row in rows if row is not None])
         self.format_commands(ctx, formatter)
 

@@ -130,7 +130,7 @@ class _Trial:
             seen = replace(seen, red=dict(entry.symptoms))
             self._repaired(entry, "the reference repair", drawn.repair)
             if drawn.cheat:
-                entry = self._inject()
+                entry = self._engine.act(*self._prepare())
                 self._type(drawn.cheat)
                 green = self._green()
                 self._healed(entry, strict=False)
@@ -138,10 +138,10 @@ class _Trial:
                 if green:
                     raise _Broken("the cheat counts as a repair")
             if drawn.alternative:
-                entry = self._inject()
+                entry = self._engine.act(*self._prepare())
                 self._repaired(entry, "the alternative repair", drawn.alternative)
                 seen = replace(seen, alternative=True)
-            entry = self._inject()
+            entry = self._engine.act(*self._prepare())
             began = time.monotonic()
             self._healed(entry, strict=True)
             self._seconds["heal"] = round(time.monotonic() - began, 1)

@@ -63,6 +63,10 @@ class Engine:
             InputError: the change cannot be made in this lab; nothing was touched.
             LabctlError: a node was lost, and what was changed is undone.
         """
+        return self._prove(self.act(entry, drawn))
+
+    def act(self, entry: Entry, drawn: Drawn) -> Entry:
+        """Break the lab without proof: the record first, then the changes; see `inject`."""
         began = time.monotonic()
         records = tuple(
             (each.node, changes.record(each.change, self._context(self.guest(each.node)), restart=each.restart))
@@ -78,7 +82,7 @@ class Engine:
             raise
         entry = replace(entry, records=tuple(done), seconds={"inject": round(time.monotonic() - began, 1)})
         self.save(entry)
-        return self._prove(entry)
+        return entry
 
     def undo(self, entry: Entry, state: State) -> Entry:
         """Undo an injection, the last change first; what somebody else changed since is left and noted.

@@ -27,6 +27,7 @@ from labctl.changes import (
 )
 from labctl.changes import undo as undoing
 from labctl.changes.cards import CARDS
+from labctl.changes.space import FILLERS
 from labctl.errors import DeadlineError, InputError
 from labctl.guest import File, Result
 from labctl.guest.agent import AgentGuest
@@ -303,3 +304,12 @@ def test_the_agent_is_a_guest_too() -> None:
     )
     guest.put(b"x", "/etc/hosts", mtime=5)
     assert seen[-1][1] == b"x"
+
+
+def test_a_file_of_ones_own_in_a_fillers_place_is_not_the_filler() -> None:
+    planned, filled = {"bytes": -1}, {"bytes": 9 * 1024**3}
+    assert FILLERS.same(planned, filled), "a kill before the size was noted"
+    assert FILLERS.same(filled, filled)
+    for other in ({"bytes": None}, {"bytes": 0}, {"bytes": 5}):
+        assert not FILLERS.same(filled, other)
+        assert not FILLERS.same(planned, other)

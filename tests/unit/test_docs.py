@@ -48,6 +48,7 @@ def complaint(line: str) -> str:
             return f"there is no {words[0]}"
         assert not options or all(command.get_command(context, option) for option in options.split("|"))
         command, words = found, words[1:]
+    command = getattr(command, "default", command)  # what a group runs when no subcommand is named
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     known |= {"--help", "-h"}
     before = words[: words.index("--")] if "--" in words else words
