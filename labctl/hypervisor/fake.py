@@ -11,13 +11,14 @@ end the program there: `trace` is told before and after each.
 from __future__ import annotations
 
 import contextlib
-import copy
+import functools
 import hashlib
 import json
 import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import BinaryIO, Self
 from uuid import UUID
 
@@ -28,7 +29,7 @@ from labctl.guest import Result
 from labctl.hypervisor import fake_xml
 from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, PoolFacts, State, VolumeFacts
 from labctl.hypervisor.fake_disk import File, qcow2
-from labctl.hypervisor.fake_host import AGENT, FakeDomain, FakeHost, FakeNetwork, FakePool, Refusal, invalid
+from labctl.hypervisor.fake_host import FakeDomain, FakeHost, FakeNetwork, FakePool, Refusal, invalid
 from labctl.hypervisor.memory import MOST, Head
 from labctl.hypervisor.translate import error_for
 
@@ -332,7 +333,7 @@ class FakeHypervisor:
             root = fake_xml.parsed(document, "domain")
             name, uuid = fake_xml.domain(root, self._host)
             known = self._host.domains.setdefault(uuid, FakeDomain(name, uuid, None))
-            known.document = root
+            known.document = fake_xml.text(root)
 
     def start_domain(self, uuid: UUID, *, paused: bool = False) -> None:
         """Start a domain."""
@@ -341,7 +342,7 @@ class FakeHypervisor:
             if domain.state.active:
                 return
             assert domain.document is not None
-            self._host.begin(domain, self._running(domain.document))
+            self._host.begin(domain, domain.document)
             if not paused:
                 self._host.go_on(domain)
 
@@ -374,9 +375,8 @@ class FakeHypervisor:
             self._check_active(domain)
             assert domain.guest is not None
             assert domain.live is not None
-            document = fake_xml.text(domain.live)
-            room = -(-(_HEADER + len(document.encode()) + 1) // _ROOM) * _ROOM - _HEADER
-            head = Head(document=document, cookie="", room=room, running=False)
+            room = -(-(_HEADER + len(domain.live.encode()) + 1) // _ROOM) * _ROOM - _HEADER
+            head = Head(document=domain.live, cookie="", room=room, running=False)
             self._host.files[path] = File()
             self._host.write(path, 0, head.encode() + json.dumps(domain.guest.memory).encode())
             self._host.end(domain)
@@ -403,7 +403,7 @@ class FakeHypervisor:
             except ValueError:
                 message = "internal error: QEMU unexpectedly closed the monitor: error while loading state"
                 raise Refusal(libvirt.VIR_ERR_INTERNAL_ERROR, message) from None
-            guest = self._host.begin(domain, self._running(root))
+            guest = self._host.begin(domain, fake_xml.text(root))
             self._host.domains[uuid] = domain
             self._host.remember(guest, memory)
 
@@ -514,18 +514,17 @@ class FakeHypervisor:
         if not domain.state.active:
             raise invalid("domain is not running")
 
-    def _running(self, document: ET.Element) -> ET.Element:
-        """Return the document of the machine that runs for a domain's document."""
-        live = copy.deepcopy(document)
-        live.set("id", str(next(self._host.machines)))
-        return live
-
 
 def _facts(domain: FakeDomain) -> DomainFacts:
-    root = copy.deepcopy(domain.live if domain.live is not None else domain.document)
-    assert root is not None
-    channel = root.find(f"devices/channel/target[@name='{AGENT}']")
-    if channel is not None and domain.guest is not None:
-        answers = domain.guest.agent and bool(domain.guest.memory)
-        channel.set("state", "connected" if answers else "disconnected")
-    return DomainFacts.from_xml(fake_xml.text(root), domain.state, domain.reason)
+    document = domain.live or domain.document
+    assert document is not None
+    facts = _read(document)
+    if facts.agent is None or not domain.state.active:
+        return replace(facts, state=domain.state, reason=domain.reason, agent=None)
+    answers = domain.guest is not None and domain.guest.agent and bool(domain.guest.memory)
+    return replace(facts, state=domain.state, reason=domain.reason, agent=answers)
+
+
+@functools.lru_cache(maxsize=256)
+def _read(document: str) -> DomainFacts:
+    return DomainFacts.from_xml(document, State.RUNNING)

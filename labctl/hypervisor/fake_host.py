@@ -6,7 +6,7 @@ with libvirt's codes and words. Tests play accidents by changing what stands on 
 
 from __future__ import annotations
 
-import itertools
+import copy
 import re
 import threading
 import xml.etree.ElementTree as ET
@@ -79,8 +79,8 @@ class FakeDomain:
 
     name: str
     uuid: UUID
-    document: ET.Element | None
-    live: ET.Element | None = None
+    document: str | None
+    live: str | None = None
     state: State = State.SHUTOFF
     guest: FakeGuest | None = None
     reason: str = ""
@@ -111,7 +111,8 @@ class FakeGuest:
     def run(self) -> None:
         """Boot, or go on."""
         if not self.memory:
-            self.memory = {"boot": next(self.host.boots), "writes": {}}
+            self.host.boots += 1
+            self.memory = {"boot": self.host.boots, "writes": {}}
             self.write()
             self.host.booted(self)
         self.write()
@@ -150,8 +151,7 @@ class FakeHost:
         self.memory, self.others, self.touched, self.cpus, self.kvm = memory, 0, 0.5, cpus, kvm
         self.qemu, self.libvirt = (7, 2, 0), (9, 0, 0)
         self.disk, self.elsewhere = 1024**4, 0
-        self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
+        self._make_locks()
         self.files: dict[str, File] = {}
         self.folders: set[str] = set()
         self.pools: dict[str, FakePool] = {}
@@ -161,9 +161,25 @@ class FakeHost:
         self.answers: list[tuple[str, Answer]] = []
         self.booted: Callable[[FakeGuest], None] = _nothing
         self.accidents: list[str] = []
-        self.boots, self.machines = itertools.count(1), itertools.count(1)
+        self.boots = self.machines = 0  # so many there were
 
     # -- for tests ----------------------------------------------------------------------------------------------
+
+    def twin(self) -> FakeHost:
+        """Return another host with the same on it, for a test that goes two ways from one state."""
+        with self.lock:
+            return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("lock", "changed")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._make_locks()
+
+    def _make_locks(self) -> None:
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
 
     def domain(self, name: str) -> FakeDomain:
         """Return the domain of a name."""
@@ -323,11 +339,12 @@ class FakeHost:
 
     # -- domains ------------------------------------------------------------------------------------------------
 
-    def begin(self, domain: FakeDomain, document: ET.Element) -> FakeGuest:
+    def begin(self, domain: FakeDomain, document: str) -> FakeGuest:
         """Start a machine, its processors stopped."""
+        root = ET.fromstring(document)  # noqa: S314 - written by tests
         disks: dict[str, File] = {}
         cds: dict[str, File] = {}
-        for disk in document.findall("devices/disk"):
+        for disk in root.findall("devices/disk"):
             path, device = _attribute(disk, "source", "file"), _attribute(disk, "target", "dev")
             file = self.opened(path)
             (disks if disk.get("device", "disk") == "disk" else cds)[device] = file
@@ -339,7 +356,7 @@ class FakeHost:
                     )
                     raise Refusal(libvirt.VIR_ERR_INTERNAL_ERROR, message)
         cards = []
-        for card in document.findall("devices/interface[@type='network']"):
+        for card in root.findall("devices/interface[@type='network']"):
             name = _attribute(card, "source", "network")
             found = [network for network in self.networks.values() if network.facts.name == name]
             if not found:
@@ -349,7 +366,9 @@ class FakeHost:
                 raise invalid(f"network '{name}' is not active")
             cards.append((_attribute(card, "mac", "address"), name, found[0].starts))
         domain.guest = FakeGuest(domain, self, disks, cds, tuple(cards))
-        domain.live, domain.state, domain.reason = document, State.PAUSED, "user"
+        self.machines += 1
+        root.set("id", str(self.machines))
+        domain.live, domain.state, domain.reason = ET.tostring(root, encoding="unicode"), State.PAUSED, "user"
         self.changed.notify_all()
         return domain.guest
 

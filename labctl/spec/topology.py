@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -285,7 +286,13 @@ def restore(content: dict[str, Any]) -> Topology:
     Raises:
         InputError: the content is not valid.
     """
-    return _build(Document("the recorded topology", content, {}))
+    return _restored(json.dumps(content))
+
+
+@functools.lru_cache(maxsize=64)
+def _restored(content: str) -> Topology:
+    """Validate a recorded topology once: a command reads each record several times."""
+    return _build(Document("the recorded topology", json.loads(content), {}))
 
 
 def schema() -> dict[str, Any]:

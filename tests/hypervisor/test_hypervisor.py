@@ -173,7 +173,7 @@ def test_the_host_tells_what_it_has(hypervisor: Hypervisor) -> None:
     assert facts.memory >= facts.available > 0
     assert facts.cpus >= 1
     assert facts.libvirt > (1, 0, 0)
-    assert isinstance(hypervisor.kvm(), bool)
+    assert isinstance(hypervisor.kvm_obstacle(), str)
 
 
 def test_the_processor_is_the_same_each_time(machine: Machine) -> None:

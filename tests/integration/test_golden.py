@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.lab_host import LabHost, output
-from tests.integration.test_lab_accidents import KILLS, kill_at_random
+from tests.integration.test_lab_accidents import KILLS, kill, lasting, shares
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -142,8 +142,15 @@ def test_a_bundle_moves_a_set(host: LabHost, tmp_path: Path) -> None:
     done = host.labctl("golden", "import", str(damaged), check=False)
     assert done.returncode == 2, done.stderr
     assert host.inventory() == inventory
-    for n in range(KILLS):
-        kill_at_random(host, 0.5 + 0.8 * n, "golden", "import", str(file))
+    importing = lasting(host, "golden", "import", str(file))
+    for share in shares(KILLS):
+        host.labctl("golden", "remove", SET, check=False)
+        kill(
+            host,
+            importing * share,
+            *("golden", "import", str(file)),
+            again=lambda: host.labctl("golden", "remove", SET, check=False),
+        )
         if any(each["name"] == SET for each in host.document("golden", "list")):
             host.labctl("golden", "verify", SET)
             host.labctl("golden", "remove", SET)
@@ -157,19 +164,29 @@ def test_a_bundle_moves_a_set(host: LabHost, tmp_path: Path) -> None:
 def test_killed_captures_forks_and_resets_are_finished_and_leave_nothing(host: LabHost) -> None:
     boot = host.ssh("red", "node-1", BOOT)
     whole = host.inventory()["volumes"]
-    for n in range(KILLS):
-        kill_at_random(host, 1.0 + 2.5 * n, "golden", "capture", "red", "--name", "other")
+    capture = ("golden", "capture", "red", "--name", "other")
+    create, reset = ("create", "green", "--topology", "mini"), ("reset", "node-1", "-t", "green")
+
+    def forget() -> None:
+        host.labctl("golden", "remove", "other", check=False)
+
+    capturing = lasting(host, *capture)
+    forget()
+    for share in shares(KILLS):
+        kill(host, capturing * share, *capture, again=forget)
         host.labctl("create", "red")
         assert host.ssh("red", "node-1", BOOT) == boot
-        host.labctl("golden", "remove", "other", check=False)
+        forget()
         assert host.inventory()["volumes"] == whole
-    for n in range(KILLS):
-        kill_at_random(host, 0.5 + 0.7 * n, "create", "green", "--topology", "mini")
-        host.labctl("create", "green", "--topology", "mini")
+    creating, resetting = lasting(host, *create), lasting(host, *reset)
+    host.labctl("destroy", "green")
+    for share in shares(KILLS, seed=1):
+        kill(host, creating * share, *create, again=lambda: host.labctl("destroy", "green"))
+        host.labctl(*create)
         assert host.ssh("green", "node-1", BOOT) == boot
         host.ssh("green", "node-1", "echo ruined >/run/mark")
-        kill_at_random(host, 0.5 + 0.7 * n, "reset", "node-1", "-t", "green")
-        host.labctl("reset", "node-1", "-t", "green")
+        kill(host, resetting * share, *reset)
+        host.labctl(*reset)
         assert host.ssh("green", "node-1", "cat /run/mark").strip() == "red"
         assert host.ssh("green", "node-1", BOOT) == boot
         host.labctl("destroy", "green")

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,34 +26,62 @@ def host(image_host: LabHost) -> Iterator[LabHost]:
     image_host.labctl("destroy", "green", check=False)
 
 
-def kill_at_random(host: LabHost, moment: float, *command: str) -> None:
-    """Start a command and kill it, and whatever it started, after so many seconds."""
-    process = host.popen(*command)
-    time.sleep(moment)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=30)
+def shares(count: int, *, seed: int = 0) -> list[float]:
+    """Return at what parts of its time a command is to be killed."""
+    drawn = random.Random(SEED + seed)
+    return [drawn.uniform(0.05, 0.95) for _ in range(count)]
 
 
-@pytest.mark.parametrize("moment", [random.Random(SEED + n).uniform(0.2, 1.6) for n in range(KILLS)])
-def test_create_killed_anywhere_completes_and_destroy_leaves_nothing(host: LabHost, moment: float) -> None:
+def lasting(host: LabHost, *command: str) -> float:
+    """Run a command to its end; return how many seconds it took."""
+    began = time.monotonic()
+    host.labctl(*command)
+    return time.monotonic() - began
+
+
+def kill(host: LabHost, after: float, *command: str, again: Callable[[], object] = lambda: None) -> None:
+    """Start a command and kill it, and whatever it started; fail when it cannot be hit.
+
+    Args:
+        after: seconds. A command that ended before is tried again and killed earlier.
+        again: makes what stood before the command.
+    """
+    for _ in range(5):
+        process = host.popen(*command)
+        time.sleep(after)
+        hit = process.poll() is None
+        if hit:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=30)
+        if hit:
+            return
+        after /= 2
+        again()
+    pytest.fail(f"labctl {' '.join(command)} ends before it can be killed")
+
+
+def test_create_killed_anywhere_completes_and_destroy_leaves_nothing(host: LabHost) -> None:
     before = host.inventory()
-    create = ("create", "green", "--topology", "mini", "--no-wait")
-    kill_at_random(host, moment, *create)
-    host.labctl(*create)
-    assert [node["state"] for node in host.document("status", "green")["nodes"]] == ["running"] * 2
-    kill_at_random(host, moment / 2, "destroy", "green")
-    host.labctl("destroy", "green", check=False)  # it may have ended in time, and then there is no lab
-    assert host.inventory() == before
+    create, destroy = ("create", "green", "--topology", "mini", "--no-wait"), ("destroy", "green")
+    creating, destroying = lasting(host, *create), lasting(host, *destroy)
+    for share in shares(KILLS):
+        kill(host, creating * share, *create, again=lambda: host.labctl(*destroy))
+        host.labctl(*create)
+        assert [node["state"] for node in host.document("status", "green")["nodes"]] == ["running"] * 2
+        kill(host, destroying * share, *destroy, again=lambda: host.labctl(*create))
+        host.labctl(*destroy, check=False)  # it may have ended but for its exit, and then there is no lab
+        assert host.inventory() == before
 
 
 def test_reset_killed_anywhere_is_finished_by_the_same_command(host: LabHost) -> None:
     before = host.inventory()
     host.labctl("create", "green", "--topology", "mini", "--no-wait")
     whole = host.inventory()
-    for n in range(KILLS):
-        kill_at_random(host, random.Random(SEED - n).uniform(0.2, 1.4), "reset", "node-1", "-t", "green", "--no-wait")
-        host.labctl("reset", "node-1", "-t", "green", "--no-wait")
+    reset = ("reset", "node-1", "-t", "green", "--no-wait")
+    resetting = lasting(host, *reset)
+    for share in shares(KILLS, seed=1):
+        kill(host, resetting * share, *reset)
+        host.labctl(*reset)
         now = host.inventory()
         assert {key: now[key] for key in now if key != "links"} == {key: whole[key] for key in whole if key != "links"}
         assert len(now["links"]) == len(whole["links"])  # tap devices are numbered anew

@@ -10,16 +10,20 @@ from what labctl tells their agents, and let in who has the right ones.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
 import shlex
+import shutil
 import socket
 import threading
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import yaml
 from cryptography.hazmat.primitives import serialization
@@ -27,10 +31,10 @@ from netaddr import IPNetwork
 
 from labctl.errors import DeadlineError, RemoteError
 from labctl.guest import Result
-from labctl.hypervisor import Hypervisor
+from labctl.hypervisor import Hypervisor, Owner
 from labctl.hypervisor.fake import FakeHypervisor
 from labctl.hypervisor.fake_disk import qcow2
-from labctl.hypervisor.fake_host import FakeGuest, FakeHost
+from labctl.hypervisor.fake_host import FakeDomain, FakeGuest, FakeHost
 from labctl.images.golden import GoldenManifest
 from labctl.images.store import Manifest
 from labctl.lab import begin, capture, create, destroy, power, reset, snapshot, status
@@ -74,10 +78,12 @@ class World:
 
     Attributes:
         trace: told of every call to the host or a guest, before and after it.
+        seen: lab, node and generation of the guests that labctl has logged in to.
     """
 
     def __init__(self, folder: Path) -> None:
         self.home = Home(folder / "home")
+        self.home.root.mkdir(mode=0o700)
         self.host = FakeHost()
         self.host.booted = seeded
         self.host.answers = [
@@ -86,9 +92,22 @@ class World:
             (r"^exec sh -s$", told),
         ]
         self.notes = Notes()
-        self.trace: Trace = lambda _: None
+        self.trace: Trace = _nothing
+        self.seen: set[tuple[UUID, str, int]] = set()
         self._folder = folder
         self.image("debian-13")
+
+    def twin(self, folder: Path) -> World:
+        """Return another installation that stands as this one does.
+
+        Args:
+            folder: for its state, which is not there yet.
+        """
+        other = copy.copy(self)
+        shutil.copytree(self.home.root, folder / "home")
+        other.home, other.host, other.notes, other.trace = Home(folder / "home"), self.host.twin(), Notes(), _nothing
+        other.seen = set(self.seen)
+        return other
 
     def site(self) -> Site:
         """Connect to the host."""
@@ -188,6 +207,8 @@ class World:
             raise HostKeyError(f"{name}: another machine answers, its host key is not this node's")
         if public(key) not in {" ".join(line.split()[:2]) for line in str(files.get(AUTHORIZED, "")).splitlines()}:
             raise LoginError(f"{name}: the node refuses the lab's key")
+        owner = owner_of(guest.domain)
+        self.seen.add((owner.lab, owner.node, owner.generation))
         self.trace(f"after: log in to {name}")
         return cast(SshTransport, FakeTransport(self, address, name))
 
@@ -310,6 +331,18 @@ def told(guest: FakeGuest, script: str, stdin: bytes) -> Result:
 
 def said(stdout: str = "", *, exit_code: int = 0) -> Result:
     return Result(exit_code=exit_code, stdout=stdout, stderr="")
+
+
+def owner_of(domain: FakeDomain) -> Owner:
+    """Return the metadata in a domain's document."""
+    document = domain.live or domain.document
+    owner = Owner.from_element(ET.fromstring(document).find("metadata")) if document else None
+    assert owner is not None
+    return owner
+
+
+def _nothing(_: str) -> None:
+    """Watch nothing."""
 
 
 def public(key: str) -> str:

@@ -1,0 +1,197 @@
+"""Commands that die at any moment: the next command ends well, and nothing is believed that was not reached."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from labctl.errors import LabctlError
+from labctl.hypervisor import State
+from labctl.lab import begin, bundle, capture, secrets
+from tests.unit.crash import deaths
+from tests.unit.fake_site import HOST_KEY, MACHINE_ID, World, owner_of
+
+THOROUGH = "LABCTL_TEST_KILLS" in os.environ
+"""Whether each moment is followed by every end; else they take turns."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """A command that dies.
+
+    Attributes:
+        name: what it is called.
+        before: makes what stands before it.
+        command: runs it.
+        stands: teams whose labs stand when it has ended well.
+    """
+
+    name: str
+    before: Callable[[World], object]
+    command: Callable[[World], object]
+    stands: tuple[str, ...] = ("red",)
+
+
+def captured(world: World) -> None:
+    world.create("red")
+    world.capture("red")
+
+
+def forked(world: World) -> None:
+    captured(world)
+    world.create("green")
+
+
+def ruined(world: World) -> None:
+    world.create("red")
+    world.host.guest("red-node-1").write(ruined=True)
+
+
+def ruined_fork(world: World) -> None:
+    forked(world)
+    world.host.guest("green-node-1").write(ruined=True)
+
+
+def saved(world: World) -> None:
+    world.create("red")
+    world.snapshot("red", "lunch")
+    world.host.guest("red-node-1").write(ruined=True)
+
+
+def stopped(world: World) -> None:
+    world.create("red")
+    world.stop("red")
+
+
+STORIES = (
+    Story("create", lambda world: None, lambda world: world.create("red")),
+    Story("create and go", lambda world: None, lambda world: world.create("red", wait=False)),
+    Story("fork", captured, lambda world: world.create("green"), ("red", "green")),
+    Story("fork and go", captured, lambda world: world.create("green", wait=False), ("red", "green")),
+    Story("reset", ruined, lambda world: world.reset("red", "node-1")),
+    Story("reset of a fork", ruined_fork, lambda world: world.reset("green", "node-1"), ("red", "green")),
+    Story("reset all", ruined, lambda world: world.reset("red")),
+    Story("reset cold", ruined_fork, lambda world: world.reset("green", "node-1", cold=True), ("red", "green")),
+    Story("capture", lambda world: world.create("red"), lambda world: world.capture("red")),
+    Story("capture again", captured, lambda world: world.capture("red")),
+    Story("snapshot", lambda world: world.create("red"), lambda world: world.snapshot("red", "lunch")),
+    Story("restore", saved, lambda world: world.restore("red", "lunch")),
+    Story("start", stopped, lambda world: world.start("red")),
+    Story("stop", lambda world: world.create("red"), lambda world: world.stop("red")),
+)
+
+
+@pytest.fixture
+def fast_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return an empty folder, in memory where this machine has such: thousands of small files are flushed here."""
+    monkeypatch.setattr(capture, "_WINDOW", 0.001)
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_a_command_that_dies_anywhere_leads_to_no_ruin(story: Story, fast_path: Path) -> None:
+    world = World(fast_path)
+    clean = world.inventory()
+    story.before(world)
+    wrong: list[str] = []
+    for number, (moment, dead) in enumerate(deaths(world, story.command, fast_path / "dead")):
+        for name, goes_on in ENDS if THOROUGH else [ENDS[number % len(ENDS)]]:
+            folder = fast_path / "after"
+            after = dead.twin(folder)
+            try:
+                believed(after)
+                goes_on(after, story)
+                believed(after)
+                gone(after, clean)
+            except (AssertionError, LabctlError) as exc:
+                wrong.append(f"killed at {moment}, then {name}: {type(exc).__name__}: {exc}")
+            shutil.rmtree(folder)
+    assert not wrong, "\n".join(wrong)
+
+
+def once_more(world: World, story: Story) -> None:
+    """Run the same command again: what it was to make stands."""
+    story.command(world)
+    if story.name == "stop":
+        world.start("red")
+    stand(world, story)
+
+
+def completed(world: World, story: Story) -> None:
+    """Lose power at that moment, then complete the labs there are."""
+    world.host.restart()
+    for record in world.home.records():
+        world.create(record.team)
+        world.start(record.team)
+        whole(world, record.team)
+
+
+def given_up(world: World, story: Story) -> None:
+    """Take everything away at once."""
+
+
+ENDS = [("the same command", once_more), ("power is lost and labs are completed", completed), ("destroy", given_up)]
+
+
+def stand(world: World, story: Story) -> None:
+    for team in story.stands:
+        if story.name.endswith("and go"):
+            world.create(team)
+        whole(world, team)
+    if story.name.startswith("reset") or story.name == "restore":
+        team = story.stands[-1]
+        assert not world.host.guest(f"{team}-node-1").disk.get("ruined"), f"{team}-node-1 is not what it was"
+
+
+def believed(world: World) -> None:
+    """See that nothing is on record, or offered, that was not reached."""
+    assert world.host.accidents == []
+    site = world.site()
+    for record in world.home.records():
+        ready = {(record.lab, node, generation) for node, generation in record.ready.items()}
+        assert ready <= world.seen, f"recorded ready, and never seen: {ready - world.seen}"
+    for golden in [*site.golden.every(), *site.snapshots.every()]:
+        bundle.verify(site, golden, jobs=1, cancelled=threading.Event())
+    for image in site.images.every():
+        size = site.volumes[image.volume].allocation
+        assert size == image.manifest.size, f"{image.volume} is cut short"
+
+
+def whole(world: World, team: str) -> None:
+    """See that a lab stands: its nodes are the ones on record, themselves, and ready."""
+    record = world.record(team)
+    plan = begin.plan_of(record)
+    for node in plan.nodes:
+        domain = world.host.domain(node.domain)
+        assert domain.state is State.RUNNING, f"{node.domain} is {domain.state}"
+        owner = owner_of(domain)
+        assert owner.generation == node.generation, f"{node.domain} is of generation {owner.generation}"
+        memory = world.host.guest(node.domain).memory
+        assert memory["files"][HOST_KEY].strip() == secrets.host_key(world.home.lab(team), node.name).strip()
+        its = memory["files"].get(MACHINE_ID, "").strip() or memory["instance"]
+        assert its in (node.machine_id, node.instance_id), f"{node.domain} has the identity of another"
+        assert record.ready.get(node.name) == node.generation, f"{node.domain} is not on record as ready"
+    status = world.status(team)
+    assert all(node.ready for node in status.nodes), status
+    assert not status.missing
+
+
+def gone(world: World, clean: dict[str, list[str]]) -> None:
+    """Take everything away, and see that nothing is left."""
+    for record in world.home.records():
+        world.destroy(record.team)
+    site = world.site()
+    for golden in site.golden.every():
+        site.golden.remove(golden.id)
+    after = world.inventory()
+    left = {kind: sorted(set(after[kind]) - set(names)) for kind, names in clean.items() if after[kind] != names}
+    assert not left, f"left: {left}"
