@@ -146,7 +146,6 @@ class _Construction:
     def pieces(self) -> list[Callable[[], None]]:
         """Return the work that makes what is missing: networks first, for nodes start only when theirs stand."""
         missing = [node for node in self.plan.nodes if node.name in self._missing]
-        trouble.refuse_lost(self._site, self.plan, (node for node in self._new if self._is_off(node)))
         self.ledger.begin(missing, restored=self._memory)
         nets = [partial(self._network, network) for network in self.plan.networks]
         return [*nets, *(partial(self._try, self._node, node, self._keys[node.name]) for node in self.plan.nodes)]
@@ -204,10 +203,6 @@ class _Construction:
             installed=tuple(self._installed),
         )
 
-    def _is_off(self, node: NodePlan) -> bool:
-        """Whether a node that need not be made is to be started."""
-        return node.name not in self._missing and not self._site.domains[node.domain].state.active
-
     def _network(self, network: NetworkPlan) -> None:
         try:
             if networks.make(self._site, self.plan, network):
@@ -241,16 +236,22 @@ class _Construction:
             self._made.append(node.domain)
         self._progress.node(self.plan.team, node.name, Phase.DEFINED)
         if not state.active:
-            for nic in node.nics:
-                self._stands[nic.network].wait()
-            # Memory belongs to the disks of its moment: none goes onto disks that a node has written to since.
-            if not (missing and self._restore(node)):
-                self._start(node, paused=True)
+            self._power_on(node, fresh=missing)
             self._started.append(node.name)
         elif state is State.PAUSED:
             self._resumed.append(node.name)
         if state is State.PAUSED or not state.active:
             self._paused.append(node)
+
+    def _power_on(self, node: NodePlan, *, fresh: bool) -> None:
+        """Start a node that is off, its processors stopped; from memory, where it has any and its disks are fresh."""
+        if not fresh:
+            trouble.refuse_lost(self._site, self.plan, [node])
+        for nic in node.nics:
+            self._stands[nic.network].wait()
+        # Memory belongs to the disks of its moment: none goes onto disks that a node has written to since.
+        if not (fresh and self._restore(node)):
+            self._start(node, paused=True)
 
     def _start(self, node: NodePlan, *, paused: bool) -> None:
         self.ledger.boots(node)
