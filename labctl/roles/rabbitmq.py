@@ -30,9 +30,10 @@ def rabbitmq(cloud: Cloud, node: str) -> Iterator[Step]:
             Wait(until="bash -c 'exec 3<>/dev/tcp/127.0.0.1/5672'", what="RabbitMQ listens", seconds=120),
             Run(
                 # Permissions come last and are looked for: an interrupted run leaves a user without any. Debian's
-                # rabbitmqctl puts its arguments into another shell line: a password there would be executed.
-                command="IFS= read -r word && { printf '%s\\n' \"$word\" | rabbitmqctl -q add_user openstack || "
-                "printf '%s\\n' \"$word\" | rabbitmqctl -q change_password openstack; } && "
+                # rabbitmqctl puts its arguments into another shell line: a password there would be executed. It reads
+                # one from its input when the command and the user are its only arguments; with -q it waits for ever.
+                command="IFS= read -r word && { printf '%s\\n' \"$word\" | rabbitmqctl add_user openstack || "
+                "printf '%s\\n' \"$word\" | rabbitmqctl change_password openstack; } && "
                 "rabbitmqctl -q set_permissions openstack '.*' '.*' '.*' </dev/null",
                 stdin=cloud.secret("rabbitmq") + "\n",
                 unless="rabbitmqctl -q list_user_permissions openstack --no-table-headers | grep -qF '.*'",

@@ -200,7 +200,8 @@ def test_programs_that_set_a_password_get_it_as_it_is_and_not_as_an_argument(rol
     arguments, given = tmp_path / "arguments", tmp_path / "given"
     (tmp_path / program).write_text(
         f'#!/bin/sh\nprintf "%s\\n" "$@" >>{arguments}\n'
-        f'case $2 in add_user) cat >>{given};; *) printf "%s\\n" "$OS_BOOTSTRAP_PASSWORD" >>{given};; esac\n'
+        f'test "$*" != "add_user openstack" || exec cat >>{given}\n'
+        f'printf "%s\\n" "$OS_BOOTSTRAP_PASSWORD" >>{given}\n'
     )
     (tmp_path / program).chmod(0o755)
     (run,) = (

@@ -17,10 +17,11 @@ from tests.unit.test_roles import cloud
 
 # Each stands for a program of a node and keeps what it made in files. With FAIL it dies after its first change.
 RABBITMQCTL = r"""
-case $2 in
+test "$1" = -q && shift
+case $1 in
     add_user) test ! -e user && read -r word && echo "$word" >user;;
     change_password) test -e user && read -r word && echo "$word" >user;;
-    set_permissions) test -z "$FAIL" && test -e user && echo "$4" >permissions;;
+    set_permissions) test -z "$FAIL" && test -e user && echo "$3" >permissions;;
     list_user_permissions) test -e permissions && printf '/\t%s\n' "$(cat permissions)";;
     list_users) test -e user && echo openstack;;
 esac
