@@ -7,13 +7,22 @@ from uuid import UUID, uuid5
 
 from labctl.errors import HypervisorError
 from labctl.lab.site import Site
+from labctl.plan.lab import network_uuid
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.render import xml
+
+_BETWEEN = "between"
 
 
 def every(lab: LabPlan) -> dict[UUID, str]:
     """Return the networks of a lab, UUID to name, with those that a run which ended early may have left."""
     return {each.uuid: each.name for network in lab.networks for each in (network, _between(network))}
+
+
+def uuids(lab: UUID, key: str) -> set[UUID]:
+    """Return the UUIDs of a lab's network of that key, and of the one by way of which its cards come back."""
+    own = network_uuid(lab, key)
+    return {own, uuid5(own, _BETWEEN)}
 
 
 def make(site: Site, lab: LabPlan, network: NetworkPlan) -> bool:
@@ -85,7 +94,7 @@ def plug(site: Site, lab: LabPlan, network: NetworkPlan) -> list[str]:
 
 def _between(network: NetworkPlan) -> NetworkPlan:
     """Plan the network by way of which cards come back into another one."""
-    uuid = uuid5(network.uuid, "between")
+    uuid = uuid5(network.uuid, _BETWEEN)
     return replace(
         network,
         name=f"{network.name}-between",

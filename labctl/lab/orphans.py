@@ -13,11 +13,12 @@ from uuid import UUID
 
 from labctl.errors import DamagedError, InputError, LabctlError
 from labctl.hypervisor import DomainFacts, NetworkFacts
-from labctl.lab import begin
+from labctl.lab import begin, networks
 from labctl.lab.demolition import Pieces, demolish
 from labctl.lab.progress import Progress
 from labctl.lab.site import Site
 from labctl.lab.work import GroupError
+from labctl.plan.lab import node_uuid
 from labctl.state import Home, LabRecord
 
 
@@ -61,13 +62,20 @@ def find(home: Home, site: Site, teams: Collection[str] = ()) -> list[Orphan]:
     owner = home.owner
     marks = [
         mark
-        for mark in (*(each.owner for each in site.domains.values()), *(each.owner for each in site.networks.values()))
+        for mark in (
+            *(each.owner for each in site.domains.values() if _is_node(each)),
+            *(each.owner for each in site.networks.values() if _is_network(each)),
+        )
         if mark is not None and mark.owner == owner and mark.lab not in known and (not teams or mark.team in teams)
     ]
-    labs = {mark.lab: mark for mark in marks}
     found = []
-    for lab, mark in labs.items():
-        domains = {each.owner.node: each for each in site.domains.values() if each.owner and each.owner.lab == lab}
+    for lab, mark in {mark.lab: mark for mark in marks}.items():
+        domains = {
+            each.owner.node: each
+            for each in site.domains.values()
+            if each.owner and each.owner.lab == lab and _is_node(each)
+        }
+        nets = (each for each in site.networks.values() if each.owner and each.owner.lab == lab and _is_network(each))
         volumes = {volume for domain in domains.values() for volume in _disks(site, domain)}
         found.append(
             Orphan(
@@ -76,7 +84,7 @@ def find(home: Home, site: Site, teams: Collection[str] = ()) -> list[Orphan]:
                 topology=mark.topology,
                 digest=mark.digest,
                 domains=domains,
-                networks=tuple(each for each in site.networks.values() if each.owner and each.owner.lab == lab),
+                networks=tuple(nets),
                 volumes=tuple(sorted(volumes)),
                 unproven=tuple(sorted(_named(site, mark.team, records))),
                 damaged=mark.team in damaged,
@@ -168,6 +176,18 @@ def destroy_damaged(
         )
     for orphan in found:
         destroy(home, site, orphan, jobs=jobs, progress=progress, cancelled=cancelled)
+
+
+def _is_node(domain: DomainFacts) -> bool:
+    """Whether a domain is a lab's: its metadata *and* its UUID say so; a clone of one has the metadata too."""
+    owner = domain.owner
+    return owner is not None and domain.uuid == node_uuid(owner.lab, owner.node)
+
+
+def _is_network(network: NetworkFacts) -> bool:
+    """Whether a network is a lab's, or one by way of which cards were to come back into a network of it."""
+    owner = network.owner
+    return owner is not None and network.uuid in networks.uuids(owner.lab, owner.network)
 
 
 def _disks(site: Site, domain: DomainFacts) -> set[str]:

@@ -71,6 +71,16 @@ def plan(
     )
 
 
+def network_uuid(lab: UUID, key: str) -> UUID:
+    """Return the UUID of a lab's network."""
+    return uuid5(lab, f"network/{key}")
+
+
+def node_uuid(lab: UUID, name: str) -> UUID:
+    """Return the UUID of a lab's node."""
+    return uuid5(lab, f"node/{name}")
+
+
 def _network(topology: Topology, key: str, identity: Identity, nodes: tuple[NodePlan, ...]) -> NetworkPlan:
     spec = topology.networks[key]
     nat = spec.kind == "nat"
@@ -83,7 +93,7 @@ def _network(topology: Topology, key: str, identity: Identity, nodes: tuple[Node
     return NetworkPlan(
         key=key,
         name=f"{identity.team}-{key}",
-        uuid=uuid5(identity.lab, f"network/{key}"),
+        uuid=network_uuid(identity.lab, key),
         # Linux allows 15 characters; team and network names may be longer, so the name is a hash.
         bridge="lab" + _hash(f"{identity.lab}/bridge/{key}").hex()[:10],
         mac=_free_mac(f"{identity.lab}/bridge/{key}/mac", {nic.mac for node in nodes for nic in node.nics}),
@@ -114,7 +124,7 @@ def _node(
     return NodePlan(
         name=name,
         domain=domain,
-        uuid=uuid5(identity.lab, f"node/{name}"),
+        uuid=node_uuid(identity.lab, name),
         generation=generation,
         machine_id=_random_like(f"{identity.lab}/{name}/{generation}/machine-id").hex,
         instance_id=str(_random_like(f"{identity.lab}/{name}/{generation}/instance-id")),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import Any
+import xml.etree.ElementTree as ET
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -256,3 +257,21 @@ def test_a_disk_that_a_foreign_machine_uses_is_not_reset_away(world: World) -> N
     assert world.record("red") == before
     assert [node.ready for node in world.status("red").nodes] == [True, True]
     world.reset("red", "node-2")
+
+
+def test_a_clone_of_a_node_has_its_metadata_and_is_nobodys_orphan(world: World) -> None:
+    world.create("red")
+    document = ET.fromstring(domain(world, "red-node-1").document or "")
+    for tag, text in (("name", "clone"), ("uuid", str(uuid4()))):
+        element = document.find(tag)
+        assert element is not None
+        element.text = text
+    for disk in document.findall("devices/disk"):
+        cast(ET.Element, document.find("devices")).remove(disk)
+    for card in document.findall("devices/interface"):
+        cast(ET.Element, document.find("devices")).remove(card)
+    world.site().hypervisor.define_domain(ET.tostring(document, encoding="unicode"))
+    world.home.lab("red").remove()
+    by_metadata(world)
+    assert left(world)["domains"] == ["clone"]
+    assert by_metadata(world) == []
