@@ -33,8 +33,17 @@ def execute(
 
     Raises:
         DeadlineError: the agent did not answer, or the script did not end.
-        RemoteError: it was given up.
+        RemoteError: it was given up, or what answers is no agent: a guest's users may put anything in its place.
     """
+    try:
+        return _execute(domain, script, stdin=stdin, timeout=timeout, cancelled=cancelled)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
+        raise RemoteError(f"{domain.name()}: its guest agent's answer cannot be understood", details=repr(exc)) from exc
+
+
+def _execute(
+    domain: libvirt.virDomain, script: str, *, stdin: bytes, timeout: float, cancelled: threading.Event
+) -> Result:
     deadline = time.monotonic() + timeout
     name = domain.name()
     arguments = {

@@ -236,7 +236,7 @@ def _index(content: bytes, source: Path) -> tuple[GoldenManifest, Manifest, dict
         golden = GoldenManifest.from_json(json.dumps(index["golden"]))
         image = Manifest.from_json(json.dumps(index["image"]))
         members = {str(name): (int(each["bytes"]), str(each["sha256"])) for name, each in index["members"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise _no_bundle(source, f"its index cannot be read: {exc}") from exc
     if golden.kind != GOLDEN:
         raise _no_bundle(source, f"it holds a {golden.kind}")
