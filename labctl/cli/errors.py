@@ -12,7 +12,6 @@ from collections.abc import Callable
 import click
 
 from labctl.errors import LabctlError
-from labctl.state import Home
 
 INTERRUPTED = 130
 
@@ -43,7 +42,7 @@ def guarded(command: Callable[[], object]) -> int:
         click.echo(f"Error: {exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}", err=True)
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
             click.echo("  → Make room on that file system, then run the command again.", err=True)
-        elif exc.filename and str(exc.filename).startswith(home := str(Home().root)):
+        elif exc.filename and str(exc.filename).startswith(home := _home()):
             click.echo(f"  → State is kept in {home}: name a folder that can be written with LABCTL_HOME.", err=True)
         return 1
     except Exception as exc:  # noqa: BLE001 - the last line of defence
@@ -62,6 +61,12 @@ def message(error: LabctlError) -> str:
     if error.remedy:
         parts.append(f"  → {error.remedy}")
     return "\n".join(parts)
+
+
+def _home() -> str:
+    from labctl.state import Home
+
+    return str(Home().root)
 
 
 def _traceback() -> None:
