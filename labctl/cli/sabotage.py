@@ -80,6 +80,14 @@ def sabotage_command() -> None:
 @click.option("--seed", metavar="WORD", help="The same word draws the same again.")
 @click.option("--same-for-all", "same", is_flag=True, help="Every lab gets the same fault.")
 @click.option("--dry-run", is_flag=True, help="Say who would get what, but break nothing. For the organiser's eyes.")
+@click.option(
+    "--topology",
+    metavar="NAME|FILE",
+    default="gridka",
+    show_default=True,
+    shell_complete=options.complete_topology,
+    help="With --dry-run: of teams that have no lab yet.",
+)
 @options.output
 @options.common
 def break_command(
@@ -90,6 +98,7 @@ def break_command(
     seed: str | None,
     same: bool,
     dry_run: bool,
+    topology: str,
     output: str,
 ) -> None:
     """Break labs."""
@@ -103,13 +112,18 @@ def break_command(
     home = Home()
     teams = options.expand(patterns) if patterns else (options.one_team(home, None),)
     if dry_run:
-        lots = sabotage.draw_lots(home, teams, level=level, seed=seed, same=same, ids=ids)
+        from labctl.lab import provisional
+        from labctl.spec.topology import load
+
+        plans = provisional.plans(home, teams, load(topology), stage="bare", host=None)
+        lots = sabotage.draw_lots(home, plans, level=level, seed=seed, same=same, ids=ids)
         show(output, document=[views.lot_document(lot) for lot in lots], text=views.lots(lots))
         return
     injected: list[tuple[Lot, Entry]] = []
     for turn in range(1 if ids else count):
         word = f"{seed}#{turn}" if seed and turn else seed
-        lots = sabotage.draw_lots(home, teams, level=level, seed=word, same=same, ids=ids)
+        plans = sabotage.plans_of(home, teams)
+        lots = sabotage.draw_lots(home, plans, level=level, seed=word, same=same, ids=ids)
         injected += _inject(home, teams, lots)
     documents = [{"team": lot.team, **views.status_document(lot.team, [entry])["faults"][0]} for lot, entry in injected]
     lines = [

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -90,25 +90,26 @@ class Ledger:
             ) from exc
 
 
-def scene_of(home: Home, team: str) -> Scene:
-    """Return a team's lab as faults see it.
+def plans_of(home: Home, teams: Sequence[str]) -> list[LabPlan]:
+    """Return the plans of teams' labs.
 
     Raises:
-        InputError: the team has no lab.
+        InputError: a team has no lab.
     """
-    return Scene(lab=begin.plan_of(begin.record_of(home, team)))
+    return [begin.plan_of(begin.record_of(home, team)) for team in teams]
 
 
 def draw_lots(
-    home: Home, teams: Sequence[str], *, level: int | None, seed: str | None, same: bool, ids: Sequence[str] = ()
+    home: Home, plans: Sequence[LabPlan], *, level: int | None, seed: str | None, same: bool, ids: Sequence[str] = ()
 ) -> list[Lot]:
-    """Draw for teams, or take the faults that are named.
+    """Draw for labs, or take the faults that are named.
 
     Raises:
-        InputError: a team has no lab, nothing is left to draw, or there is no such fault.
+        InputError: nothing is left to draw, or there is no such fault.
     """
     seed = seed or uuid.uuid4().hex[:8]
-    scenes = {team: scene_of(home, team) for team in teams}
+    scenes = {plan.team: Scene(lab=plan) for plan in plans}
+    teams = list(scenes)
     if ids:
         return [
             Lot(team=team, order=(FAULTS[name],), seed=f"{seed}/{team}", candidates=())
@@ -138,6 +139,7 @@ def inject(home: Home, site: Site, lot: Lot, *, told: Told, cancelled: threading
                 remedy=f"labctl sabotage heal {lot.team}",
             )
         groups = {entry.group for entry in book.open()}
+        covered = {name for entry in book.open() for name in entry.red}
         for fault in lot.order:
             if fault.group in groups:
                 if len(lot.order) == 1:
@@ -146,9 +148,11 @@ def inject(home: Home, site: Site, lot: Lot, *, told: Told, cancelled: threading
                         remedy=f"labctl sabotage heal {lot.team}",
                     )
                 continue
-            entry, drawn = prepare(scene, fault, lot)
+            entry, drawn = prepare(scene, fault, lot, covered)
+            told.say(f"{lot.team}: looking whether all is green")
             engine.green_before(entry)
             book.save(entry)
+            told.say(f"{lot.team}: breaking it, and looking whether that shows")
             try:
                 entry = engine.inject(entry, drawn)
             except InputError as exc:
@@ -165,8 +169,11 @@ def inject(home: Home, site: Site, lot: Lot, *, told: Told, cancelled: threading
     )
 
 
-def prepare(scene: Scene, fault: Fault, lot: Lot) -> tuple[Entry, Drawn]:
+def prepare(scene: Scene, fault: Fault, lot: Lot, covered: Collection[str] = ()) -> tuple[Entry, Drawn]:
     """Draw a fault's node and parameters for a lab, and begin its entry.
+
+    Args:
+        covered: checks that are red already by what stands in the lab: they prove nothing.
 
     Raises:
         InputError: it does not fit the lab, or would touch a way in.
@@ -175,7 +182,8 @@ def prepare(scene: Scene, fault: Fault, lot: Lot) -> tuple[Entry, Drawn]:
     if why := untouchable(scene.lab, drawn):
         raise InputError(f"{fault.id} would touch {', '.join(why)}", remedy="No fault may touch a way into a node.")
     entry = ledger.begun(fault, drawn, uid=uuid.uuid4().hex[:8], seed=lot.seed, at=_now(), candidates=lot.candidates)
-    return entry, drawn
+    red, green = ([name for name in names if name not in covered] for names in (entry.red, entry.green))
+    return replace(entry, red=tuple(red), green=tuple(green)), drawn
 
 
 def heal(
@@ -197,10 +205,12 @@ def heal(
         for entry in book.entries():
             if entry.state is State.GONE:
                 book.save(entry)
+        told.say(f"{team}: undoing")
         for entry in reversed([entry for entry in book.open() if not ids or entry.fault in ids]):
             healed = engine.undo(entry, State.HEALED)
             book.save(healed)
             done.append(healed)
+        told.say(f"{team}: checking")
         return done, engine.check([])
 
 
@@ -233,16 +243,15 @@ def standing(home: Home, team: str) -> list[Entry]:
     return found
 
 
-def engine_of(
-    home: Home, site: Site, plan: LabPlan, lab: Subject, told: Told, cancelled: threading.Event, book: Ledger
-) -> Engine:
+def engine_of(home: Home, site: Site, plan: LabPlan, lab: Subject, told: Told, book: Ledger) -> Engine:
     """Return what injects into a lab whose connections stand."""
     record = begin.record_of(home, plan.team)
 
     def agent(name: str) -> Guest:
         def inside(script: str, *, stdin: bytes, timeout: float) -> Ended:
+            # Whoever interrupts a sabotage wants it undone: an undo is not cancelled.
             return site.hypervisor.run_inside(
-                plan.node(name).uuid, script, stdin=stdin, timeout=timeout, cancelled=cancelled
+                plan.node(name).uuid, script, stdin=stdin, timeout=timeout, cancelled=threading.Event()
             )
 
         return AgentGuest(name, inside)
@@ -268,7 +277,7 @@ def _opened(
     plan = begin.plan_of(begin.record_of(home, team))
     book = Ledger(home.lab(team))
     with check.subject(home, site, plan, cancelled) as lab:
-        yield Scene(lab=plan), engine_of(home, site, plan, lab, told, cancelled, book), book
+        yield Scene(lab=plan), engine_of(home, site, plan, lab, told, book), book
 
 
 def _taken(home: Home, team: str) -> list[Fault]:

@@ -94,7 +94,7 @@ def verify(
             fault for fault in FAULTS if plan.stage in fault.stages and draw.applies(fault, scene)
         ]
         with check.subject(home, site, plan, cancelled) as lab:
-            engine = engine_of(home, site, plan, lab, Told(result=_quiet, say=say), cancelled, book)
+            engine = engine_of(home, site, plan, lab, Told(result=_quiet, say=say), book)
             for fault in faults:
                 if fault.id in kept:
                     say(f"{fault.id}: verified earlier")

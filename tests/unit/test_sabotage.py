@@ -454,3 +454,37 @@ def test_ids_are_told_from_teams() -> None:
 
     words = ("team01..team03", "KS-04", "C07", "BA-01", "b02", "node-1")
     assert ids_and_teams(words) == (("KS-04", "C07", "BA-01"), ("team01..team03", "b02", "node-1"))
+
+
+def test_ten_teams_without_labs_are_drawn_for_on_paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from labctl.cli.root import root
+
+    monkeypatch.setenv("LABCTL_HOME", str(tmp_path))
+    words = ["sabotage", "team01..team10", "--random", "--seed", "monday", "--dry-run", "-o", "json"]
+    done = CliRunner().invoke(root, words, catch_exceptions=False)
+    found = json.loads(done.stdout)
+    assert [each["team"] for each in found] == TEN
+    assert len({each["level"] for each in found}) == 1
+    assert found == json.loads(CliRunner().invoke(root, words, catch_exceptions=False).stdout)
+    assert list(tmp_path.glob("labs/*")) == [], "on paper alone"
+
+
+@pytest.mark.parametrize("words", [["team01"], ["team01", "--random", "BA-01"]])
+def test_a_fault_is_drawn_or_named(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from labctl.cli.root import root
+
+    monkeypatch.setenv("LABCTL_HOME", str(tmp_path))
+    with pytest.raises(InputError, match="which fault"):
+        CliRunner().invoke(root, ["sabotage", *words], catch_exceptions=False, standalone_mode=False)
+
+
+def test_what_is_red_already_proves_nothing() -> None:
+    from labctl.lab.sabotage import prepare
+
+    lot = draw.Lot(team="team01", order=(FAULTS["BA-05"],), seed="s", candidates=())
+    entry, _ = prepare(MINI, FAULTS["BA-05"], lot, covered={"B03", "B02"})
+    assert (entry.red, entry.green) == (("B10",), ("B01",))
