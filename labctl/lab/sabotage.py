@@ -19,6 +19,7 @@ from labctl.guest import Result as Ended
 from labctl.guest.agent import AgentGuest
 from labctl.lab import begin, check
 from labctl.lab.site import Site
+from labctl.lab.work import GroupError
 from labctl.plan.model import LabPlan
 from labctl.sabotage import draw, ledger
 from labctl.sabotage.draw import Lot
@@ -198,18 +199,25 @@ def heal(
         What was undone, and the report of all checks.
 
     Raises:
-        LabctlError: a node cannot be reached by any way.
+        GroupError: a node cannot be reached by any way; the others are healed.
     """
     with begin.locked(home, [team]), _opened(home, site, team, told, cancelled) as (_, engine, book):
-        done = []
+        done: list[Entry] = []
+        errors: list[LabctlError] = []
         for entry in book.entries():
             if entry.state is State.GONE:
                 book.save(entry)
         told.say(f"{team}: undoing")
         for entry in reversed([entry for entry in book.open() if not ids or entry.fault in ids]):
-            healed = engine.undo(entry, State.HEALED)
+            try:
+                healed = engine.undo(entry, State.HEALED)
+            except LabctlError as exc:  # others are healed all the same
+                errors.append(exc)
+                continue
             book.save(healed)
             done.append(healed)
+        if errors:
+            raise GroupError(f"not everything in the lab of {team} could be healed", errors, remedy="")
         told.say(f"{team}: checking")
         return done, engine.check([])
 

@@ -124,7 +124,15 @@ class Engine:
         try:
             return changes.undo(record, self._context(self.guest(node)))
         except (RemoteError, DeadlineError):
+            pass
+        try:
             return changes.undo(record, self._context(self.agent(node)))
+        except LabctlError as exc:
+            raise RemoteError(
+                f"{node}: {record.target} cannot be healed: neither SSH nor the guest agent gets in",
+                details=str(exc),
+                remedy=f"labctl start, then labctl sabotage heal; or labctl reset {node} gives it back as it was.",
+            ) from exc
 
     def _context(self, guest: Guest) -> Context:
         return Context(guest=guest, say=_nobody, slow=_SLOW[self.virt])

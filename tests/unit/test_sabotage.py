@@ -320,6 +320,16 @@ def test_a_fault_that_cuts_the_way_in_is_undone_by_the_guest_agent() -> None:
     assert lab.hosts == HOSTS
 
 
+def test_a_node_that_nobody_gets_into_is_named_with_what_to_do() -> None:
+    lab = Lab()
+    entry = lab.engine().inject(*begun(whole()))
+    lab.cut = True
+    with pytest.raises(RemoteError, match="/etc/hosts cannot be healed") as caught:
+        lab.engine(agent=lab.guest).undo(entry, State.HEALED)
+    assert "labctl reset node-1" in caught.value.remedy
+    assert lab.saved[-1].state is State.INJECTED
+
+
 def test_nothing_is_touched_when_the_ledger_cannot_be_written() -> None:
     lab = Lab()
 
