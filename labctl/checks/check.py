@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from netaddr import IPAddress
 
@@ -12,6 +13,10 @@ from labctl.checks.model import Step
 from labctl.guest import Guest
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.registry import Registry
+
+if TYPE_CHECKING:  # openstacksdk takes a second to import, and checks of nodes do without
+    from labctl.cloud.connect import Login
+    from labctl.cloud.http import Dialer
 
 BOTH = ("bare", "installed")
 
@@ -40,6 +45,8 @@ class Subject:
         guest: returns a node as a guest; raises RemoteError or DeadlineError where nobody can log in.
         strangers: addresses of other labs on the host, which must not answer.
         cancelled: ends the run when set.
+        dialer: a way to every name and port in the lab's networks.
+        login: returns how a user logs in to the lab's cloud: admin or demo.
         logins: node to why nobody can log in; nothing for the others.
         answers: node and check to what the node said; those who cannot be asked are missing.
     """
@@ -49,6 +56,8 @@ class Subject:
     guest: Callable[[str], Guest]
     strangers: tuple[IPAddress, ...] = ()
     cancelled: threading.Event = field(default_factory=threading.Event)
+    dialer: Dialer | None = None
+    login: Callable[[str], Login] | None = None
     logins: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[tuple[str, str], Answer] = field(default_factory=dict)
 

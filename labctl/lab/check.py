@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from netaddr import IPAddress
 
@@ -13,10 +15,14 @@ from labctl.checks.check import Check, Subject, chosen
 from labctl.checks.model import Report, Result
 from labctl.errors import RemoteError
 from labctl.guest import Guest
-from labctl.lab import begin, install, status
+from labctl.lab import begin, inside, install, status
 from labctl.lab.site import Site
 from labctl.plan.model import LabPlan
+from labctl.roles.login import USERS
 from labctl.state import Home
+
+if TYPE_CHECKING:
+    from labctl.cloud.connect import Login
 
 PATIENCE = {"kvm": 15.0, "qemu": 60.0}
 """Seconds that a login to a node that runs may take."""
@@ -47,7 +53,10 @@ def check(
 def subject(home: Home, site: Site, plan: LabPlan, cancelled: threading.Event) -> Iterator[Subject]:
     """Yield a lab as checks see it; connections to its nodes are kept meanwhile."""
     states = {node.name: status.state_of(site, plan, node) for node in plan.nodes}
-    with install.connections(site, home.lab(plan.team), plan, cancelled, patience=PATIENCE[site.virt]) as machines:
+    with (
+        install.connections(site, home.lab(plan.team), plan, cancelled, patience=PATIENCE[site.virt]) as machines,
+        inside.opened(home, site, plan) as dialer,
+    ):
 
         def guest(name: str) -> Guest:
             if states[name] != "running":
@@ -55,8 +64,32 @@ def subject(home: Home, site: Site, plan: LabPlan, cancelled: threading.Event) -
             return machines(name)
 
         yield Subject(
-            lab=plan, virt=site.virt, guest=guest, strangers=_strangers(home, site, plan), cancelled=cancelled
+            lab=plan,
+            virt=site.virt,
+            guest=guest,
+            strangers=_strangers(home, site, plan),
+            cancelled=cancelled,
+            dialer=dialer,
+            login=partial(login, home, plan.team),
         )
+
+
+def login(home: Home, team: str, user: str) -> Login:
+    """Return how a user logs in to the cloud of a team's lab.
+
+    Raises:
+        InputError: the lab has no cloud.
+    """
+    from labctl.cloud.connect import Login
+
+    cloud = install.cloud_on_record(home, team)
+    return Login(
+        auth_url=f"http://{cloud.public('keystone')}:5000/v3",
+        username=user,
+        password=cloud.secrets[user],
+        project=USERS[user],
+        region=cloud.spec.region,
+    )
 
 
 def run(lab: Subject, checks: Sequence[Check], *, told: Callable[[Result], None]) -> Report:
