@@ -87,5 +87,5 @@ def _place(home: Home, team: str, host: str | None) -> _Place:
     try:
         record = begin.record_of(home, team)
     except DamagedError:
-        return host or home.lab(team).host(), None
+        return home.lab(team).host() or host, None
     return record.host, record.virt

@@ -30,6 +30,7 @@ def world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
     monkeypatch.setattr(site, "opened", opened)
     monkeypatch.setenv("LABCTL_HOME", str(world.home.root))
+    monkeypatch.delenv("LABCTL_HOST", raising=False)
     return world
 
 
@@ -121,7 +122,8 @@ def test_one_undeletable_volume_keeps_no_other_lab_from_destruction_and_a_second
     assert labctl("destroy", "team01..team03", "--yes")[0] == 2
 
 
-def test_a_damaged_lab_is_destroyed_by_its_name(world: World) -> None:
+def test_a_damaged_lab_is_destroyed_by_its_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABCTL_HOST", "elsewhere")  # the record names the host before it broke off
     world.create("red", "blue")
     folder = world.home.lab("red")
     folder.write("lab.json", (folder.read("lab.json") or "")[:300])
