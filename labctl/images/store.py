@@ -137,7 +137,7 @@ class ImageStore:
         return next(image for image in every if image.volume == f"{stem}.qcow2")
 
     def remove(self, name: str, *, in_use: Container[str] = ()) -> None:
-        """Remove every image of that name.
+        """Remove every image of that name, and what interrupted runs left of it.
 
         Args:
             in_use: volumes that labs on record stand on, whether or not their overlays exist just now.
@@ -148,7 +148,7 @@ class ImageStore:
         """
         volumes = self._hypervisor.volumes(self._pool)
         images = [image for image in self.every(volumes) if image.manifest.name == name]
-        if not images:
+        if not images and not self._disks(name, volumes):
             raise InputError(f"there is no image {name}", remedy="labctl image list shows those there are.")
         for image in images:
             users = self._users(volumes[image.volume], volumes)
@@ -160,9 +160,7 @@ class ImageStore:
                     details="Disks that stand on it: " + ", ".join(users),
                     remedy="Destroy the labs that use it first.",
                 )
-        for image in images:
-            self._hypervisor.remove_volume(self._pool, Path(image.volume).with_suffix(".json").name)
-            self._hypervisor.remove_volume(self._pool, image.volume)
+        self._clear(name, keep=(), in_use=in_use)
 
     def _all(self, volumes: dict[str, VolumeFacts]) -> list[Image]:
         found = []
@@ -182,13 +180,16 @@ class ImageStore:
     def _clear(self, name: str, *, keep: Container[str], in_use: Container[str]) -> None:
         """Delete disks and manifests of a name, whole or half-made, but for those that overlays stand on."""
         volumes = self._hypervisor.volumes(self._pool)
-        ours = re.compile(rf"image-{re.escape(name)}-[0-9a-f]{{12}}\.qcow2")
-        for volume in volumes.values():
-            if not ours.fullmatch(volume.name) or volume.name in keep or volume.name in in_use:
-                continue
-            if not self._users(volume, volumes):
+        for volume in self._disks(name, volumes):
+            if volume.name not in keep and volume.name not in in_use and not self._users(volume, volumes):
                 self._hypervisor.remove_volume(self._pool, Path(volume.name).with_suffix(".json").name)
                 self._hypervisor.remove_volume(self._pool, volume.name)
+
+    @staticmethod
+    def _disks(name: str, volumes: dict[str, VolumeFacts]) -> list[VolumeFacts]:
+        """Return the disks of a name's images, whole or not."""
+        ours = re.compile(rf"image-{re.escape(name)}-[0-9a-f]{{12}}\.qcow2")
+        return [volume for volume in volumes.values() if ours.fullmatch(volume.name)]
 
     def _upload(self, volume: str, disk: Path) -> None:
         try:

@@ -69,14 +69,17 @@ class Death:
                 path.write_bytes(content)
 
 
-def deaths(world: World, command: Callable[[World], object], folder: Path) -> Iterator[tuple[str, World]]:
+def deaths(
+    world: World, command: Callable[[World], object], folder: Path, *, step: int = 1
+) -> Iterator[tuple[str, World]]:
     """Have a command die at each of its moments in turn; yield the moment and the world that it leaves.
 
     Args:
         world: what stands before the command; it stays as it is.
         folder: for the worlds' state.
+        step: every how many moments it dies.
     """
-    for number in itertools.count():
+    for number in itertools.count(step=step):
         dying = world.twin(folder / str(number))
         dying.trace = death = Death(dying.home.root, number)
         try:

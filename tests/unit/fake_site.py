@@ -77,6 +77,7 @@ class World:
     """An installation, its fake host, and its commands.
 
     Attributes:
+        folder: for files that are no state.
         trace: told of every call to the host or a guest, before and after it.
         seen: lab, node and generation of the guests that labctl has logged in to.
     """
@@ -94,7 +95,7 @@ class World:
         self.notes = Notes()
         self.trace: Trace = _nothing
         self.seen: set[tuple[UUID, str, int]] = set()
-        self._folder = folder
+        self.folder = folder
         self.image("debian-13")
 
     def twin(self, folder: Path) -> World:
@@ -116,7 +117,7 @@ class World:
 
     def image(self, name: str, *, virtual_size: int = 2 * GIB) -> str:
         """Give the host a base image; return its volume."""
-        file = self._folder / f"{name}.qcow2"
+        file = self.folder / f"{name}.qcow2"
         file.write_bytes(qcow2(virtual_size) + name.encode())
         made = Manifest(
             name=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -12,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from labctl.errors import LabctlError
+from labctl.errors import InputError, LabctlError
 from labctl.hypervisor import State
-from labctl.lab import begin, bundle, capture, secrets
+from labctl.lab import begin, bundle, capture, secrets, snapshot
 from tests.unit.crash import deaths
-from tests.unit.fake_site import HOST_KEY, MACHINE_ID, World, owner_of
+from tests.unit.fake_site import GIB, HOST_KEY, MACHINE_ID, World, owner_of
 
 THOROUGH = "LABCTL_TEST_KILLS" in os.environ
 """Whether each moment is followed by every end; else they take turns."""
@@ -31,12 +32,14 @@ class Story:
         before: makes what stands before it.
         command: runs it.
         stands: teams whose labs stand when it has ended well.
+        step: every how many moments it dies, where each takes long.
     """
 
     name: str
     before: Callable[[World], object]
     command: Callable[[World], object]
     stands: tuple[str, ...] = ("red",)
+    step: int = 1
 
 
 def captured(world: World) -> None:
@@ -65,6 +68,46 @@ def saved(world: World) -> None:
     world.host.guest("red-node-1").write(ruined=True)
 
 
+def used(world: World) -> None:
+    """Have an older image that a lab stands on, and one that nothing uses."""
+    world.create("red")
+    world.image("other")
+
+
+def exported(world: World) -> None:
+    """Have a golden set in a file alone."""
+    captured(world)
+    site = world.site()
+    (golden,) = site.golden.every()
+    bundle.export(world.home, site, golden, world.folder / "set", say=_nothing, cancelled=threading.Event())
+    site.golden.remove(golden.id)
+
+
+def imported(world: World) -> None:
+    with contextlib.suppress(InputError):  # it is on this host already: the run that died had ended but for that
+        bundle.import_(world.home, world.site(), world.folder / "set", say=_nothing, cancelled=threading.Event())
+    site = world.site()
+    (golden,) = site.golden.every()
+    assert golden.image in site.volumes
+
+
+def removed(kind: str, name: str) -> Callable[[World], None]:
+    """Return the command that removes an image, a golden set or a snapshot; the run that died may have done it."""
+
+    def run(world: World) -> None:
+        site = world.site()
+        with contextlib.suppress(InputError):
+            if kind == "image":
+                site.images.remove(name)
+            elif kind == "golden":
+                site.golden.remove(name)
+            else:
+                snapshot.remove(world.home, site, "red", name)
+        assert not [path for path in world.host.files if f"/{kind}-{name}-" in path]
+
+    return run
+
+
 def stopped(world: World) -> None:
     world.create("red")
     world.stop("red")
@@ -85,6 +128,12 @@ STORIES = (
     Story("restore", saved, lambda world: world.restore("red", "lunch")),
     Story("start", stopped, lambda world: world.start("red")),
     Story("stop", lambda world: world.create("red"), lambda world: world.stop("red")),
+    Story("image", used, lambda world: world.image("debian-13", virtual_size=GIB)),
+    Story("image again", used, lambda world: world.image("other", virtual_size=GIB)),
+    Story("image remove", used, removed("image", "other")),
+    Story("golden remove", captured, removed("golden", "mini-bare")),
+    Story("golden import", exported, imported, step=1 if THOROUGH else 5),
+    Story("snapshot remove", saved, removed("snapshot", "lunch")),
 )
 
 
@@ -103,8 +152,9 @@ def test_a_command_that_dies_anywhere_leads_to_no_ruin(story: Story, fast_path: 
     clean = world.inventory()
     story.before(world)
     wrong: list[str] = []
-    for number, (moment, dead) in enumerate(deaths(world, story.command, fast_path / "dead")):
-        for name, goes_on in ENDS if THOROUGH else [ENDS[number % len(ENDS)]]:
+    for number, (moment, dead) in enumerate(deaths(world, story.command, fast_path / "dead", step=story.step)):
+        ends = ENDS if story.name.startswith(LABS) else ENDS[:1]  # what is left of an image the same command clears
+        for name, goes_on in ends if THOROUGH else [ends[number % len(ends)]]:
             folder = fast_path / "after"
             after = dead.twin(folder)
             try:
@@ -116,6 +166,10 @@ def test_a_command_that_dies_anywhere_leads_to_no_ruin(story: Story, fast_path: 
                 wrong.append(f"killed at {moment}, then {name}: {type(exc).__name__}: {exc}")
             shutil.rmtree(folder)
     assert not wrong, "\n".join(wrong)
+
+
+LABS = ("create", "fork", "reset", "capture", "snapshot", "restore", "start", "stop")
+"""How the names of stories begin that are about labs."""
 
 
 def once_more(world: World, story: Story) -> None:
@@ -192,6 +246,13 @@ def gone(world: World, clean: dict[str, list[str]]) -> None:
     site = world.site()
     for golden in site.golden.every():
         site.golden.remove(golden.id)
+    for image in site.images.every():
+        if image.volume not in {path.rpartition("/")[2] for path in clean["files"]}:
+            site.images.remove(image.manifest.name)
     after = world.inventory()
-    left = {kind: sorted(set(after[kind]) - set(names)) for kind, names in clean.items() if after[kind] != names}
-    assert not left, f"left: {left}"
+    left = {name for kind, names in clean.items() for name in set(after[kind]) - set(names)}
+    assert not left, f"left: {', '.join(sorted(left))}"
+
+
+def _nothing(_: str) -> None:
+    """Tell nobody."""
