@@ -176,10 +176,9 @@ def _check_room(site: Site, lab: Begun) -> None:
     disks = [disk.volume for node in lab.plan.nodes for disk in node.disks]
     need = sum(site.volumes[volume].allocation for volume in disks)
     need += sum(node.memory for node in lab.plan.nodes) * 1024**2
-    if need > site.pool.available:
+    if need > (left := site.room().available):
         raise CapacityError(
-            f"saving {lab.plan.team} may need {need / 1024**3:.1f} GiB, "
-            f"the pool has {site.pool.available / 1024**3:.1f}",
+            f"saving {lab.plan.team} may need {need / 1024**3:.1f} GiB, the pool has {left / 1024**3:.1f}",
             remedy="Free some disk space: labctl golden list, labctl snapshot list, labctl image list.",
         )
 

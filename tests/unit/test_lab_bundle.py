@@ -1,16 +1,72 @@
-"""Bundles come from anywhere."""
+"""Golden sets move between hosts in one file; nothing of a file that is not whole appears."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from labctl.errors import InputError
+from labctl.errors import InputError, LabctlError
+from labctl.images.golden import GoldenManifest
 from labctl.lab import bundle
+from labctl.lab.begin import Choice
+from tests.unit.fake_site import World
+
+NEVER = threading.Event()
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"[" * 100_000, b"[]", b"1", b'{"version": 1}'])
-def test_an_index_that_is_none_is_bad_input(content: bytes) -> None:
+@pytest.fixture
+def exported(world: World, tmp_path: Path) -> Path:
+    """Return the file of a set that was captured from a lab."""
+    world.create("red")
+    world.host.guest("red-node-1").write(mark="red")
+    bundle.export(world.home, world.site(), world.capture("red"), tmp_path / "set", say=lambda _: None, cancelled=NEVER)
+    return tmp_path / "set"
+
+
+def imported(world: World, file: Path) -> GoldenManifest:
+    return bundle.import_(world.home, world.site(), file, say=lambda _: None, cancelled=NEVER)
+
+
+def test_a_set_is_used_on_another_host_as_on_its_own(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = World(tmp_path / "other")
+    made = imported(other, exported)
+    bundle.verify(other.site(), made, jobs=1, cancelled=NEVER)
+    other.create("green", choice=Choice(golden="mini-bare"))
+    assert other.host.guest("green-node-1").disk["mark"] == "red"
+    assert other.host.accidents == []
+
+
+def test_a_file_of_a_set_is_its_owners_alone(exported: Path) -> None:
+    assert exported.stat().st_mode & 0o077 == 0
+
+
+def test_a_set_is_not_imported_twice(world: World, exported: Path) -> None:
+    with pytest.raises(InputError, match="is on this host already"):
+        imported(world, exported)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "changed", "empty"])
+def test_nothing_appears_of_a_file_that_is_not_whole(exported: Path, tmp_path: Path, damage: str) -> None:
+    content = bytearray(exported.read_bytes())
+    if damage == "changed":
+        content[len(content) // 2] ^= 1
+    exported.write_bytes(content if damage == "changed" else content[: len(content) // 2 if damage == "cut off" else 0])
+    (tmp_path / "other").mkdir()
+    other = World(tmp_path / "other")
+    before = other.inventory()
     with pytest.raises(InputError, match="cannot be imported"):
-        bundle._index(content, Path("x.labctl"))
+        imported(other, exported)
+    assert other.inventory() == before
+
+
+def test_a_volume_that_was_changed_is_named_by_verify(world: World, exported: Path) -> None:
+    site = world.site()
+    (golden,) = site.golden.every()
+    volume = golden.disks["node-2"].volume
+    world.host.files[site.volumes[volume].path].write(70_000, b"rot")
+    with pytest.raises(LabctlError, match="is damaged") as caught:
+        bundle.verify(world.site(), golden, jobs=1, cancelled=NEVER)
+    assert caught.value.details == volume

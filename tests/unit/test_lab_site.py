@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from netaddr import IPNetwork
 
 from labctl.errors import InputError, RefusedError
+from labctl.hypervisor import Hypervisor
+from labctl.hypervisor.fake import FakeHypervisor
+from labctl.hypervisor.fake_host import FakeHost
 from labctl.lab import begin, site
+from labctl.lab.site import Site
 from labctl.spec import topology
+from labctl.spec.host import Host
 from labctl.state import Home, LabRecord
+from tests.unit.fake_site import World
 
 HOST = "test:///default"  # libvirt's test driver offers no KVM
 
@@ -55,3 +62,21 @@ def test_a_lab_is_not_completed_with_nodes_of_the_other_kind(tmp_path: Path) -> 
             home, place, ["team01"], None, choice=begin.Choice(), overcommit=False, held=None, say=lambda text: None
         )
     assert caught.value.brief == "the nodes of team01 are under KVM, and these would be emulated"
+
+
+def test_what_a_host_has_is_listed_once_until_it_is_looked_at_again(world: World) -> None:
+    place = world.site()
+    assert place.domains == {}
+    world.create("red")
+    assert place.domains == {}
+    assert set(place.again().domains) == {"red-node-1", "red-node-2"}
+
+
+def test_a_pool_that_is_missing_is_made_and_one_that_is_off_is_started(tmp_path: Path) -> None:
+    host = FakeHost()
+    hypervisor = cast(Hypervisor, FakeHypervisor(host))
+    place = Site("fake", Host(), hypervisor, cast(Any, None), "qemu")
+    assert place.pool.active
+    host.pools["labctl"].active = False
+    assert place.again().pool.active
+    assert place.again().volumes == {}
