@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from labctl.changes.undo import difference
 from labctl.report.table import table
 from labctl.sabotage.draw import Lot
 from labctl.sabotage.fault import FAULTS, Fault
@@ -70,6 +71,8 @@ def revealed(entry: Entry) -> str:
         f"  What:     {entry.explanation}",
         f"  Symptoms: {'; '.join(f'{check}: {line}' for check, line in entry.symptoms.items()) or 'not seen'}",
     ]
+    for node, record in entry.records:
+        lines += [f"  Changed:  on {node}: {line}" for line in difference(record).splitlines()]
     lines += [f"  Hint {number}:   {hint}" for number, hint in enumerate(entry.hints, start=1)]
     lines += [f"  Repair:   on {node}: {line}" for node, line in entry.repair]
     lines += [f"  Note:     {note}" for note in entry.notes]

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labctl.changes import (
+    Absent,
     Card,
     Context,
     Ini,
     Line,
     Outcome,
     Packages,
+    Permissions,
     PutFile,
     Python,
     Record,
@@ -313,3 +316,23 @@ def test_a_file_of_ones_own_in_a_fillers_place_is_not_the_filler() -> None:
     for other in ({"bytes": None}, {"bytes": 0}, {"bytes": 5}):
         assert not FILLERS.same(filled, other)
         assert not FILLERS.same(planned, other)
+
+
+def test_a_file_that_is_removed_comes_back_whole() -> None:
+    guest = FakeGuest()
+    guest.file("/etc/motd", "hello\n", mode=0o600, owner="root:adm")
+    before = guest.files["/etc/motd"]
+    made = undoing.act(undoing.record(Absent(path="/etc/motd"), context(guest)), context(guest))
+    assert "/etc/motd" not in guest.files
+    assert undoing.undo(made, context(guest)) is Outcome.RESTORED
+    assert guest.files["/etc/motd"] == before
+
+
+def test_a_mode_that_is_changed_comes_back_and_the_files_time_never_moved() -> None:
+    guest = FakeGuest()
+    guest.file("/etc/hosts", "x\n")
+    before = guest.files["/etc/hosts"]
+    made = undoing.act(undoing.record(Permissions(path="/etc/hosts", mode=0o600), context(guest)), context(guest))
+    assert guest.files["/etc/hosts"] == replace(before, mode=0o600)
+    assert undoing.undo(made, context(guest)) is Outcome.RESTORED
+    assert guest.files["/etc/hosts"] == before

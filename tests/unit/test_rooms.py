@@ -57,6 +57,7 @@ ROOMS: dict[str, set[str]] = {
         "sabotage",
     },
     "report": {
+        "changes",
         "checks",
         "errors",
         "host",

@@ -435,7 +435,7 @@ def test_teams_see_no_spoiler_and_organisers_see_all() -> None:
     for secret in ("ZZ-01", "B02", "/etc/hosts", "the answer", "mend", "node-1", "one"):
         assert secret not in shown.replace("ones", "")
     told = views.revealed(entry)
-    for word in ("ZZ-01", "B02 is ill", "the answer", "mend", "node-1", "one"):
+    for word in ("ZZ-01", "B02 is ill", "the answer", "mend", "node-1", "one", "+10.0.0.44 node-2"):
         assert word in told
 
 
