@@ -58,7 +58,7 @@ class Result:
     """How a check ended.
 
     Attributes:
-        limit: seconds after which it would have failed.
+        limit: seconds that it may take on such nodes; later is slow, which is no failure by itself.
         part: which part of the check it is about; empty for the whole.
     """
 

@@ -111,7 +111,7 @@ def _one(
     team: str,
     ids: tuple[str, ...],
     quick: bool,
-    say: Callable[[str, Result], None],
+    say: Callable[[str, Result | None], None],
     cancelled: threading.Event,
     reports: dict[str, Report],
 ) -> None:
@@ -119,15 +119,16 @@ def _one(
     from labctl.lab import check
 
     with site_of(home, team) as place:
+        say(team, None)
         reports[team] = check.check(
             home, place, team, ids=ids, quick=quick, told=partial(say, team), cancelled=cancelled
         )
 
 
 @contextlib.contextmanager
-def _telling() -> Iterator[Callable[[str, Result], None]]:
-    """Yield what tells each result as it comes."""
+def _telling() -> Iterator[Callable[[str, Result | None], None]]:
+    """Yield what tells that a lab is asked, and each result as it comes."""
     from labctl.cli import progress
 
     with progress.shown(quiet=options.quiet()) as shown:
-        yield lambda team, result: shown.say(f"{team}  {result.id}  {result.verdict}")
+        yield lambda team, result: shown.say(f"{team}  {f'{result.id}  {result.verdict}' if result else 'is asked'}")
