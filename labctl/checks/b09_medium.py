@@ -10,10 +10,11 @@ from labctl.plan.model import NodePlan
 
 
 def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
-    """Tell whether the medium is mounted, and which keystone apt would install; nothing where the lab has no medium."""
-    if subject.lab.openstack is None or subject.lab.openstack.medium is None:
-        return ":"
-    return "findmnt -n -o FSTYPE /media/labctl || echo none; apt-cache policy keystone | grep Candidate"
+    """Tell whether a medium is in the node's drive, whether it is mounted, and which keystone apt would install."""
+    return (
+        "test -e /dev/disk/by-label/labctl-medium || { echo none; exit; }; "
+        "findmnt -n -o FSTYPE /media/labctl || echo unmounted; apt-cache policy keystone | grep Candidate"
+    )
 
 
 @check(
@@ -26,13 +27,15 @@ def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
     limit=(10, 60),
 )
 def medium(subject: Subject) -> Iterator[Step]:
-    """Look whether the medium is mounted in every node and apt would install keystone from it."""
-    for node, answer in subject.said("B09"):
-        if not answer.text:
-            yield Step(name="medium", node=node.name, verdict=Verdict.SKIPPED, evidence="the lab has none")
-            continue
+    """Look whether the medium is mounted in every node and apt would install keystone from it; skipped where no node of
+    the lab has one."""
+    said = list(subject.said("B09"))
+    if all(answer.text == "none" for _, answer in said):
+        yield Step(name="medium", verdict=Verdict.SKIPPED, evidence="the lab has none")
+        return
+    for node, answer in said:
         mounted, _, candidate = answer.text.partition("\n")
-        trouble = "it is not mounted" if mounted == "none" else ""
+        trouble = {"none": "it is not in the drive", "unmounted": "it is not mounted"}.get(mounted, "")
         yield judged(trouble, name="mount", node=node.name, suspect="install medium", seconds=answer.seconds)
         trouble = "" if candidate.strip() and "(none)" not in candidate else "apt finds no keystone"
         yield judged(trouble, name="apt", node=node.name, suspect="apt")

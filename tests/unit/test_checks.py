@@ -156,11 +156,20 @@ def test_a_card_that_the_tutorial_configures_must_have_no_address() -> None:
     assert "10.9.9.9/24 and must be unconfigured" in red(steps)["compare"]
 
 
-def test_the_medium_is_skipped_where_the_lab_has_none() -> None:
-    (step,) = told("", "B09")
+def test_the_medium_is_skipped_where_no_node_has_one() -> None:
+    (step,) = told("none", "B09")
     assert step.verdict is Verdict.SKIPPED
     assert red(told("ext4\n  Candidate: 2:27.0.0-3", "B09")) == {}
-    assert red(told("none\n  Candidate: (none)", "B09")).keys() == {"mount", "apt"}
+    assert red(told("unmounted\n  Candidate: (none)", "B09")).keys() == {"mount", "apt"}
+
+
+def test_a_medium_that_one_node_lacks_is_red() -> None:
+    answers = {
+        ("node-1", "B09"): Answer(text="ext4\n  Candidate: 2:27.0.0-3", seconds=0, at=0),
+        ("node-2", "B09"): Answer(text="none", seconds=0, at=0),
+    }
+    steps = list(CHECKS["B09"].steps(subject(answers=answers)))
+    assert {step.node for step in steps if step.verdict is Verdict.FAIL} == {"node-2"}
 
 
 def test_addresses_of_nobody_and_of_other_labs_are_asked() -> None:
