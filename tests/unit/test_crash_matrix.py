@@ -84,6 +84,7 @@ def exported(world: World) -> None:
 
 
 def imported(world: World) -> None:
+    """Import the golden set from its file."""
     with contextlib.suppress(InputError):  # it is on this host already: the run that died had ended but for that
         bundle.import_(world.home, world.site(), world.folder / "set", say=_nothing, cancelled=threading.Event())
     site = world.site()
@@ -197,6 +198,7 @@ ENDS = [("the same command", once_more), ("power is lost and labs are completed"
 
 
 def stand(world: World, story: Story) -> None:
+    """See that what the command was to make stands."""
     for team in story.stands:
         if story.name.endswith("and go"):
             world.create(team)
@@ -229,7 +231,8 @@ def whole(world: World, team: str) -> None:
         assert domain.state is State.RUNNING, f"{node.domain} is {domain.state}"
         owner = owner_of(domain)
         assert owner.generation == node.generation, f"{node.domain} is of generation {owner.generation}"
-        memory = world.host.guest(node.domain).memory
+        memory, disk = world.host.guest(node.domain).memory, world.host.guest(node.domain).disk
+        assert not (node.generation and disk.get("ruined")), f"{node.domain} has the disk of an older generation"
         assert memory["files"][HOST_KEY].strip() == secrets.host_key(world.home.lab(team), node.name).strip()
         its = memory["files"].get(MACHINE_ID, "").strip() or memory["instance"]
         assert its in (node.machine_id, node.instance_id), f"{node.domain} has the identity of another"
