@@ -143,8 +143,9 @@ def list_command(output: str) -> None:
     """List the faults, without spoilers."""
     from labctl.cli.show import show
     from labctl.report import sabotage as views
+    from labctl.sabotage.fault import FAULTS
 
-    found = views.all_faults()
+    found = list(FAULTS)
     show(output, document=[views.fault_document(fault) for fault in found], text=views.faults(found))
 
 

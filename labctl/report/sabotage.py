@@ -8,7 +8,7 @@ from typing import Any
 from labctl.changes.undo import difference
 from labctl.report.table import table
 from labctl.sabotage.draw import Lot
-from labctl.sabotage.fault import FAULTS, Fault
+from labctl.sabotage.fault import Fault
 from labctl.sabotage.ledger import Entry
 
 
@@ -110,8 +110,3 @@ def lot_document(lot: Lot) -> dict[str, Any]:
         "order": [fault.id for fault in lot.order],
         "candidates": list(lot.candidates),
     }
-
-
-def all_faults() -> list[Fault]:
-    """Return every fault by ID."""
-    return list(FAULTS)
