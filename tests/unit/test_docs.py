@@ -28,6 +28,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs/README.md").read_text()
+    pages = [page for page in (ROOT / "docs").rglob("*.md") if page != ROOT / "docs/README.md"]
+    assert [page for page in pages if f"]({page.relative_to(ROOT / 'docs')})" not in index] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_line_parses(page: Path) -> None:
     lines = re.findall(r"^    (labctl [^\n>|#]*)", page.read_text(), re.MULTILINE)
