@@ -269,6 +269,7 @@ def engine_of(home: Home, site: Site, plan: LabPlan, lab: Subject, told: Told, b
         return check.run(lab, checks, told=told.result)
 
     return Engine(
+        team=plan.team,
         guest=lab.guest,
         agent=agent,
         check=checked,

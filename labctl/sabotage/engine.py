@@ -23,6 +23,7 @@ class Engine:
     """What an injection needs of a lab.
 
     Attributes:
+        team: whose lab it is.
         guest: returns a node by SSH.
         agent: returns a node by its guest agent, which works where a fault has cut the network.
         check: runs the checks that are named and returns their report.
@@ -31,6 +32,7 @@ class Engine:
         virt: kvm or qemu.
     """
 
+    team: str
     guest: Callable[[str], Guest]
     agent: Callable[[str], Guest]
     check: Callable[[Sequence[str]], Report]
@@ -131,7 +133,8 @@ class Engine:
             raise RemoteError(
                 f"{node}: {record.target} cannot be healed: neither SSH nor the guest agent gets in",
                 details=str(exc),
-                remedy=f"labctl start, then labctl sabotage heal; or labctl reset {node} gives it back as it was.",
+                remedy=f"labctl start {self.team}, then labctl sabotage heal {self.team}; or labctl reset -t {self.team} "
+                f"{node} gives the node back as it was.",
             ) from exc
 
     def _context(self, guest: Guest) -> Context:

@@ -197,6 +197,7 @@ class Lab:
 
     def engine(self, **changes: Any) -> Engine:
         values: dict[str, Any] = {
+            "team": "team01",
             "guest": self.guest,
             "agent": lambda name: self.node,
             "check": self.check,
@@ -326,7 +327,7 @@ def test_a_node_that_nobody_gets_into_is_named_with_what_to_do() -> None:
     lab.cut = True
     with pytest.raises(RemoteError, match="/etc/hosts cannot be healed") as caught:
         lab.engine(agent=lab.guest).undo(entry, State.HEALED)
-    assert "labctl reset node-1" in caught.value.remedy
+    assert "labctl reset -t team01 node-1" in caught.value.remedy
     assert lab.saved[-1].state is State.INJECTED
 
 
