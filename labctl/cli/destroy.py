@@ -59,11 +59,11 @@ def _begun(home: Home, names: Sequence[str]) -> list[str]:
     Raises:
         InputError: none has.
     """
-    from labctl.lab import begin
+    from labctl.lab import records
 
     there = [name for name in names if home.lab(name).begun]
     if not there:
-        begin.record_of(home, names[0])  # which raises
+        records.record_of(home, names[0])  # which raises
     for name in names:
         if name not in there:
             options.say(f"{name}: has no lab.")

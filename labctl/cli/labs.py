@@ -16,8 +16,8 @@ from labctl.errors import InputError
 from labctl.state import Home
 
 if TYPE_CHECKING:
-    from labctl.lab.begin import Choice
     from labctl.lab.create import Created
+    from labctl.lab.decisions import Choice
     from labctl.lab.site import Site
     from labctl.plan.model import LabPlan
     from labctl.spec.topology import Topology
@@ -77,7 +77,7 @@ def create_command(
     memory, the lab is forked from it: its nodes go on from that moment instead of booting.
     """
     from labctl.cli import progress
-    from labctl.lab import begin, create, site
+    from labctl.lab import create, decisions, site
 
     names = options.expand(teams)
     home = Home()
@@ -89,7 +89,7 @@ def create_command(
             options.say(f"New labs on {place.name} are emulated, about ten times slower: {place.emulated}.")
         if golden and spec is None:
             spec, stage = _of_golden(place, golden, stage)
-        choice = begin.Choice(stage=stage or "bare", golden=golden, cold=cold)
+        choice = decisions.Choice(stage=stage or "bare", golden=golden, cold=cold)
         if dry_run:
             _dry_run(home, place, names, spec, choice, overcommit=overcommit)
             return
@@ -180,7 +180,7 @@ def reset_command(
     home = Home()
     name = options.one_team(home, team)
     with site_of(home, name) as place, cancellable() as cancelled:
-        lost = reset.losses(home, place, name, nodes)
+        lost = reset.losses(home, name, nodes)
         for line in lost:
             options.say(line)
         with progress.shown(quiet=options.quiet()) as shown:
@@ -224,9 +224,9 @@ def cancellable() -> Iterator[threading.Event]:
 @contextmanager
 def site_of(home: Home, team: str) -> Iterator[Site]:
     """Connect to the host that a team's lab stands on."""
-    from labctl.lab import begin, site
+    from labctl.lab import records, site
 
-    record = begin.record_of(home, team)
+    record = records.record_of(home, team)
     with site.opened(home, record.host, recorded=record.virt) as place:
         yield place
 
@@ -268,10 +268,10 @@ def _of_golden(place: Site, name: str, stage: str | None) -> tuple[Topology, str
 def _dry_run(
     home: Home, place: Site, teams: Sequence[str], spec: Topology | None, choice: Choice, *, overcommit: bool
 ) -> None:
-    from labctl.lab import begin
+    from labctl.lab import decisions
     from labctl.report import views
 
-    labs = begin.decide(home, place, teams, spec, choice=choice, overcommit=overcommit, held=None, say=click.echo)
+    labs = decisions.decide(home, place, teams, spec, choice=choice, overcommit=overcommit, held=None, say=click.echo)
     for lab in labs:
         click.echo(views.plan_table(lab.plan, _states(place, lab.plan)))
         click.echo()

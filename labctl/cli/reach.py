@@ -29,11 +29,11 @@ def ssh_command(node: str, command: tuple[str, ...], team: str | None) -> None:
     labctl ssh db-node
     labctl ssh db-node -- systemctl status mariadb
     """
-    from labctl.lab import begin, reach
+    from labctl.lab import reach, records
 
     home = Home()
     name = options.one_team(home, team)
-    plan = begin.plan_of(begin.record_of(home, name))
+    plan = records.plan_of(records.record_of(home, name))
     with site_of(home, name) as site:
         argv = reach.ssh(home, site, plan, node, command)
     _become(argv)
@@ -48,11 +48,11 @@ def console_command(node: str, team: str | None) -> None:
 
     virsh does it. Leave with Ctrl-].
     """
-    from labctl.lab import begin, reach
+    from labctl.lab import reach, records
 
     home = Home()
     name = options.one_team(home, team)
-    plan = begin.plan_of(begin.record_of(home, name))
+    plan = records.plan_of(records.record_of(home, name))
     with site_of(home, name) as site:
         argv = reach.console(site, plan, node)
     _become(argv)
@@ -72,11 +72,11 @@ def enter_command(name: str | None, command: tuple[str, ...]) -> None:
     labctl enter team01
     labctl enter team01 -- ping -c1 db-node
     """
-    from labctl.lab import begin, reach
+    from labctl.lab import reach, records
 
     home = Home()
     team = options.one_team(home, name)
-    plan = begin.plan_of(begin.record_of(home, team))
+    plan = records.plan_of(records.record_of(home, team))
     with site_of(home, team) as site:
         argv = command or (os.environ.get("SHELL") or "/bin/sh",)
         code = reach.enter(home, site, plan, argv, os.environ | {"LABCTL_TEAM": team})
@@ -106,11 +106,11 @@ def forward_command(name: str | None, ports: tuple[str, ...], address: str) -> N
     """
     import threading
 
-    from labctl.lab import begin, inside, reach
+    from labctl.lab import inside, reach, records
 
     home = Home()
     team = options.one_team(home, name)
-    plan = begin.plan_of(begin.record_of(home, team))
+    plan = records.plan_of(records.record_of(home, team))
     wanted = [_port(text) for text in ports] or [
         (0, node.name, port) for role, port in _SHOWN.items() for node in plan.nodes if role in node.roles
     ]
@@ -142,13 +142,13 @@ def _port(text: str) -> tuple[int, str, int]:
 @options.common
 def use_command(name: str) -> None:
     """Choose the team that commands mean when none is named."""
-    from labctl.lab import begin
+    from labctl.lab import records
 
     home = Home()
     teams = options.expand([name])
     if len(teams) != 1:
         raise InputError(f"{name} is {len(teams)} teams", remedy="Name one.")
-    begin.record_of(home, teams[0])
+    records.record_of(home, teams[0])
     home.team = teams[0]
     options.say(f"Commands without --team now mean {teams[0]}.")
 

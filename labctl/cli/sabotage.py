@@ -156,13 +156,13 @@ def list_command(output: str) -> None:
 def status_command(teams: tuple[str, ...], output: str) -> None:
     """Say what was broken in labs and how far its repair is, without spoilers."""
     from labctl.cli.show import show
-    from labctl.lab import begin, sabotage
+    from labctl.lab import records, sabotage
     from labctl.report import sabotage as views
 
     home = Home()
     found = {}
     for team in _teams(home, teams):
-        begin.record_of(home, team)
+        records.record_of(home, team)
         found[team] = sabotage.Ledger(home.lab(team)).entries()
     show(
         output,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from labctl.errors import InputError, LabctlError, RefusedError
-from labctl.lab import begin, orphans, ready, secrets, warm
+from labctl.lab import orphans, ready, records, secrets, warm
 from labctl.lab.nodes import Ledger
 from labctl.lab.orphans import Orphan
 from labctl.lab.progress import Phase, Progress
@@ -57,7 +57,7 @@ def adopt(
         RefusedError: the team has another lab on record.
         LabctlError: the objects are not those that the record would stand for.
     """
-    with begin.locked(home, [orphan.team]):
+    with records.locked(home, [orphan.team]):
         folder = home.lab(orphan.team)
         if orphans.sound(home, orphan.team) is not None:
             raise RefusedError(
@@ -65,7 +65,7 @@ def adopt(
                 remedy="labctl destroy --orphans takes the one without a record away.",
             )
         record = _record(site, orphan, _topology(home, site, orphan, topology))
-        plan = begin.plan_of(record)
+        plan = records.plan_of(record)
         _check(orphan, plan)
         kept = folder.read("host-keys.json") is not None and folder.read("id_ed25519") is not None
         folder.save(record)

@@ -12,12 +12,13 @@ from functools import partial
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GOLDEN, SNAPSHOT, GoldenManifest
 from labctl.images.store import check_name
-from labctl.lab import begin, hold, install, nodes, openstack, probe, ready, room, trouble, warm
-from labctl.lab.begin import Begun
+from labctl.lab import hold, install, nodes, openstack, probe, ready, records, room, sources, trouble, warm
 from labctl.lab.images import now, sets_in_use
 from labctl.lab.installer import Journal
+from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.site import Site
+from labctl.lab.sources import SourcedLab
 from labctl.lab.work import Cancelled, together
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import NodePlan
@@ -50,10 +51,10 @@ def capture(
         RefusedError: nodes of it were reset to another stage.
         LabctlError: a probe does not hold, or something could not be written; nothing is left of the set then.
     """
-    with begin.locked(home, [team]):
+    with records.locked(home, [team]):
         hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         site = site.again()
-        lab = begin.recorded(home, site, team)
+        lab = sources.lab_of(home, site, team)
         if lab.record.bare:
             raise RefusedError(
                 f"{', '.join(lab.record.bare)} of {team} stand at stage bare",
@@ -83,23 +84,23 @@ def snapshot(
         LabctlError: something could not be written; nothing is left of the snapshot then.
     """
     check_name(name)
-    with begin.locked(home, [team]):
+    with records.locked(home, [team]):
         hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         site = site.again()
-        lab = begin.recorded(home, site, team)
+        lab = sources.lab_of(home, site, team)
         nodes.refuse_unfinished(site, lab.plan, lab.record, [node.name for node in lab.plan.nodes])
         trouble.refuse_down(site, lab.plan, lab.plan.nodes)
         manifest = _saved(
             home, site, lab, SNAPSHOT, f"{team}.{name}", (), jobs=jobs, progress=progress, cancelled=cancelled
         )
-        ledger = lab.ledger(home.lab(team))
+        ledger = Ledger(home.lab(team), lab.record)
         ledger.claim({*manifest.volumes, f"{manifest.stem}.json"})
         site.snapshots.seal(manifest)
         hold.done(home, team)
     return manifest
 
 
-def prove(home: Home, site: Site, lab: Begun, progress: Progress, cancelled: threading.Event) -> tuple[str, ...]:
+def prove(home: Home, site: Site, lab: SourcedLab, progress: Progress, cancelled: threading.Event) -> tuple[str, ...]:
     """See that every probe of an installed lab's roles holds; return what was seen. A bare lab has none."""
     if lab.record.stage != INSTALLED:
         return ()
@@ -121,7 +122,7 @@ def prove(home: Home, site: Site, lab: Begun, progress: Progress, cancelled: thr
     return tuple(f"{each.node}: {each.what}" for each in probes)
 
 
-def _settle(site: Site, lab: Begun, progress: Progress, cancelled: threading.Event) -> None:
+def _settle(site: Site, lab: SourcedLab, progress: Progress, cancelled: threading.Event) -> None:
     """Wait until the nodes are at rest: what services have not done of their start, every fork would have to do.
 
     A lab that works all the time is captured all the same.
@@ -149,7 +150,7 @@ def _settle(site: Site, lab: Begun, progress: Progress, cancelled: threading.Eve
 def _saved(
     home: Home,
     site: Site,
-    lab: Begun,
+    lab: SourcedLab,
     kind: str,
     name: str,
     probes: tuple[str, ...],
@@ -189,7 +190,7 @@ def _saved(
     return replace(made, disks=held.disks, memory=held.memory)
 
 
-def _check_ready(site: Site, lab: Begun) -> None:
+def _check_ready(site: Site, lab: SourcedLab) -> None:
     """Refuse a lab of which any node was never seen ready, or does not answer now."""
     trouble.refuse_down(site, lab.plan, lab.plan.nodes)
     never = [node.name for node in lab.plan.nodes if lab.record.ready.get(node.name) != node.generation]

@@ -15,7 +15,7 @@ from labctl.checks.check import Check, Subject, chosen
 from labctl.checks.model import Report, Result
 from labctl.errors import RemoteError
 from labctl.guest import Guest
-from labctl.lab import begin, inside, install, status
+from labctl.lab import inside, install, records, status
 from labctl.lab.site import Site
 from labctl.plan.model import LabPlan
 from labctl.roles.login import USERS
@@ -43,7 +43,7 @@ def check(
     Raises:
         InputError: the team has no lab, or there is no such check.
     """
-    plan = begin.plan_of(begin.record_of(home, team))
+    plan = records.plan_of(records.record_of(home, team))
     checks = chosen(plan.stage, tuple(ids), quick=quick)
     with subject(home, site, plan, cancelled) as lab:
         return runner.run(lab, checks, mode="quick" if quick else "full", told=told)
@@ -100,5 +100,5 @@ def run(lab: Subject, checks: Sequence[Check], *, told: Callable[[Result], None]
 def _strangers(home: Home, site: Site, plan: LabPlan) -> tuple[IPAddress, ...]:
     """Return an address of each other lab on the host, three at most: one leak is as bad as many."""
     others = [record for record in home.records() if record.team != plan.team and record.host == site.name]
-    found = [node.mgmt for record in others[:3] for node in begin.plan_of(record).nodes[:1]]
+    found = [node.mgmt for record in others[:3] for node in records.plan_of(record).nodes[:1]]
     return tuple(address for address in found if address is not None)

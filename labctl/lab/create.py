@@ -11,12 +11,27 @@ from functools import partial
 from labctl.errors import CapacityError, DeadlineError, HypervisorError, LabctlError
 from labctl.hypervisor import State
 from labctl.images.golden import GoldenManifest, GoldenMemory
-from labctl.lab import begin, hold, install, networks, nodes, openstack, probe, ready, secrets, trouble, warm
-from labctl.lab.begin import Begun, Choice
+from labctl.lab import (
+    decisions,
+    hold,
+    install,
+    networks,
+    nodes,
+    openstack,
+    probe,
+    ready,
+    records,
+    secrets,
+    trouble,
+    warm,
+)
+from labctl.lab.decisions import Choice
 from labctl.lab.nodes import Ledger
 from labctl.lab.probe import Probe
 from labctl.lab.progress import Phase, Progress
+from labctl.lab.records import Lab
 from labctl.lab.site import Site
+from labctl.lab.sources import SourcedLab
 from labctl.lab.work import Phases
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
@@ -80,13 +95,13 @@ def create(
         cancelled: ends all waiting when set.
 
     Raises:
-        LabctlError: see `begin.decide`; or a node could not be made or did not get ready.
+        LabctlError: see `decisions.decide`; or a node could not be made or did not get ready.
     """
-    with begin.locked(home, teams), ExitStack() as held:
+    with records.locked(home, teams), ExitStack() as held:
         for team in teams:
             hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         site = site.again()  # what was listed before we held the locks may be old
-        labs = begin.decide(
+        labs = decisions.decide(
             home, site, teams, topology, choice=choice, overcommit=overcommit, held=held, say=progress.say
         )
         sites = [_Construction(home, site, lab, progress, {} if cold else lab.memory) for lab in labs]
@@ -110,7 +125,7 @@ class _Construction:
         self,
         home: Home,
         site: Site,
-        lab: Begun,
+        lab: SourcedLab,
         progress: Progress,
         memory: Mapping[str, GoldenMemory],
     ) -> None:
@@ -328,7 +343,7 @@ class _Construction:
         return golden if whole and restored and not self.ledger.record.bare else None
 
     def _install(self, jobs: int, cancelled: threading.Event) -> None:
-        lab = Begun(plan=self.plan, record=self.ledger.record, images=self._images)
+        lab = Lab(plan=self.plan, record=self.ledger.record)
         site = self._site.again()
         golden = self._lab.golden
         # The disks of a captured cloud know of all its nodes; those that were baked do not until it has run.

@@ -6,7 +6,7 @@ import threading
 
 from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
-from labctl.lab import begin, hold, networks, nodes
+from labctl.lab import hold, networks, nodes, records
 from labctl.lab.demolition import Pieces, demolish
 from labctl.lab.progress import Progress
 from labctl.lab.site import Site
@@ -26,13 +26,13 @@ def destroy(home: Home, site: Site, team: str, *, jobs: int, progress: Progress,
         RefusedError: the lab stands on another host.
         LabctlError: something is left.
     """
-    with begin.locked(home, [team]):
-        record = begin.record_of(home, team)
+    with records.locked(home, [team]):
+        record = records.record_of(home, team)
         if record.host != site.name:
             raise RefusedError(
                 f"{team} has its lab on host {record.host}, not on {site.name}", remedy=f"labctl destroy {team}"
             )
-        lab = begin.plan_of(record)
+        lab = records.plan_of(record)
         errors: list[LabctlError] = []
         try:
             hold.forget(home, site, team)
@@ -60,7 +60,7 @@ def forget(home: Home, team: str) -> None:
     Raises:
         InputError: the team has no lab.
     """
-    with begin.locked(home, [team]):
+    with records.locked(home, [team]):
         if not home.lab(team).begun:
             raise InputError(f"{team} has no lab", remedy="labctl list")
         home.lab(team).remove()

@@ -21,9 +21,9 @@ from labctl.errors import CapacityError, DamagedError, HypervisorError
 from labctl.hypervisor import State, memory
 from labctl.hypervisor.memory import Head
 from labctl.images.golden import GoldenDisk, GoldenMemory, disk_key
-from labctl.lab import begin, networks
-from labctl.lab.begin import Begun
+from labctl.lab import networks, records
 from labctl.lab.progress import Phase, Progress
+from labctl.lab.records import Lab
 from labctl.lab.site import Site
 from labctl.lab.work import together
 from labctl.plan.model import DiskPlan, NodePlan
@@ -47,7 +47,7 @@ class Held:
 
 
 def save(
-    home: Home, site: Site, lab: Begun, stem: str, *, jobs: int, progress: Progress, cancelled: threading.Event
+    home: Home, site: Site, lab: Lab, stem: str, *, jobs: int, progress: Progress, cancelled: threading.Event
 ) -> Held:
     """Write a running lab's disks and memory into new volumes, all of them as they were at one moment.
 
@@ -100,7 +100,7 @@ def release(home: Home, site: Site, team: str, *, jobs: int, progress: Progress,
         return False
     progress.say(f"a run that saved {team} ended early; what it held still goes on")
     now = site.again()
-    lab = begin.recorded(home, now, team)
+    lab = records.lab_of(home, team)
     if note.held:
         run = partial(together, jobs=jobs, cancelled=cancelled, brief=f"not every node of {team} goes on")
         remedy = f"labctl start {team} tries again."
@@ -172,7 +172,7 @@ def _note(home: Home, team: str, stem: str, *, held: bool) -> None:
     home.lab(team).write(NOTE, json.dumps(asdict(_Note(stem=stem, held=held))))
 
 
-def _check_room(site: Site, lab: Begun) -> None:
+def _check_room(site: Site, lab: Lab) -> None:
     disks = [disk.volume for node in lab.plan.nodes for disk in node.disks]
     need = sum(site.volumes[volume].allocation for volume in disks)
     need += sum(node.memory for node in lab.plan.nodes) * 1024**2
@@ -185,7 +185,7 @@ def _check_room(site: Site, lab: Begun) -> None:
 
 def _save_node(
     site: Site,
-    lab: Begun,
+    lab: Lab,
     node: NodePlan,
     stem: str,
     heads: dict[str, Head],
@@ -230,7 +230,7 @@ def _wake(site: Site, node: NodePlan, stem: str, progress: Progress) -> None:
         return progress.say(f"{node.domain} is off: {exc.brief}: {exc.details}")
 
 
-def _go_on(site: Site, lab: Begun, *, jobs: int, progress: Progress, cancelled: threading.Event) -> None:
+def _go_on(site: Site, lab: Lab, *, jobs: int, progress: Progress, cancelled: threading.Event) -> None:
     def resume(node: NodePlan) -> None:
         domain = site.hypervisor.domain(node.uuid)
         if domain is not None and domain.state is State.PAUSED:
@@ -251,7 +251,7 @@ def _go_on(site: Site, lab: Begun, *, jobs: int, progress: Progress, cancelled: 
 
 def _described(
     site: Site,
-    lab: Begun,
+    lab: Lab,
     stem: str,
     heads: Mapping[str, Head],
     hashes: Mapping[str, str],

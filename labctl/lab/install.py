@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import partial
 
 from labctl.images.golden import GoldenManifest
-from labctl.lab import begin, nodes, openstack, secrets, trouble
-from labctl.lab.begin import Begun
+from labctl.lab import nodes, openstack, records, secrets, trouble
 from labctl.lab.installer import Installer, Journal, Outcome, Task, packages_first, plan_tasks
 from labctl.lab.progress import Phase, Progress
+from labctl.lab.records import Lab
 from labctl.lab.site import Site
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
@@ -56,12 +56,12 @@ def install(
             not running.
         LabctlError: a step failed.
     """
-    with begin.locked(home, [team]):
-        fit.demand(topology.restore(begin.record_of(home, team).topology))
+    with records.locked(home, [team]):
+        fit.demand(topology.restore(records.record_of(home, team).topology))
         return proceed(
             home,
             site,
-            begin.recorded(home, site, team),
+            records.lab_of(home, team),
             until=until,
             only=only,
             jobs=jobs,
@@ -73,7 +73,7 @@ def install(
 def proceed(
     home: Home,
     site: Site,
-    lab: Begun,
+    lab: Lab,
     *,
     until: str | None = None,
     only: str | None = None,
@@ -133,7 +133,7 @@ def tasks_of(home: Home, team: str, *, until: str | None, only: str | None) -> l
     Raises:
         InputError: the team has no lab, the lab no cloud, or the cloud no such role; or its roles do not fit.
     """
-    fit.demand(topology.restore(begin.record_of(home, team).topology))
+    fit.demand(topology.restore(records.record_of(home, team).topology))
     return packages_first(plan_tasks(cloud_on_record(home, team), until=until, only=only))
 
 
@@ -143,14 +143,14 @@ def cloud_on_record(home: Home, team: str) -> Cloud:
     Raises:
         InputError: the team has no lab, or the lab no cloud.
     """
-    record = begin.record_of(home, team)
-    plan = begin.plan_of(record)
+    record = records.record_of(home, team)
+    plan = records.plan_of(record)
     known = openstack.complete(openstack.load(home.lab(team)), plan)
     nested = {node.name: "qemu" for node in plan.nodes}
     return openstack.cloud_of(plan, known, slow=record.virt == "qemu", nested=nested)
 
 
-def ensure_secrets(home: Home, site: Site, lab: Begun) -> dict[str, str]:
+def ensure_secrets(home: Home, site: Site, lab: Lab) -> dict[str, str]:
     """Return the secrets of a lab's cloud: on record, or its golden set's, or new; they are on record then.
 
     What a golden set has done already goes into the lab's journal first.

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from labctl.errors import DamagedError, LabctlError
-from labctl.lab import begin, site
+from labctl.lab import records, site
 from labctl.lab.site import Site
 from labctl.lab.work import raise_all, together
 from labctl.state import Home
@@ -85,7 +85,7 @@ def each(
 def _place(home: Home, team: str, host: str | None) -> _Place:
     """Return the host that a team's lab stands on, and what its nodes were made with."""
     try:
-        record = begin.record_of(home, team)
+        record = records.record_of(home, team)
     except DamagedError:
         return home.lab(team).host() or host, None
     return record.host, record.virt

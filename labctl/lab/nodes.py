@@ -16,6 +16,7 @@ from uuid import UUID
 from labctl.errors import AlreadyExistsError, ForeignObjectError, LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts, NetworkFacts
 from labctl.images.store import Image
+from labctl.lab.records import Lab
 from labctl.lab.site import Site
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.render import seed, xml
@@ -212,6 +213,17 @@ def refuse_unfinished(site: Site, lab: LabPlan, record: LabRecord, names: Iterab
             f"{', '.join(left)} of {lab.team} {'is' if len(left) == 1 else 'are'} not made to the end",
             details="A reset or a create ended early. What stands there is to be removed.",
             remedy=f"labctl create {lab.team} goes on with it.",
+        )
+
+
+def refuse_foreign(site: Site, labs: Iterable[Lab]) -> None:
+    """Raise ForeignObjectError when anything on the host bears a name that we want and is not ours."""
+    taken = [each for lab in labs for each in foreign(site, lab.plan, lab.record)]
+    if taken:
+        raise ForeignObjectError(
+            "the host has objects with names that this lab needs, and they are not labctl's",
+            details="\n".join(taken),
+            remedy="Nothing was made or changed. Rename or remove them, or give the team another name.",
         )
 
 

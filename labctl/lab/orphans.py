@@ -13,7 +13,7 @@ from uuid import UUID
 
 from labctl.errors import DamagedError, InputError, LabctlError
 from labctl.hypervisor import DomainFacts, NetworkFacts
-from labctl.lab import begin, networks
+from labctl.lab import networks, records
 from labctl.lab.demolition import Pieces, demolish
 from labctl.lab.progress import Progress
 from labctl.lab.site import Site
@@ -135,7 +135,7 @@ def destroy(
     Raises:
         LabctlError: something is left, or a record appeared meanwhile.
     """
-    with begin.locked(home, [orphan.team]):
+    with records.locked(home, [orphan.team]):
         record = sound(home, orphan.team)
         if record is not None and record.lab == orphan.lab:
             raise LabctlError(f"{orphan.team} has a record by now", remedy=f"labctl destroy {orphan.team}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labctl.errors import LabctlError
-from labctl.lab import begin, site, status
+from labctl.lab import records, site, status
 from labctl.state import Home, LabRecord
 
 
@@ -48,6 +48,6 @@ def labs(home: Home) -> list[LabLine]:
 
 
 def _line(place: site.Site, record: LabRecord) -> LabLine:
-    plan = begin.plan_of(record)
+    plan = records.plan_of(record)
     states = tuple(status.state_of(place, plan, node) for node in plan.nodes)
     return LabLine(team=record.team, record=record, nodes=len(plan.nodes), states=states, trouble="")

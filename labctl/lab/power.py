@@ -11,10 +11,10 @@ from functools import partial
 from labctl.errors import CapacityError, HypervisorError, InputError, LabctlError
 from labctl.hypervisor import DomainFacts, State
 from labctl.hypervisor.facts import IO_ERROR
-from labctl.lab import begin, hold, networks, nodes, ready, room, trouble
-from labctl.lab.begin import Begun
+from labctl.lab import hold, networks, nodes, ready, records, room, sources, trouble
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
+from labctl.lab.records import Lab
 from labctl.lab.reset import choose
 from labctl.lab.site import Site
 from labctl.lab.work import together
@@ -58,8 +58,8 @@ def stop(
         names: which nodes; `[]` means all.
         force: pull the plug at once.
     """
-    with begin.locked(home, [team]):
-        plan = begin.plan_of(begin.record_of(home, team))
+    with records.locked(home, [team]):
+        plan = records.plan_of(records.record_of(home, team))
         chosen = [plan.node(name) for name in choose(plan, names)]
         running = []
         for node in chosen:
@@ -105,11 +105,11 @@ def start(
         RefusedError: a reset of one of them is not finished.
         LabctlError: a node could not be started, or did not get ready.
     """
-    with begin.locked(home, [team]), ExitStack() as held:
+    with records.locked(home, [team]), ExitStack() as held:
         hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         site = site.again()
-        lab = begin.recorded(home, site, team)
-        begin.refuse_foreign(site, [lab])
+        lab = sources.lab_of(home, site, team)
+        nodes.refuse_foreign(site, [lab])
         existing, absent = _existing(site, lab, names)
         nodes.refuse_unfinished(site, lab.plan, lab.record, [node.name for node in existing])
         off = [node for node in existing if not site.domains[node.domain].state.active]
@@ -155,7 +155,7 @@ def start(
         )
 
 
-def _existing(site: Site, lab: Begun, names: Sequence[str]) -> tuple[list[NodePlan], list[str]]:
+def _existing(site: Site, lab: Lab, names: Sequence[str]) -> tuple[list[NodePlan], list[str]]:
     """Return the chosen nodes whose domains exist, and the names of the others; refuse when those were named."""
     chosen = [lab.plan.node(name) for name in choose(lab.plan, names)]
     absent = [node.name for node in chosen if node.domain not in site.domains]

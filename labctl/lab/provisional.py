@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from labctl.errors import InputError
-from labctl.lab import begin
+from labctl.lab import records
 from labctl.lab.site import default_name, load_settings
 from labctl.plan import addresses, names
 from labctl.plan.lab import plan
@@ -35,7 +35,7 @@ def plans(
     for team in teams:
         record = home.lab(team).load()
         if record is not None:
-            planned.append(begin.plan_of(record))
+            planned.append(records.plan_of(record))
             continue
         if topology is None:
             raise InputError(f"{team} has no lab yet", remedy="Name a --topology.")

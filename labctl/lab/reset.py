@@ -9,9 +9,10 @@ from dataclasses import replace
 from functools import partial
 
 from labctl.errors import InputError, RefusedError, RemoteError
-from labctl.lab import begin, create, demolition, hold, nodes, room
+from labctl.lab import create, demolition, hold, nodes, records, room, sources
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
+from labctl.lab.records import Lab
 from labctl.lab.site import Site
 from labctl.lab.work import together
 from labctl.plan.lab import BARE, INSTALLED
@@ -84,12 +85,12 @@ def reset(
     return chosen
 
 
-def losses(home: Home, site: Site, team: str, names: Sequence[str]) -> list[str]:
+def losses(home: Home, team: str, names: Sequence[str]) -> list[str]:
     """Say what a reset of these nodes takes away while other nodes still speak of it, a line for each role.
 
     Resetting all nodes loses as much, but nothing that any node still speaks of.
     """
-    lab = begin.recorded(home, site, team)
+    lab = records.lab_of(home, team)
     chosen = choose(lab.plan, names)
     if lab.record.stage != INSTALLED or len(chosen) == len(lab.plan.nodes):
         return []
@@ -107,8 +108,8 @@ def clean(home: Home, site: Site, team: str, names: Sequence[str], cancelled: th
     Raises:
         LabctlError: a node could not do it.
     """
-    with begin.locked(home, [team]):
-        lab = begin.recorded(home, site, team)
+    with records.locked(home, [team]):
+        lab = records.lab_of(home, team)
         done = []
         for name in choose(lab.plan, names):
             node = lab.plan.node(name)
@@ -141,9 +142,9 @@ def _take_down(
     Args:
         held: keeps what they take reserved.
     """
-    with begin.locked(home, [team]):
-        lab = begin.recorded(home, site, team)
-        begin.refuse_foreign(site, [lab])
+    with records.locked(home, [team]):
+        lab = sources.lab_of(home, site, team)
+        nodes.refuse_foreign(site, [lab])
         hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
         chosen = choose(lab.plan, names)
         if lab.record.restoring and len(chosen) < len(lab.plan.nodes):
@@ -153,7 +154,7 @@ def _take_down(
             )
         ledger = Ledger(home.lab(team), lab.record)
         bare = _bare(lab, chosen, stage)
-        begin.check_images(site, replace(lab.record, bare=bare))  # before anything is lost
+        sources.sourced(site, replace(lab.record, bare=bare))  # before anything is lost
         old = [lab.plan.node(name) for name in chosen]
         demolition.refuse_used(site, lab.plan, old)
         wanted = [replace(lab.plan, nodes=tuple(old))]
@@ -172,7 +173,7 @@ def _take_down(
     return chosen
 
 
-def _bare(lab: begin.Begun, chosen: Sequence[str], stage: str | None) -> tuple[str, ...]:
+def _bare(lab: Lab, chosen: Sequence[str], stage: str | None) -> tuple[str, ...]:
     """Return which nodes stand at stage bare from now on, in an installed lab."""
     if stage == INSTALLED and lab.record.stage != INSTALLED:
         raise InputError(

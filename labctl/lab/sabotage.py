@@ -17,7 +17,7 @@ from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.guest import Guest
 from labctl.guest import Result as Ended
 from labctl.guest.agent import AgentGuest
-from labctl.lab import begin, check
+from labctl.lab import check, records
 from labctl.lab.site import Site
 from labctl.lab.work import GroupError
 from labctl.plan.model import LabPlan
@@ -97,7 +97,7 @@ def plans_of(home: Home, teams: Sequence[str]) -> list[LabPlan]:
     Raises:
         InputError: a team has no lab.
     """
-    return [begin.plan_of(begin.record_of(home, team)) for team in teams]
+    return [records.plan_of(records.record_of(home, team)) for team in teams]
 
 
 def draw_lots(
@@ -132,7 +132,7 @@ def inject(home: Home, site: Site, lot: Lot, *, told: Told, cancelled: threading
         RefusedError: the lab is not green, or the ledger cannot be written; nothing was touched.
         LabctlError: no fault of the lot did what it says; the lab is as it was.
     """
-    with begin.locked(home, [lot.team]), _opened(home, site, lot.team, told, cancelled) as (scene, engine, book):
+    with records.locked(home, [lot.team]), _opened(home, site, lot.team, told, cancelled) as (scene, engine, book):
         if stuck := [entry for entry in book.open() if entry.state is State.MAYBE]:
             raise RefusedError(
                 f"an earlier sabotage of {lot.team} was interrupted",
@@ -201,7 +201,7 @@ def heal(
     Raises:
         GroupError: a node cannot be reached by any way; the others are healed.
     """
-    with begin.locked(home, [team]), _opened(home, site, team, told, cancelled) as (_, engine, book):
+    with records.locked(home, [team]), _opened(home, site, team, told, cancelled) as (_, engine, book):
         done: list[Entry] = []
         errors: list[LabctlError] = []
         for entry in book.entries():
@@ -228,7 +228,7 @@ def hint(home: Home, team: str) -> tuple[Entry, str] | None:
     Raises:
         InputError: nothing stands in the lab.
     """
-    with begin.locked(home, [team]):
+    with records.locked(home, [team]):
         book = Ledger(home.lab(team))
         entries = standing(home, team)
         for entry in entries:
@@ -244,7 +244,7 @@ def standing(home: Home, team: str) -> list[Entry]:
     Raises:
         InputError: nothing does.
     """
-    begin.record_of(home, team)
+    records.record_of(home, team)
     found = Ledger(home.lab(team)).open()
     if not found:
         raise InputError(f"nothing is broken in the lab of {team}", remedy=f"labctl sabotage {team} --random")
@@ -253,7 +253,7 @@ def standing(home: Home, team: str) -> list[Entry]:
 
 def engine_of(home: Home, site: Site, plan: LabPlan, lab: Subject, told: Told, book: Ledger) -> Engine:
     """Return what injects into a lab whose connections stand."""
-    record = begin.record_of(home, plan.team)
+    record = records.record_of(home, plan.team)
 
     def agent(name: str) -> Guest:
         def inside(script: str, *, stdin: bytes, timeout: float) -> Ended:
@@ -283,7 +283,7 @@ def engine_of(home: Home, site: Site, plan: LabPlan, lab: Subject, told: Told, b
 def _opened(
     home: Home, site: Site, team: str, told: Told, cancelled: threading.Event
 ) -> Iterator[tuple[Scene, Engine, Ledger]]:
-    plan = begin.plan_of(begin.record_of(home, team))
+    plan = records.plan_of(records.record_of(home, team))
     book = Ledger(home.lab(team))
     with check.subject(home, site, plan, cancelled) as lab:
         yield Scene(lab=plan), engine_of(home, site, plan, lab, told, book), book

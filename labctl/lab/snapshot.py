@@ -8,10 +8,10 @@ from functools import partial
 
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GoldenManifest
-from labctl.lab import begin, create, demolition, hold, nodes, room
-from labctl.lab.begin import Begun
+from labctl.lab import create, demolition, hold, nodes, records, room, sources
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
+from labctl.lab.records import Lab
 from labctl.lab.site import Site
 from labctl.lab.work import together
 from labctl.plan.lab import INSTALLED
@@ -24,7 +24,7 @@ def every(home: Home, site: Site, team: str) -> list[GoldenManifest]:
     Raises:
         InputError: the team has no lab.
     """
-    own = set(begin.record_of(home, team).volumes)
+    own = set(records.record_of(home, team).volumes)
     return [each for each in site.snapshots.every(site.volumes) if own.issuperset(each.volumes)]
 
 
@@ -54,11 +54,11 @@ def restore(
         LabctlError: a node could not be brought back.
     """
     with ExitStack() as held:
-        with begin.locked(home, [team]):
+        with records.locked(home, [team]):
             hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
             site = site.again()
-            lab = begin.recorded(home, site, team)
-            begin.refuse_foreign(site, [lab])
+            lab = sources.lab_of(home, site, team)
+            nodes.refuse_foreign(site, [lab])
             saved = find(home, site, team, name)
             demolition.refuse_used(site, lab.plan, lab.plan.nodes)
             for remark in room.reserve(home, site, [lab.plan], overcommit=overcommit, held=held):
@@ -85,9 +85,9 @@ def remove(home: Home, site: Site, team: str, name: str) -> None:
         InputError: the lab has no such snapshot.
         RefusedError: the lab is being taken back to it.
     """
-    with begin.locked(home, [team]):
+    with records.locked(home, [team]):
         saved = find(home, site, team, name)
-        record = begin.record_of(home, team)
+        record = records.record_of(home, team)
         if record.restoring == saved.id:
             raise RefusedError(
                 f"the lab of {team} is being taken back to snapshot {name}",
@@ -117,7 +117,7 @@ def find(home: Home, site: Site, team: str, name: str) -> GoldenManifest:
 def _take_down(
     home: Home,
     site: Site,
-    lab: Begun,
+    lab: Lab,
     saved: GoldenManifest,
     *,
     jobs: int,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from netaddr import IPAddress
 
 from labctl.images.golden import GoldenManifest
-from labctl.lab import begin, nodes, ready, trouble
+from labctl.lab import nodes, ready, records, trouble
 from labctl.lab.site import Site
 from labctl.lab.trouble import Trouble
 from labctl.plan.model import LabPlan, NodePlan
@@ -80,8 +80,8 @@ def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabSta
     Raises:
         InputError: the team has no lab.
     """
-    record = begin.record_of(home, team)
-    plan = begin.plan_of(record)
+    record = records.record_of(home, team)
+    plan = records.plan_of(record)
     known = trouble.troubles(site, record, plan)
     with ThreadPoolExecutor(max_workers=len(plan.nodes), thread_name_prefix="status") as executor:
         found = executor.map(lambda node: _node(site, plan, node, known.get(node.name), timeout), plan.nodes)

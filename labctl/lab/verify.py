@@ -15,7 +15,7 @@ from labctl.changes import undo as changes
 from labctl.changes.kinds import KINDS
 from labctl.checks.model import Report, Verdict
 from labctl.errors import LabctlError
-from labctl.lab import begin, check
+from labctl.lab import check, records
 from labctl.lab.sabotage import Ledger, Told, engine_of, prepare
 from labctl.lab.site import Site
 from labctl.sabotage import draw
@@ -85,8 +85,8 @@ def verify(
         RefusedError: the lab is not green.
         LabctlError: the lab was lost.
     """
-    with begin.locked(home, [team]):
-        plan = begin.plan_of(begin.record_of(home, team))
+    with records.locked(home, [team]):
+        plan = records.plan_of(records.record_of(home, team))
         folder, book = home.lab(team), Ledger(home.lab(team))
         kept = {each.fault: each for each in _kept(folder.read(KEPT)) if resume and each.ok}
         scene = Scene(lab=plan)

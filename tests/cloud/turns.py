@@ -19,7 +19,7 @@ from pathlib import Path
 
 from labctl.cli import progress
 from labctl.cli.labs import site_of
-from labctl.lab import begin, capture
+from labctl.lab import capture, records, sources
 from labctl.state import Home
 
 LABCTL = Path(sys.executable).with_name("labctl")
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--once", action="store_true", help="boot servers after the last reset alone")
     options = parser.parse_args()
     home = Home()
-    known = [node.name for node in begin.plan_of(begin.record_of(home, options.team)).nodes]
+    known = [node.name for node in records.plan_of(records.record_of(home, options.team)).nodes]
     proof = [options.sdk, str(Path(__file__).with_name("prove.py")), options.clouds, options.key, "--brief"]
     nodes = options.nodes.split(",") if options.nodes else known
     for node in nodes:
@@ -51,7 +51,7 @@ def main() -> None:
 def probes(home: Home, team: str) -> int:
     """Wait until every probe of every role holds; return how many there are."""
     with site_of(home, team) as place, progress.shown(quiet=True) as quiet:
-        return len(capture.prove(home, place, begin.recorded(home, place, team), quiet, threading.Event()))
+        return len(capture.prove(home, place, sources.lab_of(home, place, team), quiet, threading.Event()))
 
 
 def timed(title: str, *argv: str | Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from labctl.lab import begin, inside, secrets, site
+from labctl.lab import inside, records, secrets, site
 from labctl.remote.ssh import SshTransport
 from labctl.state import Home
 from tests.integration.lab_host import LABCTL, LabHost, root_namespace
@@ -124,7 +124,7 @@ def test_programs_dial_names_of_each_lab_from_labctls_own_process(labs: LabHost)
     """Both labs' node-2 have the same addresses; the pinned host key tells which one answers."""
     home = Home(labs.home)
     for team in TEAMS:
-        plan, folder = begin.plan_of(begin.record_of(home, team)), home.lab(team)
+        plan, folder = records.plan_of(records.record_of(home, team)), home.lab(team)
         with site.opened(home, "local", recorded="qemu") as place, inside.opened(home, place, plan) as dialer:
             for name in ("node-2", "node-2.example.org"):
                 node = SshTransport.connect(

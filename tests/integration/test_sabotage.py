@@ -18,7 +18,7 @@ import pytest
 
 from labctl.checks.check import CHECKS
 from labctl.guest.agent import AgentGuest
-from labctl.lab import begin, site
+from labctl.lab import records, site
 from labctl.sabotage.fault import FAULTS
 from labctl.state import Home
 from tests.integration.lab_host import LabHost
@@ -194,8 +194,8 @@ def test_a_ledger_that_cannot_be_written_breaks_nothing(lab: LabHost) -> None:
 def test_the_guest_agent_reads_and_writes_files(lab: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABCTL_HOME", str(lab.home))
     home = Home()
-    record = begin.record_of(home, TEAM)
-    node = begin.plan_of(record).node("node-1")
+    record = records.record_of(home, TEAM)
+    node = records.plan_of(record).node("node-1")
     with site.opened(home, record.host) as place:
         inside = partial(place.hypervisor.run_inside, node.uuid, cancelled=threading.Event())
         guest = AgentGuest("node-1", inside)  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ from labctl.hypervisor.fake_disk import qcow2
 from labctl.hypervisor.fake_host import FakeDomain, FakeGuest, FakeHost
 from labctl.images.golden import GoldenManifest
 from labctl.images.store import Manifest
-from labctl.lab import begin, capture, create, destroy, power, reset, snapshot, status
+from labctl.lab import capture, create, destroy, power, records, reset, snapshot, status
 from labctl.lab.create import Created
 from labctl.lab.power import Started
 from labctl.lab.progress import Phase
@@ -138,7 +138,7 @@ class World:
 
     def plan(self, team: str) -> LabPlan:
         """Return the plan of a team's lab."""
-        return begin.plan_of(self.record(team))
+        return records.plan_of(self.record(team))
 
     def inventory(self) -> dict[str, list[str]]:
         """List what stands on the host and in the state folder, for comparing before and after."""

@@ -15,7 +15,7 @@ import pytest
 
 from labctl.errors import InputError, LabctlError
 from labctl.hypervisor import State
-from labctl.lab import begin, bundle, capture, secrets, snapshot
+from labctl.lab import bundle, capture, records, secrets, snapshot
 from tests.unit.crash import deaths
 from tests.unit.fake_site import GIB, HOST_KEY, MACHINE_ID, World, owner_of
 
@@ -225,7 +225,7 @@ def believed(world: World) -> None:
 def whole(world: World, team: str) -> None:
     """See that a lab stands: its nodes are the ones on record, themselves, and ready."""
     record = world.record(team)
-    plan = begin.plan_of(record)
+    plan = records.plan_of(record)
     for node in plan.nodes:
         domain = world.host.domain(node.domain)
         assert domain.state is State.RUNNING, f"{node.domain} is {domain.state}"

@@ -10,7 +10,7 @@ import pytest
 from labctl.errors import InputError, LabctlError
 from labctl.images.golden import GoldenManifest
 from labctl.lab import bundle
-from labctl.lab.begin import Choice
+from labctl.lab.decisions import Choice
 from tests.unit.fake_site import World
 
 NEVER = threading.Event()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labctl.errors import CapacityError, ForeignObjectError, InputError, RefusedError
-from labctl.lab.begin import Choice
+from labctl.lab.decisions import Choice
 from tests.unit.fake_site import World
 
 FOREIGN = "<domain type='qemu'><name>red-node-1</name><memory>65536</memory><os><type>hvm</type></os></domain>"

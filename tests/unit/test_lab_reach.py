@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import InputError, RefusedError
-from labctl.lab import begin, reach
+from labctl.lab import reach, records
 from labctl.plan.model import LabPlan
 from labctl.remote import dial
 from labctl.state import LabFolder
@@ -31,7 +31,7 @@ def test_a_state_folder_may_have_any_name(gridka: LabPlan) -> None:
 
 def test_a_node_is_logged_in_to_and_its_console_opened_while_it_runs(world: World) -> None:
     world.create("red")
-    plan = begin.plan_of(world.record("red"))
+    plan = records.plan_of(world.record("red"))
     assert reach.ssh(world.home, world.site(), plan, "node-1", ["uptime"])[-2:] == [
         f"root@{plan.node('node-1').mgmt}",
         "uptime",
@@ -47,7 +47,7 @@ def test_a_node_that_does_not_run_is_not_reached_and_what_helps_is_said(
     world: World, happened: str, remedy: str
 ) -> None:
     world.create("red")
-    plan = begin.plan_of(world.record("red"))
+    plan = records.plan_of(world.record("red"))
     if happened == "off":
         world.stop("red", "node-1")
     elif happened == "gone":
@@ -64,4 +64,4 @@ def test_a_node_that_does_not_run_is_not_reached_and_what_helps_is_said(
 def test_a_lab_on_another_machine_is_not_entered(world: World) -> None:
     world.create("red")
     with pytest.raises(RefusedError, match="is another machine"):
-        reach.enter(world.home, world.site(), begin.plan_of(world.record("red")), ["true"], {})
+        reach.enter(world.home, world.site(), records.plan_of(world.record("red")), ["true"], {})

@@ -13,7 +13,7 @@ from labctl.errors import InputError, RefusedError
 from labctl.hypervisor import Hypervisor
 from labctl.hypervisor.fake import FakeHypervisor
 from labctl.hypervisor.fake_host import FakeHost
-from labctl.lab import begin, site
+from labctl.lab import decisions, site
 from labctl.lab.site import Site
 from labctl.spec import topology
 from labctl.spec.host import Host
@@ -58,8 +58,8 @@ def test_a_lab_is_not_completed_with_nodes_of_the_other_kind(tmp_path: Path) -> 
     )
     home.lab("team01").save(record)
     with site.opened(home, HOST, virt="qemu") as place, pytest.raises(RefusedError) as caught:
-        begin.decide(
-            home, place, ["team01"], None, choice=begin.Choice(), overcommit=False, held=None, say=lambda text: None
+        decisions.decide(
+            home, place, ["team01"], None, choice=decisions.Choice(), overcommit=False, held=None, say=lambda text: None
         )
     assert caught.value.brief == "the nodes of team01 are under KVM, and these would be emulated"
 

@@ -69,3 +69,12 @@ def interrupted(world: World, moment: str) -> None:
         world.create("red")
     finally:
         world.trace = lambda _: None
+
+
+def test_stop_reads_no_manifest(world: World) -> None:
+    world.create("red")
+    world.capture("red")
+    calls: list[str] = []
+    world.trace = calls.append
+    assert world.stop("red", force=True) == ["node-1", "node-2"]
+    assert [call for call in calls if "volume" in call or "pool" in call] == []

@@ -11,7 +11,7 @@ import pytest
 from labctl.errors import InputError, LabctlError
 from labctl.hypervisor import State
 from labctl.hypervisor.facts import IO_ERROR
-from labctl.lab import begin, reach
+from labctl.lab import reach, records
 from labctl.report import views
 from tests.unit.fake_site import World
 
@@ -146,7 +146,7 @@ def test_ssh_to_a_node_that_does_not_run_gives_advice_that_works(
 ) -> None:
     world.create("red")
     accident(world)
-    plan = begin.plan_of(world.record("red"))
+    plan = records.plan_of(world.record("red"))
     with pytest.raises(InputError) as caught:
         reach.ssh(world.home, world.site(), plan, "node-1", [])
     assert remedy in caught.value.remedy

@@ -1,69 +1,25 @@
-"""Decides what a lab will be and whether it may be: identity, plan, and every check before the first object."""
+"""Decides what labs will be and whether they may be: identity, plan, and every check before the first object."""
 
 from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from netaddr import IPNetwork
 
-from labctl.errors import ForeignObjectError, InputError, RefusedError
-from labctl.images import recipe
-from labctl.images.golden import GoldenManifest, GoldenMemory
-from labctl.images.store import Image, Manifest
+from labctl.errors import InputError, RefusedError
+from labctl.images.golden import GoldenManifest
 from labctl.lab import nodes, room
 from labctl.lab import warm as warm_start
-from labctl.lab.nodes import Ledger
+from labctl.lab.records import plan_of
 from labctl.lab.site import Site
+from labctl.lab.sources import SourcedLab, sourced
 from labctl.plan import addresses, diff, names
-from labctl.plan.lab import INSTALLED, plan
-from labctl.plan.model import Identity, LabPlan
+from labctl.plan.lab import INSTALLED
 from labctl.spec.topology import Topology, restore
-from labctl.state import MOMENT, Home, LabFolder, LabRecord
-
-
-@dataclass(frozen=True, kw_only=True)
-class Begun:
-    """A lab that is decided upon.
-
-    Attributes:
-        images: what its overlays stand on, by name.
-        golden: the golden set that it stands on, where it stands on one.
-        snapshot: its own snapshot that it is being taken back to, if any.
-        obstacle: why the memory of either cannot be used here; empty where it can, or where there is none.
-    """
-
-    plan: LabPlan
-    record: LabRecord
-    images: dict[str, Image]
-    golden: GoldenManifest | None = None
-    snapshot: GoldenManifest | None = None
-    obstacle: str = ""
-
-    @property
-    def memory(self) -> dict[str, GoldenMemory]:
-        """The memory that nodes are restored from, by node; the others boot."""
-        if self.snapshot is not None:
-            return {} if self.obstacle else dict(self.snapshot.memory)
-        if self.golden is None or self.obstacle or self.record.cold:
-            return {}
-        return {node: memory for node, memory in self.golden.memory.items() if node not in self.record.bare}
-
-    def pending(self, site: Site) -> LabPlan:
-        """Return its plan with the nodes alone that are still to be made, or that nobody has seen ready yet."""
-        record, ready = self.record, self.record.ready
-        chosen = (
-            node
-            for node in self.plan.nodes
-            if nodes.missing(site, record, node) or ready.get(node.name) != node.generation
-        )
-        return replace(self.plan, nodes=tuple(chosen))
-
-    def ledger(self, folder: LabFolder) -> Ledger:
-        """Return the ledger to work with."""
-        return Ledger(folder, self.record)
+from labctl.state import MOMENT, Home, LabRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,19 +37,6 @@ class Choice:
     cold: bool = False
 
 
-@contextlib.contextmanager
-def locked(home: Home, teams: Iterable[str]) -> Iterator[None]:
-    """Hold the locks of all these teams' labs, in one order for everybody.
-
-    Raises:
-        LockedError: another process works on one of them.
-    """
-    with contextlib.ExitStack() as stack:
-        for team in sorted(set(teams)):
-            stack.enter_context(home.lock("lab", team))
-        yield
-
-
 def decide(
     home: Home,
     site: Site,
@@ -104,7 +47,7 @@ def decide(
     overcommit: bool,
     held: contextlib.ExitStack | None,
     say: Callable[[str], None],
-) -> list[Begun]:
+) -> list[SourcedLab]:
     """Plan a lab for each team and refuse what cannot or must not be, before anything is made.
 
     Args:
@@ -121,75 +64,21 @@ def decide(
     """
     with home.lock("home", "leases", wait=MOMENT):
         records = _identities(home, site, teams, topology, choice)
-        begun = [_begin(site, record) for record in records]
-        names.refuse_shared(lab.plan for lab in begun)
-        refuse_foreign(site, begun)
-        for lab in begun:
+        labs = [sourced(site, record) for record in records]
+        names.refuse_shared(lab.plan for lab in labs)
+        nodes.refuse_foreign(site, labs)
+        for lab in labs:
             _check_snapshot(lab)
-        for remark in sorted({lab.obstacle for lab in begun if lab.obstacle and (lab.snapshot or not lab.record.cold)}):
+        for remark in sorted({lab.obstacle for lab in labs if lab.obstacle and (lab.snapshot or not lab.record.cold)}):
             say(f"{remark}; the nodes boot instead")
-        pending = [lab.pending(site) for lab in begun]
+        pending = [lab.pending(site) for lab in labs]
         for remark in room.reserve_locked(home, site, pending, overcommit=overcommit, held=held):
             say(remark)
         if held is not None:
-            for lab in begun:
+            for lab in labs:
                 if home.lab(lab.plan.team).load() != lab.record:
                     home.lab(lab.plan.team).save(lab.record)
-    return begun
-
-
-def recorded(home: Home, site: Site, team: str) -> Begun:
-    """Return the lab that a team has.
-
-    Raises:
-        InputError: it has none.
-    """
-    return _begin(site, record_of(home, team))
-
-
-def check_images(site: Site, record: LabRecord) -> None:
-    """See that the host has all that a lab of that record stands on.
-
-    Raises:
-        InputError: it lacks an image, or the golden set.
-    """
-    _begin(site, record)
-
-
-def record_of(home: Home, team: str) -> LabRecord:
-    """Return the record of a team's lab.
-
-    Raises:
-        InputError: the team has no lab.
-    """
-    record = home.lab(team).load()
-    if record is None:
-        known = ", ".join(record.team for record in home.records())
-        raise InputError(
-            f"{team} has no lab",
-            details=f"Labs there are: {known}" if known else "There are no labs.",
-            remedy=f"labctl create {team}",
-        )
-    return record
-
-
-def plan_of(record: LabRecord) -> LabPlan:
-    """Plan the lab of a record; the same record always gives the same plan."""
-    identity = Identity(
-        team=record.team, lab=record.lab, owner=record.owner, mgmt=record.mgmt, generations=record.generations
-    )
-    return plan(restore(record.topology), identity, stage=record.stage, golden=record.golden, bare=record.bare)
-
-
-def refuse_foreign(site: Site, labs: Iterable[Begun]) -> None:
-    """Raise ForeignObjectError when anything on the host bears a name that we want and is not ours."""
-    taken = [each for lab in labs for each in nodes.foreign(site, lab.plan, lab.record)]
-    if taken:
-        raise ForeignObjectError(
-            "the host has objects with names that this lab needs, and they are not labctl's",
-            details="\n".join(taken),
-            remedy="Nothing was made or changed. Rename or remove them, or give the team another name.",
-        )
+    return labs
 
 
 def _identities(
@@ -221,9 +110,9 @@ def _leased_again(site: Site, record: LabRecord, taken: Sequence[IPNetwork]) -> 
     """
     lab = plan_of(record)
     own = {network.uuid for network in lab.networks}
-    nodes = {node.uuid for node in lab.nodes}
-    begun = any(network.uuid in own and network.active for network in site.networks.values())
-    if begun or any(domain.uuid in nodes for domain in site.domains.values()):
+    uuids = {node.uuid for node in lab.nodes}
+    stands = any(network.uuid in own and network.active for network in site.networks.values())
+    if stands or any(domain.uuid in uuids for domain in site.domains.values()):
         return record
     others = [subnet for each in site.networks.values() if each.uuid not in own for subnet in each.subnets]
     if not any(addresses.overlaps(record.mgmt, subnet) for subnet in others):
@@ -319,82 +208,10 @@ def _check_same(record: LabRecord, site: Site, topology: Topology | None) -> Non
         )
 
 
-def _begin(site: Site, record: LabRecord) -> Begun:
-    planned = plan_of(record)
-    golden = _golden_of(site, record)
-    images = _golden_images(site, golden) if golden else {}
-    wanted = {node.image for node in planned.nodes} - images.keys()
-    every = site.images.every(site.volumes)
-    by_volume = {image.volume: image for image in every}
-    newest = {image.manifest.name: image for image in every}
-    for name in sorted(wanted):
-        # A lab stays on the image that it was made from, for its other nodes stand on it.
-        image = by_volume.get(record.images.get(name, "")) or newest.get(name)
-        if image is None:
-            raise InputError(
-                f"the host has no image {name}",
-                details="Images there are: " + (", ".join(sorted(newest)) or "none"),
-                remedy=f"labctl image build {name}" if name in recipe.names() else f"labctl image import {name} FILE",
-            )
-        images[name] = image
-    if planned.openstack and (medium := planned.openstack.medium):
-        held = by_volume.get(record.images.get(medium, "")) or newest.get(medium)
-        images |= {medium: held} if held else {}
-    volumes = {name: image.volume for name, image in images.items()}
-    snapshots = site.snapshots.every(site.volumes) if record.restoring else []
-    snapshot = next((each for each in snapshots if each.id == record.restoring), None)
-    source = snapshot or golden
-    return Begun(
-        plan=planned,
-        record=replace(record, images=record.images | volumes),
-        images=images,
-        golden=golden,
-        snapshot=snapshot,
-        obstacle=warm_start.obstacle(site, source) if source else "",
-    )
-
-
-def _check_snapshot(lab: Begun) -> None:
+def _check_snapshot(lab: SourcedLab) -> None:
     """Refuse to make nodes of a lab that is being taken back to a snapshot which is gone."""
     if lab.record.restoring and lab.snapshot is None:
         raise InputError(
             f"the snapshot that the lab of {lab.plan.team} was being taken back to is gone",
             remedy=f"labctl reset -t {lab.plan.team} --all gives the lab as it was made.",
         )
-
-
-def _golden_of(site: Site, record: LabRecord) -> GoldenManifest | None:
-    """Return the golden set that a lab stands on; None where none of its nodes does.
-
-    Raises:
-        InputError: the set is gone, and nodes stand on it.
-    """
-    if not record.golden:
-        return None
-    found = next((golden for golden in site.golden.every(site.volumes) if golden.id == record.golden), None)
-    if found is None and not set(restore(record.topology).nodes) <= set(record.bare):
-        raise InputError(
-            f"the golden set that the lab of {record.team} stands on is gone",
-            remedy=f"labctl destroy {record.team}, then create it again.",
-        )
-    return found
-
-
-def _golden_images(site: Site, golden: GoldenManifest) -> dict[str, Image]:
-    """Return the disks of a golden set as images that overlays stand on."""
-    return {
-        f"{golden.id}/{name}": Image(
-            manifest=Manifest(
-                name=f"{golden.id}/{name}",
-                sha256=disk.sha256,
-                size=disk.size,
-                virtual_size=disk.virtual_size,
-                os_info=golden.os_info,
-                created=golden.created,
-                source=f"golden set {golden.name}",
-            ),
-            volume=disk.volume,
-            path=site.volumes[disk.volume].path,
-        )
-        for name, disk in golden.disks.items()
-    }
