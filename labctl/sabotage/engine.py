@@ -133,8 +133,8 @@ class Engine:
             raise RemoteError(
                 f"{node}: {record.target} cannot be healed: neither SSH nor the guest agent gets in",
                 details=str(exc),
-                remedy=f"labctl start {self.team}, then labctl sabotage heal {self.team}; or labctl reset -t {self.team} "
-                f"{node} gives the node back as it was.",
+                remedy=f"labctl start {self.team}, then labctl sabotage heal {self.team}; "
+                f"or labctl reset -t {self.team} {node} gives the node back as it was.",
             ) from exc
 
     def _context(self, guest: Guest) -> Context:
