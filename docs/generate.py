@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +15,7 @@ from labctl.checks.check import CHECKS
 from labctl.cli.root import SECTIONS, root
 from labctl.lab.installer import order_of
 from labctl.roles.role import ROLES, Role
+from labctl.rounds.events import KINDS
 from labctl.spec import topology
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -97,7 +101,47 @@ def node_of(role: Role) -> str:
     return ", ".join([*asked, *(["alone"] if role.single else [])]) or "–"
 
 
-PAGES = {"checks.md": checks_page, "cli.md": commands_page, "roles.md": roles_page}
+def events_page() -> str:
+    """Return the page of all events of rounds."""
+    lines = [
+        "# Every event of a round",
+        "",
+        "Made from `labctl/rounds/events.py` by `docs/generate.py`; do not edit.",
+        "",
+        "They stand in the file `events.jsonl` of a lab's folder, a line of JSON each, the oldest first; for the",
+        "organiser alone, mode 0600. Lines are only added, and are on disk before a command goes on. A last line",
+        "without an end never happened. Each has `kind`, as the headings below say, and `at`: seconds since 1970 by the",
+        "organiser's clock, which never run backwards. Points are made of these lines and the rules by nothing but",
+        "`labctl/rounds/points.py`.",
+    ]
+    for kind in KINDS.values():
+        duty, _, rest = (inspect.getdoc(kind) or "").partition("\n\n")
+        about = attributes(rest)
+        lines += ["", f"## `{kind.kind}`", "", " ".join(duty.split())]
+        fields = [field for field in dataclasses.fields(kind) if field.name != "at"]
+        lines += ["", "| field | type | meaning |", "|---|---|---|"] if fields else []
+        lines += [f"| `{field.name}` | {json_type(field)} | {about.get(field.name, '–')} |" for field in fields]
+    return "\n".join([*lines, ""])
+
+
+def attributes(text: str) -> dict[str, str]:
+    """Return what a docstring says about attributes, by name."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        begin = re.match(r" {4}(\w[\w, ]*): (.*)", line)
+        names = begin[1].split(", ") if begin else list(found)[-1:]
+        found |= {name: begin[2] if begin else f"{found[name]} {line.strip()}" for name in names}
+    return found
+
+
+def json_type(field: dataclasses.Field[Any]) -> str:
+    """Return what JSON calls a field's type."""
+    known = {"str": "string", "bool": "true or false", "tuple[str, ...]": "list of strings"}
+    kind = str(field.type)
+    return known.get(kind, "object" if kind.startswith("dict") else "number")
+
+
+PAGES = {"checks.md": checks_page, "cli.md": commands_page, "events.md": events_page, "roles.md": roles_page}
 
 if __name__ == "__main__":
     if "--check" in sys.argv:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from labctl.checks.check import Check, Subject, chosen
 from labctl.checks.model import Report, Result
 from labctl.errors import RemoteError
 from labctl.guest import Guest
-from labctl.lab import inside, install, records, status
+from labctl.lab import events, inside, install, records, status
 from labctl.lab.site import Site
 from labctl.plan.model import LabPlan
 from labctl.roles.login import USERS
@@ -35,10 +36,16 @@ def check(
     *,
     ids: Sequence[str] = (),
     quick: bool = False,
+    baseline: bool = False,
     told: Callable[[Result], None],
     cancelled: threading.Event,
 ) -> Report:
     """Run the checks of a team's lab: all of its stage, the quick ones, or those that are named.
+
+    Where a round goes on in the lab, what they say is written down.
+
+    Args:
+        baseline: this is the run before anything is broken.
 
     Raises:
         InputError: the team has no lab, or there is no such check.
@@ -46,7 +53,10 @@ def check(
     plan = records.plan_of(records.record_of(home, team))
     checks = chosen(plan.stage, tuple(ids), quick=quick)
     with subject(home, site, plan, cancelled) as lab:
-        return runner.run(lab, checks, mode="quick" if quick else "full", told=told)
+        report = runner.run(lab, checks, mode="quick" if quick else "full", told=told)
+    if not cancelled.is_set():
+        events.checked(home, team, report, time.time(), baseline=baseline)
+    return report
 
 
 @contextlib.contextmanager

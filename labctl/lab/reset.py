@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
 from labctl.errors import InputError, RefusedError, RemoteError
-from labctl.lab import create, demolition, hold, nodes, records, room, sources
+from labctl.lab import create, demolition, events, hold, nodes, records, room, sources
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.records import Lab
@@ -18,6 +19,7 @@ from labctl.lab.work import together
 from labctl.plan.lab import BARE, INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.roles.role import ROLES
+from labctl.rounds.events import Reset
 from labctl.state import Home
 
 _CLEAN_SECONDS = {"kvm": 300.0, "qemu": 1800.0}
@@ -161,6 +163,7 @@ def _take_down(
         for remark in room.reserve(home, site, wanted, overcommit=overcommit, held=held):
             progress.say(remark)
         ledger.renew(chosen, bare=bare, restoring="")
+        events.during(home, team, Reset(at=time.time(), nodes=tuple(chosen), whole=len(chosen) == len(lab.plan.nodes)))
         for node in old:
             progress.node(team, node.name, Phase.STOPPING)
         together(

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.guest import Guest
 from labctl.guest import Result as Ended
 from labctl.guest.agent import AgentGuest
-from labctl.lab import check, records
+from labctl.lab import check, events, records
 from labctl.lab.site import Site
 from labctl.lab.work import GroupError
 from labctl.plan.model import LabPlan
@@ -215,6 +216,7 @@ def heal(
                 errors.append(exc)
                 continue
             book.save(healed)
+            events.healed(home, team, entry.uid, time.time())
             done.append(healed)
         if errors:
             raise GroupError(f"not everything in the lab of {team} could be healed", errors, remedy="")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import ExitStack
 from functools import partial
 
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GoldenManifest
-from labctl.lab import create, demolition, hold, nodes, records, room, sources
+from labctl.lab import create, demolition, events, hold, nodes, records, room, sources
 from labctl.lab.nodes import Ledger
 from labctl.lab.progress import Phase, Progress
 from labctl.lab.records import Lab
 from labctl.lab.site import Site
 from labctl.lab.work import together
 from labctl.plan.lab import INSTALLED
+from labctl.rounds.events import Reset
 from labctl.state import Home
 
 
@@ -137,6 +139,7 @@ def _take_down(
         nested=dict(saved.nested),
         restoring=saved.id,
     )
+    events.during(home, team, Reset(at=time.time(), nodes=tuple(node.name for node in lab.plan.nodes), whole=True))
     for node in lab.plan.nodes:
         progress.node(team, node.name, Phase.STOPPING)
     together(

@@ -52,17 +52,24 @@ class Injected(Event):
     Attributes:
         fault: its ID.
         slot: its number in the round, counted from 1: all that a team may know of it.
-        red: checks that it turned red.
+        level: how hard it is, 1 to 3.
+        entry: its ID in the lab's ledger.
+        red: checks that it turned red; all of them green again is a repair.
         nodes, services: where it is; a diagnosis that names one of each is right.
+        green: checks that must not be red where a repair is to count.
+        also: other checks that turned red with it; as symptoms they are right, too.
     """
 
     kind = "fault injected"
     fault: str
     slot: int
     level: int
+    entry: str
     red: tuple[str, ...]
     nodes: tuple[str, ...]
     services: tuple[str, ...]
+    green: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +81,12 @@ class Started(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class HintTaken(Event):
-    """The team asked for a hint: of which fault, and which one, both counted from 1."""
+    """The team asked for a hint.
+
+    Attributes:
+        slot: of which fault, by its number in the round.
+        number: which hint, counted from 1.
+    """
 
     kind = "hint taken"
     slot: int
@@ -100,7 +112,12 @@ class Reported(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Reset(Event):
-    """Nodes were reset; whole says that it was the whole lab."""
+    """Nodes were made anew.
+
+    Attributes:
+        nodes: which.
+        whole: whether it was the whole lab, by a reset or by the way back to a snapshot.
+    """
 
     kind = "reset"
     nodes: tuple[str, ...]
@@ -123,7 +140,12 @@ class Checked(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Restarted(Event):
-    """The units that a fault touches were restarted after its repair; held says that its checks were green again."""
+    """The units that a fault touches were restarted after its repair.
+
+    Attributes:
+        slot: of which fault.
+        held: whether its checks were green again.
+    """
 
     kind = "units restarted"
     slot: int
@@ -132,7 +154,11 @@ class Restarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Healed(Event):
-    """The organiser took a fault back."""
+    """The organiser took a fault back.
+
+    Attributes:
+        slot: which one.
+    """
 
     kind = "healed"
     slot: int
@@ -140,7 +166,11 @@ class Healed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Paused(Event):
-    """The clock stopped, for an outage that is not the teams' fault."""
+    """The clock stopped, for an outage that is not the teams' fault.
+
+    Attributes:
+        reason: why, for the record.
+    """
 
     kind = "clock stopped"
     reason: str = ""
@@ -162,10 +192,33 @@ class Closed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Note(Event):
-    """The organiser wrote something down; it changes no points."""
+    """The organiser wrote something down; it changes no points.
+
+    Attributes:
+        text: what.
+    """
 
     kind = "note"
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frozen(Event):
+    """What teams and the public see stands still from a moment on.
+
+    Attributes:
+        since: that moment, seconds since 1970; it may be to come.
+    """
+
+    kind = "scores frozen"
+    since: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revealed(Event):
+    """Teams and the public see everything again."""
+
+    kind = "scores revealed"
 
 
 KINDS: dict[str, type[Event]] = {kind.kind: kind for kind in Event.__subclasses__()}
@@ -186,11 +239,26 @@ def read(text: str, source: str) -> tuple[Event, ...]:
     return tuple(_parsed(each, f"{source}, line {number}") for number, each in enumerate(whole.splitlines(), 1))
 
 
+def rounds(events: Iterable[Event]) -> list[tuple[Event, ...]]:
+    """Return the events of each round, the oldest first; each begins with its opening."""
+    found: list[list[Event]] = []
+    for event in events:
+        if isinstance(event, Opened):
+            found.append([])
+        if found:
+            found[-1].append(event)
+    return [tuple(each) for each in found]
+
+
 def last_round(events: Iterable[Event]) -> tuple[Event, ...]:
     """Return the events from the last opening on; none where no round was opened."""
-    every = tuple(events)
-    begins = [number for number, event in enumerate(every) if isinstance(event, Opened)]
-    return every[begins[-1] :] if begins else ()
+    found = rounds(events)
+    return found[-1] if found else ()
+
+
+def closed(events: Iterable[Event]) -> bool:
+    """Whether a round has ended."""
+    return any(isinstance(event, Closed) for event in events)
 
 
 def _parsed(text: str, place: str) -> Event:

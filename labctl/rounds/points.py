@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from labctl.rounds.events import (
     Checked,
     Closed,
     Event,
+    Frozen,
     Healed,
     HintTaken,
     Injected,
@@ -19,6 +20,7 @@ from labctl.rounds.events import (
     Reset,
     Restarted,
     Resumed,
+    Revealed,
     Started,
 )
 from labctl.spec.scoring import Rules
@@ -63,7 +65,7 @@ class Score:
     Attributes:
         player: the team that works on the lab.
         faults: what each fault brought.
-        drill: points for seeing that nothing is broken.
+        drill: points for seeing that nothing is broken, less what hints cost.
         wrong, collateral, downtime: what they cost, as positive numbers.
         broken: checks that were green before the round, are red now, and belong to no fault.
         hints, resets: how many were taken.
@@ -121,12 +123,13 @@ def score(events: Sequence[Event], rules: Rules, *, now: float | None = None) ->
     """
     if now is not None:
         events = [event for event in events if event.at <= now]
+    events = _until_closed(events)
     opened = next(_of(events, Opened), None)
     if opened is None:
         return None
     clock = Clock(events)
     deadline = opened.minutes * 60
-    faults = list(_of(events, Injected))
+    faults, innocent = _faults(events)
     # What a team does counts until time is up; checks that run then still see what it did.
     played = [
         event for event in events if isinstance(event, (Checked, Restarted, Healed)) or clock(event.at) <= deadline
@@ -135,9 +138,9 @@ def score(events: Sequence[Event], rules: Rules, *, now: float | None = None) ->
     answers = _matched(faults, reports)
     wins: list[float] = []
     points = tuple(_fault(each, played, answers[each.slot], rules, clock, wins) for each in faults)
-    drill = _drill(opened, reports, rules, clock, wins)
-    broken = _broken(faults, played)
-    outages = _outages(faults, played, rules)
+    drill = _drill(opened, played, rules, clock, wins)
+    broken = _broken(innocent, played)
+    outages = _outages(innocent, played, rules)
     won = sum(fault.total for fault in points) + drill
     ends = [event.at for event in events]
     return Score(
@@ -162,26 +165,86 @@ def fits(fault: Injected, report: Reported) -> int:
 
 
 def green(fault: Injected, checked: Checked) -> bool:
-    """Whether a run of checks saw all that a fault had turned red green again."""
-    return all(checked.verdicts.get(check) == _GREEN for check in fault.red)
+    """Whether a run of checks saw all that a fault had turned red green again, and nothing red that must not be."""
+    mended = all(checked.verdicts.get(check) == _GREEN for check in fault.red)
+    return mended and not any(checked.verdicts.get(check) == _RED for check in fault.green)
+
+
+def price(number: int, level: int | None, rules: Rules) -> int:
+    """Return what a hint costs, in points.
+
+    Args:
+        number: which hint, counted from 1; one that the rules do not price is free.
+        level: of its fault; None in a drill.
+    """
+    base = rules.drill if level is None else rules.base(level)
+    return _share(base, rules.hints[number - 1]) if 0 < number <= len(rules.hints) else 0
+
+
+def pending(events: Sequence[Event], rules: Rules) -> float:
+    """Return for how many seconds more repairs that look good must be seen to be sustained; 0 where none is open."""
+    runs = [event.at for event in _of(events, Checked)]
+    faults, _ = _faults(events)
+    stretches = [_stretch(fault, events, rules) for fault in faults]
+    return max(
+        (rules.sustained - (last - since) for since, last in filter(None, stretches) if last == runs[-1]), default=0.0
+    )
+
+
+def frozen(events: Sequence[Event]) -> float | None:
+    """Return the moment from which on teams and the public see nothing new; None where they see everything."""
+    last = next((event for event in reversed(events) if isinstance(event, (Frozen, Revealed))), None)
+    return last.since if isinstance(last, Frozen) else None
 
 
 def _of(events: Sequence[Event], kind: type[_Kind]) -> Iterator[_Kind]:
     return (event for event in events if isinstance(event, kind))
 
 
+def _faults(events: Sequence[Event]) -> tuple[list[Injected], set[str]]:
+    """Return the faults of a round, and the checks that a team answers for: no fault turned these red.
+
+    What the run of checks right before the start of the clock did not see green belongs to the faults; of what a fault
+    wants green, the checks that another one turned red are left out.
+    """
+    faults = list(_of(events, Injected))
+    started = next((number for number, event in enumerate(events) if isinstance(event, Started)), len(events))
+    runs = list(_of(events[:started], Checked))
+    sabotaged = {check for fault in faults for check in (*fault.red, *fault.also)}
+    before = [run.verdicts for run in runs if run.baseline][:1]
+    broken = [run.verdicts for run in runs if not run.baseline][-1:]
+    innocent = {
+        check
+        for verdicts in before
+        for check, verdict in verdicts.items()
+        if check not in sabotaged and all(each.get(check, _GREEN) == _GREEN for each in (verdicts, *broken))
+    }
+    return [replace(fault, green=tuple(sorted(innocent & set(fault.green)))) for fault in faults], innocent
+
+
+def _until_closed(events: Sequence[Event]) -> Sequence[Event]:
+    """Leave out what came after the end of the round."""
+    end = next((number for number, event in enumerate(events) if isinstance(event, Closed)), len(events))
+    return events[: end + 1]
+
+
 def _matched(faults: Sequence[Injected], reports: Sequence[Reported]) -> dict[int, list[Reported]]:
     """Give each report to the one fault that it fits best; a report that fits two equally is of the first."""
     answers: dict[int, list[Reported]] = {fault.slot: [] for fault in faults}
     for report in reports:
-        best = max(faults, key=lambda fault: (fits(fault, report), report.symptom in fault.red), default=None)
+        best = max(faults, key=lambda fault: (fits(fault, report), _shows(fault, report)), default=None)
         if best is not None and _says_something(best, report):
             answers[best.slot].append(report)
     return answers
 
 
 def _says_something(fault: Injected, report: Reported) -> bool:
-    return bool(fits(fault, report)) or report.symptom in fault.red
+    return bool(fits(fault, report)) or _shows(fault, report)
+
+
+def _shows(fault: Injected, report: Reported) -> bool:
+    """Whether a diagnosis names a check that the fault turned red."""
+    return report.symptom in fault.red or report.symptom in fault.also
 
 
 def _fault(
@@ -194,7 +257,7 @@ def _fault(
 ) -> FaultPoints:
     """Score one fault, and note when its points were won."""
     base = rules.base(fault.level)
-    seen = [report for report in reports if report.symptom in fault.red]
+    seen = [report for report in reports if _shows(fault, report)]
     right = max((fits(fault, report) for report in reports), default=0)
     repaired = _repaired(fault, played, rules, clock)
     held = repaired is not None and any(each.held for each in _of(played, Restarted) if each.slot == fault.slot)
@@ -214,7 +277,7 @@ def _fault(
         localise=_share(base, rules.shares.localise * right / 2),
         repair=_share(base, rules.shares.repair) if repaired is not None else 0,
         lasting=_share(base, rules.shares.lasting) if held else 0,
-        hints=sum(_share(base, rules.hints[number - 1]) for number in taken if 0 < number <= len(rules.hints)),
+        hints=sum(price(number, fault.level, rules) for number in taken),
         resets=_share(base, min(100, _resets(fault, played, rules))),
         repaired_at=repaired,
     )
@@ -224,11 +287,20 @@ def _repaired(fault: Injected, played: Sequence[Event], rules: Rules, clock: Clo
     """Return the seconds of play at which a fault's checks became green for good; None where they did not.
 
     One green run is not enough where the rules ask for a sustained repair: a second one, late enough, has to see it
-    too. What the organiser healed is no repair, nor is what a reset took away, unless the rules say so.
+    too.
+    """
+    stretch = _stretch(fault, played, rules)
+    return clock(stretch[0]) if stretch and stretch[1] - stretch[0] >= rules.sustained else None
+
+
+def _stretch(fault: Injected, events: Sequence[Event], rules: Rules) -> tuple[float, float] | None:
+    """Return when a fault's checks were seen green first, and last, without a red one between; None where they are red.
+
+    What the organiser healed is no repair, nor is what a reset took away, unless the rules say so.
     """
     since: float | None = None
     last = 0.0
-    for event in played:
+    for event in events:
         if isinstance(event, Healed) and event.slot == fault.slot and since is None:
             return None
         if isinstance(event, Reset) and since is None and not rules.resets_repair and _took(event, fault):
@@ -237,9 +309,9 @@ def _repaired(fault: Injected, played: Sequence[Event], rules: Rules, clock: Clo
             if green(fault, event):
                 since = event.at if since is None else since
                 last = event.at
-            elif any(event.verdicts.get(check) == _RED for check in fault.red):
+            elif any(event.verdicts.get(check) == _RED for check in (*fault.red, *fault.green)):
                 since = None
-    return clock(since) if since is not None and last - since >= rules.sustained else None
+    return (since, last) if since is not None else None
 
 
 def _took(reset: Reset, fault: Injected) -> bool:
@@ -252,13 +324,14 @@ def _resets(fault: Injected, played: Sequence[Event], rules: Rules) -> int:
     return sum(rules.resets.lab if each.whole else rules.resets.node for each in paid if _took(each, fault))
 
 
-def _drill(opened: Opened, reports: Sequence[Reported], rules: Rules, clock: Clock, wins: list[float]) -> int:
+def _drill(opened: Opened, played: Sequence[Event], rules: Rules, clock: Clock, wins: list[float]) -> int:
     """Return the points of a round without a fault: they are for saying so, and for nothing else."""
-    calm = [report for report in reports if report.nothing]
+    calm = [report for report in _of(played, Reported) if report.nothing]
     if opened.faults or not calm:
         return 0
     wins.append(clock(calm[0].at))
-    return rules.drill
+    taken = {hint.number for hint in _of(played, HintTaken)}
+    return max(0, rules.drill - sum(price(number, None, rules) for number in taken))
 
 
 def _wrong(faults: Sequence[Injected], reports: Sequence[Reported]) -> int:
@@ -269,31 +342,19 @@ def _wrong(faults: Sequence[Injected], reports: Sequence[Reported]) -> int:
     )
 
 
-def _broken(faults: Sequence[Injected], played: Sequence[Event]) -> tuple[str, ...]:
-    """Return the checks that were green before the round and are red at its end, and belong to no fault."""
-    runs = list(_of(played, Checked))
-    before = next((run for run in runs if run.baseline), None)
-    after = runs[-1] if runs else None
-    if before is None or after is None or after.baseline:
-        return ()
-    sabotaged = {check for fault in faults for check in fault.red}
-    return tuple(
-        sorted(
-            check
-            for check, verdict in after.verdicts.items()
-            if verdict == _RED and before.verdicts.get(check) == _GREEN and check not in sabotaged
-        )
-    )
+def _broken(innocent: set[str], played: Sequence[Event]) -> tuple[str, ...]:
+    """Return the checks among them that were red when they were last run."""
+    last: dict[str, str] = {}
+    for run in _of(played, Checked):
+        last |= {check: verdict for check, verdict in run.verdicts.items() if verdict in (_GREEN, _RED)}
+    return tuple(sorted(check for check in innocent if last.get(check) == _RED))
 
 
-def _outages(faults: Sequence[Injected], played: Sequence[Event], rules: Rules) -> int:
+def _outages(innocent: set[str], played: Sequence[Event], rules: Rules) -> int:
     """Count the outages of what nobody sabotaged: each run of so many red results in a row is one."""
     runs = list(_of(played, Checked))
-    sabotaged = {check for fault in faults for check in fault.red}
-    before = next((run.verdicts for run in runs if run.baseline), {})
-    watched = [check for check, verdict in before.items() if verdict == _GREEN and check not in sabotaged]
     outages = 0
-    for check in watched:
+    for check in innocent:
         misses = 0
         for run in runs:
             if run.verdicts.get(check) == _RED:

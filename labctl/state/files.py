@@ -1,10 +1,12 @@
-"""Files of the state folder: private, written all or nothing."""
+"""Files of the state folder: private, written all or nothing, or line by line."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from labctl.errors import CapacityError
@@ -17,8 +19,43 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         CapacityError: the file system is full; the file is as it was.
     """
-    try:
+    with _room(path):
         _write_atomically(path, text)
+
+
+def append(path: Path, text: str) -> None:
+    """Add whole lines to a file that only its owner may read; they are on disk when this returns.
+
+    A last line without an end, which a crash has left, is cut off first. The caller holds a lock.
+
+    Raises:
+        CapacityError: the file system is full; the file is as it was.
+    """
+    private(path.parent)
+    with _room(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "r+b", buffering=0) as file:
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)
+            try:
+                if file.write(text.encode()) != len(text.encode()):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(handle)
+            except OSError:
+                file.truncate(whole)
+                raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def _room(path: Path) -> Iterator[None]:
+    """Translate what a full file system says."""
+    try:
+        yield
     except OSError as exc:
         if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -6,7 +6,8 @@ is the old one or the new one. Layout below the home folder:
     owner               this installation's ID
     team                the default team of `labctl use`
     labs/TEAM/          lab.json, id_ed25519, id_ed25519.pub, host-keys.json, known_hosts, ssh_config; of its cloud:
-                        openstack.json (secrets), install.jsonl (what the installer did once), logs/
+                        openstack.json (secrets), install.jsonl (what the installer did once), logs/; sabotage.json (the
+                        ledger of faults), events.jsonl (what happened in rounds), both for the organiser alone
     locks/              one file per lock; the kernel drops a lock when its holder ends, however it ends
     reservations/       what commands at work are about to take of a host
 """
@@ -26,7 +27,7 @@ import platformdirs
 
 from labctl.errors import DamagedError, InputError
 from labctl.state import locks, reservations
-from labctl.state.files import write_atomically
+from labctl.state.files import append, write_atomically
 from labctl.state.locks import Kind
 from labctl.state.parsing import parsed
 from labctl.state.record import LabRecord
@@ -116,6 +117,10 @@ class LabFolder:
     def write(self, name: str, text: str) -> None:
         """Write a file of the folder, all or nothing."""
         write_atomically(self.path / name, text)
+
+    def append(self, name: str, text: str) -> None:
+        """Add whole lines to a file of the folder; the caller holds a lock."""
+        append(self.path / name, text)
 
     def remove_file(self, name: str) -> None:
         """Delete a file of the folder; nothing happens when it is gone."""

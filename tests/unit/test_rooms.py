@@ -54,6 +54,7 @@ ROOMS: dict[str, set[str]] = {
         "process",
         "render",
         "roles",
+        "rounds",
         "sabotage",
     },
     "report": {
@@ -65,6 +66,7 @@ ROOMS: dict[str, set[str]] = {
         "lab",
         "plan",
         "quoting",
+        "rounds",
         "sabotage",
         "spec",
     },  # for the types of what it shows
@@ -80,6 +82,7 @@ ROOMS: dict[str, set[str]] = {
         "quoting",
         "report",
         "roles",
+        "rounds",
         "secret",
         "spec",
         "state",

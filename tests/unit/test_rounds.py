@@ -14,6 +14,7 @@ from labctl.rounds.events import (
     Checked,
     Closed,
     Event,
+    Frozen,
     Healed,
     HintTaken,
     Injected,
@@ -24,6 +25,7 @@ from labctl.rounds.events import (
     Reset,
     Restarted,
     Resumed,
+    Revealed,
     Started,
 )
 from labctl.rounds.points import Score
@@ -32,7 +34,7 @@ from labctl.spec.scoring import Rules
 
 RULES = Rules()
 ALL_GREEN = {"B01": "PASS", "B02": "PASS", "B03": "PASS", "B07": "PASS"}
-FAULT = Injected(at=20, fault="HB-01", slot=1, level=2, red=("B02",), nodes=("web",), services=("names",))
+FAULT = Injected(at=20, fault="HB-01", slot=1, level=2, entry="e1", red=("B02",), nodes=("web",), services=("names",))
 BEGIN: tuple[Event, ...] = (
     Opened(at=0, round="r1", minutes=45, player="team01", faults=1),
     Checked(at=10, verdicts=ALL_GREEN, baseline=True),
@@ -96,6 +98,22 @@ class TestFaults:
     def test_what_was_repaired_before_the_organiser_healed_counts(self):
         assert scored(*REPAIR, Healed(at=600, slot=1)).faults[0].repair == 80
 
+    def test_a_repair_that_breaks_what_must_stay_green_is_none(self):
+        strict = [replace(each, green=("B01",)) if isinstance(each, Injected) else each for each in BEGIN]
+        assert scored(*REPAIR, begin=strict).faults[0].repair == 80
+        assert scored(checked(400), checked(460, B01="FAIL"), begin=strict).faults[0].repair == 0
+
+    def test_what_another_fault_turned_red_spoils_no_repair(self):
+        first = replace(FAULT, green=("B07",))
+        second = replace(FAULT, slot=2, entry="e2", red=("B07",))
+        begin = [*BEGIN[:2], first, second, checked(60, B02="FAIL", B07="FAIL"), BEGIN[3]]
+        score = scored(checked(400, B07="FAIL"), checked(460, B07="FAIL"), begin=begin)
+        assert [fault.repair for fault in score.faults] == [80, 0]
+
+    def test_a_check_that_turned_red_with_it_is_a_right_symptom(self):
+        begin = [replace(each, also=("B07",)) if isinstance(each, Injected) else each for each in BEGIN]
+        assert scored(Reported(at=200, symptom="B07"), begin=begin).faults[0].detect == 40
+
     def test_a_reset_is_no_repair_unless_the_rules_say_so(self):
         assert scored(Reset(at=300, nodes=("web",)), *REPAIR).faults[0].repair == 0
         allowing = Rules(resets_repair=True)
@@ -138,6 +156,14 @@ class TestCosts:
         assert score.broken == ("B07",)
         assert score.total == 80 - 50
 
+    def test_a_run_of_one_check_forgets_nothing_that_is_broken(self):
+        assert scored(checked(400, B07="FAIL"), Checked(at=460, verdicts={"B02": "PASS"})).broken == ("B07",)
+
+    def test_what_the_faults_turned_red_besides_costs_nobody(self):
+        begin = [*BEGIN[:3], checked(60, B02="FAIL", B07="FAIL"), BEGIN[3]]
+        score = scored(*(checked(200 + number, B07="FAIL") for number in range(10)), begin=begin)
+        assert (score.broken, score.downtime) == ((), 0)
+
     def test_a_check_that_was_red_before_costs_nobody(self):
         begin = [BEGIN[0], Checked(at=10, verdicts=ALL_GREEN | {"B07": "FAIL"}, baseline=True), *BEGIN[2:]]
         assert scored(checked(400, B07="FAIL"), checked(460, B07="FAIL"), begin=begin).broken == ()
@@ -162,6 +188,10 @@ class TestDrill:
         alarm = Reported(at=200, service="names", node="web")
         assert scored(alarm, Reported(at=300, nothing=True), begin=self.BEGIN).total == 90
 
+    def test_its_hints_cost_as_those_of_a_fault(self):
+        taken = HintTaken(at=150, slot=1, number=2)
+        assert scored(taken, Reported(at=200, nothing=True), begin=self.BEGIN).total == 80
+
     def test_nothing_is_broken_is_wrong_where_something_is(self):
         assert scored(Reported(at=200, nothing=True), *REPAIR).total == 70
 
@@ -182,6 +212,20 @@ class TestClock:
 
     def test_play_ends_with_the_round(self):
         assert scored(Closed(at=700)).seconds == 600
+
+    def test_what_comes_after_the_end_does_not_count(self):
+        assert scored(Closed(at=300), Reported(at=310, service="names", node="web")).total == 0
+
+    def test_a_repair_that_looks_good_is_pending_for_the_sustained_time(self):
+        assert points.pending([*BEGIN, checked(400)], RULES) == 60
+        assert points.pending([*BEGIN, checked(400), checked(430)], RULES) == 30
+        assert points.pending([*BEGIN, *REPAIR], RULES) == 0
+        assert points.pending([*BEGIN, checked(400, B02="FAIL")], RULES) == 0
+
+    def test_frozen_scores_stand_still_until_they_are_revealed(self):
+        assert points.frozen(BEGIN) is None
+        assert points.frozen([*BEGIN, Frozen(at=200, since=300)]) == 300
+        assert points.frozen([*BEGIN, Frozen(at=200, since=300), Revealed(at=400)]) is None
 
 
 class TestStandings:
@@ -224,6 +268,8 @@ class TestEvents:
         Restarted(at=480, slot=1, held=True),
         Healed(at=490, slot=1),
         Note(at=500, text="two lines\nof it"),
+        Frozen(at=505, since=600),
+        Revealed(at=506),
         Closed(at=510),
     )
 

@@ -1,0 +1,63 @@
+"""Keeps the events of rounds: append-only JSON lines in each lab's state folder, for the organiser alone.
+
+What happens to a lab outside of a round is not written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from labctl.checks.graph import verdicts
+from labctl.checks.model import Report
+from labctl.rounds import events
+from labctl.rounds.events import Checked, Event, Healed, Injected
+from labctl.state import MOMENT, Home
+
+FILE = "events.jsonl"
+
+
+def every(home: Home, team: str) -> tuple[Event, ...]:
+    """Return all events of a lab, the oldest first.
+
+    Raises:
+        InputError: a line of the file is no event.
+    """
+    folder = home.lab(team)
+    return events.read(folder.read(FILE) or "", str(folder.path / FILE))
+
+
+def append(home: Home, team: str, *happened: Event) -> None:
+    """Write events down; they are on disk when this returns. Their times never run backwards, whatever the clock does.
+
+    Raises:
+        CapacityError: the file system is full.
+    """
+    with home.lock("events", team, wait=MOMENT):
+        last = max((event.at for event in every(home, team)), default=0.0)
+        lines = [events.line(replace(event, at=max(last, event.at))) for event in happened]
+        home.lab(team).append(FILE, "".join(f"{line}\n" for line in lines))
+
+
+def played(home: Home, team: str) -> tuple[Event, ...]:
+    """Return the events of the round that goes on in a lab, from its opening; none where none does."""
+    found = events.last_round(every(home, team))
+    return () if events.closed(found) else found
+
+
+def during(home: Home, team: str, happened: Event) -> None:
+    """Write an event down where a round goes on in the lab."""
+    if played(home, team):
+        append(home, team, happened)
+
+
+def checked(home: Home, team: str, report: Report, at: float, *, baseline: bool = False) -> None:
+    """Write down what checks said where a round goes on in the lab."""
+    found = {name: str(verdict) for name, verdict in verdicts(report.results).items()}
+    during(home, team, Checked(at=at, verdicts=found, baseline=baseline))
+
+
+def healed(home: Home, team: str, entry: str, at: float) -> None:
+    """Write down that the organiser took back what is this entry of the ledger, where it belongs to a round."""
+    for event in played(home, team):
+        if isinstance(event, Injected) and event.entry == entry:
+            append(home, team, Healed(at=at, slot=event.slot))
