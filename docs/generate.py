@@ -110,8 +110,8 @@ def events_page() -> str:
         "",
         "They stand in the file `events.jsonl` of a lab's folder, a line of JSON each, the oldest first; for the",
         "organiser alone, mode 0600. Lines are only added, and are on disk before a command goes on. A last line",
-        "without an end never happened. Each has `kind`, as the headings below say, and `at`: seconds since 1970 by the",
-        "organiser's clock, which never run backwards. Points are made of these lines and the rules by nothing but",
+        "without an end never happened. Each has `kind`, as the headings below say, and `at`: seconds since 1970 by",
+        "the organiser's clock, which never run backwards. Points are made of these lines and the rules by nothing but",
         "`labctl/rounds/points.py`.",
     ]
     for kind in KINDS.values():
