@@ -11,6 +11,7 @@ from pathlib import Path
 
 from netaddr import IPNetwork
 
+from labctl.cloud.cloud import Cloud
 from labctl.errors import CapacityError, InputError
 from labctl.host import containers
 from labctl.host.containers import Card, Container
@@ -130,7 +131,7 @@ def _run(
     private(logs)
     nodes = [Container(name=node.name, disk=disks[node.name], cards=_cards(node)) for node in lab.nodes]
     # Emulated or not is known when a lab is created; longer times do no harm where nodes are fast.
-    cloud = openstack.cloud_of(lab, secrets, slow=True, nested={node.name: "qemu" for node in lab.nodes})
+    cloud = Cloud.of(lab, secrets, slow=True, nested={node.name: "qemu" for node in lab.nodes})
     journal = Journal(folder / "journal", {})
     (folder / "run").mkdir()
     say("starting the nodes as containers")

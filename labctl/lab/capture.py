@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
+from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GOLDEN, SNAPSHOT, GoldenManifest
 from labctl.images.store import check_name
@@ -105,7 +106,7 @@ def prove(home: Home, site: Site, lab: SourcedLab, progress: Progress, cancelled
     if lab.record.stage != INSTALLED:
         return ()
     known = install.ensure_secrets(home, site, lab)
-    cloud = openstack.cloud_of(lab.plan, known, slow=site.virt == "qemu", nested=lab.record.nested)
+    cloud = Cloud.of(lab.plan, known, slow=site.virt == "qemu", nested=lab.record.nested)
     probes = probe.probes(cloud)
 
     def ask(node: NodePlan) -> None:

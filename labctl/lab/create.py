@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from labctl.cloud.cloud import Cloud
 from labctl.errors import CapacityError, DeadlineError, HypervisorError, LabctlError
 from labctl.hypervisor import State
 from labctl.images.golden import GoldenManifest, GoldenMemory
@@ -17,7 +18,6 @@ from labctl.lab import (
     install,
     networks,
     nodes,
-    openstack,
     probe,
     ready,
     records,
@@ -36,7 +36,6 @@ from labctl.lab.work import Phases
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.render.seed import SeedKeys
-from labctl.roles.cloud import Cloud
 from labctl.spec.topology import Topology
 from labctl.state import Home
 
@@ -136,7 +135,7 @@ class _Construction:
         self._restored: set[str] = set()
         self._cloud: Cloud | None = None
         self._probes: list[Probe] = []
-        self._unheard: set[str] = set()
+        self._forgotten: set[str] = set()
         self.plan: LabPlan = lab.plan
         self.ledger = Ledger(folder, lab.record)
         self._home = home
@@ -174,7 +173,7 @@ class _Construction:
         golden = self._running_cloud()
         if golden is not None and self._new and self._copied is None:
             known = install.ensure_secrets(self._home, self._site, self._lab)
-            self._cloud = openstack.cloud_of(self.plan, known, slow=self._site.virt == "qemu", nested=golden.nested)
+            self._cloud = Cloud.of(self.plan, known, slow=self._site.virt == "qemu", nested=golden.nested)
             self._probes = probe.probes(self._cloud)
         return [partial(self._try, self._release, node, cancelled) for node in self._paused]
 
@@ -305,7 +304,7 @@ class _Construction:
         )
         if self._probes and not self._failed:  # the cloud cannot work as long as a node is missing
             self._progress.node(self.plan.team, node.name, Phase.PROVING)
-            about = node.name if node.name in self._unheard else None
+            about = node.name if node.name in self._forgotten else None
             asked = [each for each in self._probes if each.node == node.name or each.about == about]
             probe.ask(self._site, self.plan, asked, cancelled)
 
@@ -363,16 +362,16 @@ class _Construction:
 
     def _release(self, node: NodePlan, cancelled: threading.Event) -> None:
         if self._cloud is not None and node.name in self._restored and not self._whole:
-            self._unhear(self._cloud, node, cancelled)
+            self._forget_reports(self._cloud, node, cancelled)
         self._site.hypervisor.resume_domain(node.uuid)
         self._progress.node(self.plan.team, node.name, Phase.BOOTING)
 
-    def _unhear(self, cloud: Cloud, node: NodePlan, cancelled: threading.Event) -> None:
+    def _forget_reports(self, cloud: Cloud, node: NodePlan, cancelled: threading.Event) -> None:
         database = self.plan.node(cloud.node("mariadb"))
         reports = any((each.node, each.about) == (database.name, node.name) for each in self._probes)
         if not reports or database.name in self._restored:
             return  # what a restored database knows of the node is as old as the node
-        if why := warm.unhear(self._site, database, cloud, node.name, cancelled):
+        if why := warm.forget_reports(self._site, database, cloud, node.name, cancelled):
             self._progress.say(f"{node.domain}: nobody asks whether its services report: {why}")
         else:
-            self._unheard.add(node.name)
+            self._forgotten.add(node.name)

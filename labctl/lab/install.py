@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
+from labctl.cloud.cloud import Cloud
 from labctl.images.golden import GoldenManifest
 from labctl.lab import nodes, openstack, records, secrets, trouble
 from labctl.lab.installer import Installer, Journal, Outcome, Task, packages_first, plan_tasks
@@ -20,7 +21,6 @@ from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.remote.ssh import SshTransport
 from labctl.roles import fit
-from labctl.roles.cloud import Cloud
 from labctl.spec import topology
 from labctl.state import Home, LabFolder, LabRecord
 
@@ -90,9 +90,7 @@ def proceed(
     plan, folder = lab.plan, home.lab(lab.plan.team)
     known = ensure_secrets(home, site, lab)
     with connections(site, folder, plan, cancelled) as machine:
-        draft = openstack.cloud_of(
-            plan, known, slow=site.virt == "qemu", nested={node.name: "qemu" for node in plan.nodes}
-        )
+        draft = Cloud.of(plan, known, slow=site.virt == "qemu", nested={node.name: "qemu" for node in plan.nodes})
         chosen = {step.node for task in plan_tasks(draft, until=until, only=only, on=on) for step in task.steps}
         check_running(site, plan, lab.record, chosen)
         nested = {name: nested_virt(plan, name, machine) for name in draft.nodes("compute") if name in chosen}
@@ -147,7 +145,7 @@ def cloud_on_record(home: Home, team: str) -> Cloud:
     plan = records.plan_of(record)
     known = openstack.complete(openstack.load(home.lab(team)), plan)
     nested = {node.name: "qemu" for node in plan.nodes}
-    return openstack.cloud_of(plan, known, slow=record.virt == "qemu", nested=nested)
+    return Cloud.of(plan, known, slow=record.virt == "qemu", nested=nested)
 
 
 def ensure_secrets(home: Home, site: Site, lab: Lab) -> dict[str, str]:

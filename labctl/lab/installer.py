@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 
 from labctl.changes import Context, Packages
+from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError, LabctlError
 from labctl.guest import Guest
 from labctl.lab.work import Cancelled
 from labctl.modes import private
-from labctl.roles.cloud import Cloud
 from labctl.roles.role import ROLES, Step
 from labctl.secret import scrub
 from labctl.state import parsed
@@ -332,22 +332,9 @@ def _nodes(task: Task) -> list[str]:
 # How the journal marks the names of steps; keys of actions begin with a node's name.
 _UNSETTLED, _SETTLED = "!", "."
 
-_CHAPTERS = (
-    "chrony",
-    "mariadb",
-    "rabbitmq",
-    "memcached",
-    "keystone",
-    "glance",
-    "cinder",
-    "placement",
-    "nova",
-    "neutron",
-)
-
 
 def _rank(role: str) -> tuple[int, str]:
-    return (_CHAPTERS.index(role) if role in _CHAPTERS else len(_CHAPTERS), role)
+    return ROLES[role].chapter, role
 
 
 def _entry(line: str) -> tuple[str, dict[str, int]] | None:

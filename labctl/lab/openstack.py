@@ -11,7 +11,6 @@ from labctl.errors import InputError
 from labctl.plan.model import LabPlan
 from labctl.remote import keys
 from labctl.roles import fit
-from labctl.roles.cloud import Cloud
 from labctl.state import LabFolder
 
 _SECRETS = "openstack.json"
@@ -37,19 +36,6 @@ def complete(known: Mapping[str, str], lab: LabPlan) -> dict[str, str]:
         return found | {"key": known["key"], "key-public": known["key-public"]}
     pair = keys.generate("lab")
     return found | {"key": pair.private, "key-public": pair.public}
-
-
-def cloud_of(lab: LabPlan, known: Mapping[str, str], *, slow: bool, nested: Mapping[str, str]) -> Cloud:
-    """Return what roles are told.
-
-    Raises:
-        InputError: the topology has no cloud.
-    """
-    if lab.openstack is None:
-        raise InputError(
-            f"topology {lab.topology} has no cloud", remedy='Give it a section "openstack" and its nodes roles.'
-        )
-    return Cloud(lab=lab, spec=lab.openstack, secrets=known, slow=slow, nested=nested)
 
 
 def load(folder: LabFolder) -> dict[str, str]:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from labctl import quoting
 from labctl.changes import Unit, Wait
+from labctl.cloud.cloud import Cloud
 from labctl.errors import DeadlineError
 from labctl.lab.install import SLOW
 from labctl.lab.installer import plan_tasks
 from labctl.lab.site import Site
 from labctl.plan.model import LabPlan
-from labctl.roles.cloud import Cloud
 
 SECONDS = 90.0
 """How long a node's probes may take to hold, on bare metal."""

@@ -7,6 +7,7 @@ import secrets
 import threading
 from dataclasses import replace
 
+from labctl.cloud.cloud import Cloud
 from labctl.errors import AlreadyExistsError, DeadlineError, HypervisorError, RemoteError
 from labctl.images.golden import GoldenMachine, GoldenManifest, GoldenMemory
 from labctl.lab.nodes import Ledger
@@ -14,13 +15,13 @@ from labctl.lab.site import Site
 from labctl.plan.model import NodePlan
 from labctl.render import fork, identity, xml
 from labctl.render.seed import SeedKeys
-from labctl.roles.cloud import Cloud
+from labctl.roles import shared
 from labctl.state import Home
 
 IDENTITY_SECONDS = {"kvm": 30.0, "qemu": 120.0}
 """How long a restored guest may take to become another lab's; emulated ones share few cores."""
 
-UNHEAR_SECONDS = {"kvm": 10.0, "qemu": 60.0}
+REPORTS_SECONDS = {"kvm": 10.0, "qemu": 60.0}
 """How long the cloud's database may take to answer."""
 
 _QUEUE = 600.0  # seconds to wait until other labs have read the head of a memory image
@@ -121,15 +122,15 @@ def identify(site: Site, node: NodePlan, keys: SeedKeys, cancelled: threading.Ev
         )
 
 
-def unhear(site: Site, database: NodePlan, cloud: Cloud, name: str, cancelled: threading.Event) -> str:
-    """Have a cloud take the services of a node that is to go on alone for down, until they report; see `Cloud.unheard`.
+def forget_reports(site: Site, database: NodePlan, cloud: Cloud, name: str, cancelled: threading.Event) -> str:
+    """Have a cloud take the services of a node that is to go on alone for down, until they report.
 
     Returns:
         Why it could not be done: a ruined cloud is no reason to keep a node back. Empty when it was done.
     """
-    timeout = UNHEAR_SECONDS[site.virt]
+    timeout, line = REPORTS_SECONDS[site.virt], shared.forget_reports(cloud, name)
     try:
-        said = site.hypervisor.run_inside(database.uuid, cloud.unheard(name), timeout=timeout, cancelled=cancelled)
+        said = site.hypervisor.run_inside(database.uuid, line, timeout=timeout, cancelled=cancelled)
     except (DeadlineError, HypervisorError) as exc:
         return exc.brief
     return f"{database.domain}: {said.stderr.strip()}" if said.exit_code else ""

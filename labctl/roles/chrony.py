@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Packages, PutFile, Unit, Wait
-from labctl.roles.cloud import Cloud
+from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Step, role
 
 
-@role("chrony", "Time", networks=(), everywhere=True)
+@role("chrony", "Time", chapter=1, networks=(), everywhere=True)
 def chrony(cloud: Cloud, node: str) -> Iterator[Step]:
     """Keep the clocks of the lab together."""
     first = cloud.clock()

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, Run, Unit, Wait
-from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
-from labctl.roles.role import Password, Step, role
+from labctl.cloud.cloud import Cloud
+from labctl.roles.role import Password, Reports, Step, role
+from labctl.roles.shared import (
+    as_user,
+    authtoken,
+    database,
+    endpoint,
+    ensure,
+    merge,
+    messaging,
+    uwsgi,
+    wait_for_reports,
+)
 
 DISK = "/dev/vdb"
 GROUP = "cinder-volumes"
@@ -15,8 +26,10 @@ GROUP = "cinder-volumes"
 @role(
     "cinder",
     "Volume service",
+    chapter=7,
     needs=("keystone", "rabbitmq", "glance"),
     disks=1,
+    reports=Reports("cinder.services", "updated_at"),
     single=True,
     passwords=(Password("cinder"), Password("cinder-db")),
     loses="the content of volumes that were made since, whose records stay in the database",
@@ -27,16 +40,16 @@ GROUP = "cinder-volumes"
 )
 def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Cinder's API, scheduler and volume service."""
-    yield Step(title="Cinder's database", node=cloud.node("mariadb"), actions=(cloud.database("cinder"),))
+    yield Step(title="Cinder's database", node=cloud.node("mariadb"), actions=(database(cloud, "cinder"),))
     yield Step(
         title="Cinder's user and endpoints",
         node=cloud.node("keystone"),
-        actions=(cloud.endpoint("cinder", "block-storage", "OpenStack Block Storage", 8776, "/v3"),),
+        actions=(endpoint(cloud, "cinder", "block-storage", "OpenStack Block Storage", 8776, "/v3"),),
     )
     address = cloud.address(node)
     values = merge(
-        cloud.messaging(),
-        cloud.authtoken("cinder", node),
+        messaging(cloud),
+        authtoken(cloud, "cinder", node),
         {
             "DEFAULT": {
                 "my_ip": address,
@@ -99,7 +112,8 @@ def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
         title="the volume type lvm",
         node=cloud.node("keystone"),
         actions=(
-            cloud.ensure(
+            ensure(
+                cloud,
                 volume_types=[{"name": "lvm", "extra_specs": {"volume_backend_name": "lvm"}}],
             ),
         ),
@@ -108,5 +122,5 @@ def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
         title="Cinder's services report",
         node=cloud.node("mariadb"),
         live=True,
-        actions=(cloud.heard(node, "cinder-scheduler", "cinder-volume"),),
+        actions=(wait_for_reports(cloud, node, "cinder-scheduler", "cinder-volume"),),
     )

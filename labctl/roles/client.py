@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Packages
+from labctl.cloud.cloud import Cloud
 from labctl.roles import login
-from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
 
 

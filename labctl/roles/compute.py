@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, PutFile, Unit, Wait
+from labctl.cloud.cloud import Cloud
 from labctl.roles import neutron, nova
-from labctl.roles.cloud import Cloud, as_user, merge
 from labctl.roles.role import Step, role
+from labctl.roles.shared import as_user, merge, wait_for_reports
 
 
 @role(
@@ -81,5 +82,5 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
         title="the compute node's services report",
         node=cloud.node("mariadb"),
         live=True,
-        actions=(cloud.heard(node, "nova-compute", "neutron-openvswitch-agent"),),
+        actions=(wait_for_reports(cloud, node, "nova-compute", "neutron-openvswitch-agent"),),
     )

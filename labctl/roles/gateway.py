@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, Unit
+from labctl.cloud.cloud import Cloud
 from labctl.roles import neutron
-from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
+from labctl.roles.shared import listens, wait_for_reports
 
 
 @role(
@@ -54,7 +55,7 @@ def gateway(cloud: Cloud, node: str) -> Iterator[Step]:
         title="the Open vSwitch agent reports",
         node=cloud.node("mariadb"),
         live=True,
-        actions=(cloud.heard(node, "neutron-openvswitch-agent"),),
+        actions=(wait_for_reports(cloud, node, "neutron-openvswitch-agent"),),
     )
     yield Step(title="the network agents run", node=node, live=True, actions=(Unit(names=units, seconds=90),))
     # It reads all networks first and listens afterwards: of a port that is made in between it never hears.
@@ -62,8 +63,11 @@ def gateway(cloud: Cloud, node: str) -> Iterator[Step]:
         title="the DHCP agent listens",
         node=cloud.node("rabbitmq"),
         live=True,
-        actions=(cloud.listens(f"dhcp_agent.{node}"),),
+        actions=(listens(f"dhcp_agent.{node}"),),
     )
     yield Step(
-        title="the network agents report", node=cloud.node("mariadb"), live=True, actions=(cloud.heard(node, *units),)
+        title="the network agents report",
+        node=cloud.node("mariadb"),
+        live=True,
+        actions=(wait_for_reports(cloud, node, *units),),
     )

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, Run, Unit, Wait
+from labctl.cloud.cloud import Cloud
 from labctl.roles import login
-from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
 from labctl.roles.role import Password, Step, role
+from labctl.roles.shared import as_user, authtoken, database, endpoint, merge, uwsgi
 
 
 @role(
     "glance",
     "Image service",
+    chapter=6,
     needs=("keystone",),
     single=True,
     passwords=(Password("glance"), Password("glance-db")),
@@ -24,11 +26,11 @@ from labctl.roles.role import Password, Step, role
 )
 def glance(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Glance with images in a folder of its node."""
-    yield Step(title="Glance's database", node=cloud.node("mariadb"), actions=(cloud.database("glance"),))
+    yield Step(title="Glance's database", node=cloud.node("mariadb"), actions=(database(cloud, "glance"),))
     yield Step(
         title="Glance's user and endpoints",
         node=cloud.node("keystone"),
-        actions=(cloud.endpoint("glance", "image", "OpenStack Image", 9292),),
+        actions=(endpoint(cloud, "glance", "image", "OpenStack Image", 9292),),
     )
     yield Step(
         title="Glance's configuration and tables",
@@ -38,7 +40,7 @@ def glance(cloud: Cloud, node: str) -> Iterator[Step]:
             Ini(
                 path="/etc/glance/glance-api.conf",
                 values=merge(
-                    cloud.authtoken("glance", node),
+                    authtoken(cloud, "glance", node),
                     {
                         # Without a parent process: its green wait for the worker wakes up a hundred times a second.
                         "DEFAULT": {"enabled_backends": "local:file", "workers": 0},

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, Run, Unit, Wait
-from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
+from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Password, Step, role
+from labctl.roles.shared import as_user, authtoken, database, endpoint, ensure, merge, messaging, uwsgi
 
 
 @role(
@@ -19,13 +20,14 @@ from labctl.roles.role import Password, Step, role
 )
 def heat(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Heat's API and engine; stacks' users live in a domain of their own."""
-    yield Step(title="Heat's database", node=cloud.node("mariadb"), actions=(cloud.database("heat"),))
+    yield Step(title="Heat's database", node=cloud.node("mariadb"), actions=(database(cloud, "heat"),))
     yield Step(
         title="Heat's users, domain and endpoints",
         node=cloud.node("keystone"),
         actions=(
-            cloud.endpoint("heat", "orchestration", "OpenStack Orchestration", 8004, "/v1/%(project_id)s"),
-            cloud.ensure(
+            endpoint(cloud, "heat", "orchestration", "OpenStack Orchestration", 8004, "/v1/%(project_id)s"),
+            ensure(
+                cloud,
                 domains=[
                     {
                         "name": "heat",
@@ -46,8 +48,8 @@ def heat(cloud: Cloud, node: str) -> Iterator[Step]:
             Ini(
                 path="/etc/heat/heat.conf",
                 values=merge(
-                    cloud.messaging(),
-                    cloud.authtoken("heat", node),
+                    messaging(cloud),
+                    authtoken(cloud, "heat", node),
                     {
                         "DEFAULT": {
                             "stack_domain_admin": "heat_domain_admin",

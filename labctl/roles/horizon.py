@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Packages, PutFile, Run, Unit, Wait
+from labctl.cloud.cloud import Cloud
 from labctl.quoting import python
-from labctl.roles.cloud import Cloud
 from labctl.roles.role import Step, role
 
 _SETTINGS = """OPENSTACK_HOST = {host}

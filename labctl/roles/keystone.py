@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Action, Ini, Packages, Run, Unit, Wait
+from labctl.cloud.cloud import Cloud
 from labctl.roles import login
-from labctl.roles.cloud import Cloud, as_user, uwsgi
 from labctl.roles.role import Password, Step, role
+from labctl.roles.shared import as_user, database, ensure, uwsgi
 
 # keystone-manage gives the database's URL to Python's ConfigParser as it is, which takes percent signs for its own
 # (keystone.common.sql.upgrades._find_alembic_conf): the password must be one that a URL needs not quote.
@@ -17,13 +18,14 @@ _DATABASE = Password("keystone-db", fits=r"[A-Za-z0-9_.~-]+", rule="it may have 
 @role(
     "keystone",
     "Identity service",
+    chapter=5,
     needs=("mariadb", "memcached"),
     single=True,
     passwords=(Password("admin"), Password("demo"), _DATABASE),
 )
 def keystone(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Keystone with Fernet tokens, the user admin, and the users' project demo."""
-    yield Step(title="Keystone's database", node=cloud.node("mariadb"), actions=(cloud.database("keystone"),))
+    yield Step(title="Keystone's database", node=cloud.node("mariadb"), actions=(database(cloud, "keystone"),))
     address, public = cloud.address(node), cloud.public("keystone")
     yield Step(
         title="Keystone's configuration, tables and keys",
@@ -63,7 +65,8 @@ def keystone(cloud: Cloud, node: str) -> Iterator[Step]:
         actions=(
             Unit(names=("keystone",)),
             Wait(until=f"curl -sf -o /dev/null http://{address}:5000/v3", what="Keystone answers", seconds=90),
-            cloud.ensure(
+            ensure(
+                cloud,
                 projects=[{"name": "service"}, {"name": "demo", "description": "The team's own project"}],
                 roles=[{"name": "service"}],
                 users=[{"name": "demo", "password": cloud.secret("demo"), "roles": {"demo": ["member"]}}],

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from labctl.changes import Action, PutFile
+from labctl.cloud.cloud import Cloud
 from labctl.quoting import shell, yaml
-from labctl.roles.cloud import Cloud
 from labctl.secret import Secret, Text, join
 
 USERS = {"admin": "admin", "demo": "demo"}

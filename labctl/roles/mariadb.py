@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, Unit, Wait
-from labctl.roles.cloud import Cloud
+from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Step, role
 
 
 @role(
     "mariadb",
     "Database",
+    chapter=2,
     single=True,
     loses="every record since, of users, images, volumes, networks, instances; what they stand for stays on its nodes",
 )

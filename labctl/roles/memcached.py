@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Packages, PutFile, Unit, Wait
-from labctl.roles.cloud import Cloud
+from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Step, role
 
 
-@role("memcached", "Cache")
+@role("memcached", "Cache", chapter=4)
 def memcached(cloud: Cloud, node: str) -> Iterator[Step]:
     """Listen on the internal network."""
     address = cloud.address(node)

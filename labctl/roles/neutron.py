@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Action, Ini, Packages, PutFile, Run, Unit, Wait
-from labctl.roles.cloud import Cloud, Values, as_user, merge, uwsgi
-from labctl.roles.role import Password, Step, role
+from labctl.cloud.cloud import Cloud
+from labctl.roles.role import Password, Reports, Step, role
+from labctl.roles.shared import Values, as_user, authtoken, database, endpoint, merge, messaging, uwsgi
 
 VLANS = "100:199"
 """Numbers for the tenants' networks on the private network."""
@@ -15,7 +16,7 @@ VLANS = "100:199"
 def common(cloud: Cloud) -> Values:
     """Return the settings of neutron.conf that control plane and agents share."""
     return merge(
-        cloud.messaging(),
+        messaging(cloud),
         {
             "DEFAULT": {"core_plugin": "ml2", "service_plugins": "router", "dhcp_agents_per_network": 1}
             | {"agent_down_time": cloud.seconds(75, 600)},
@@ -89,17 +90,19 @@ def _external(cloud: Cloud, node: str, card: str | None) -> tuple[Action, ...]:
 @role(
     "neutron",
     "Network service, control plane",
+    chapter=10,
     needs=("keystone", "rabbitmq"),
+    reports=Reports("neutron.agents", "heartbeat_timestamp"),
     single=True,
     passwords=(Password("neutron"), Password("neutron-db")),
 )
 def neutron(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Neutron's API and RPC server with ML2 and Open vSwitch."""
-    yield Step(title="Neutron's database", node=cloud.node("mariadb"), actions=(cloud.database("neutron"),))
+    yield Step(title="Neutron's database", node=cloud.node("mariadb"), actions=(database(cloud, "neutron"),))
     yield Step(
         title="Neutron's user and endpoints",
         node=cloud.node("keystone"),
-        actions=(cloud.endpoint("neutron", "network", "OpenStack Networking", 9696),),
+        actions=(endpoint(cloud, "neutron", "network", "OpenStack Networking", 9696),),
     )
     kind = "vlan" if cloud.spec.private else "vxlan"
     notify = {"nova": cloud.credentials("nova")} if cloud.nodes("nova") else {}
@@ -112,7 +115,7 @@ def neutron(cloud: Cloud, node: str) -> Iterator[Step]:
                 path="/etc/neutron/neutron.conf",
                 values=merge(
                     common(cloud),
-                    cloud.authtoken("neutron", node),
+                    authtoken(cloud, "neutron", node),
                     {
                         "DEFAULT": {
                             "api_workers": 1,

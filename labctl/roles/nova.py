@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, PutFile, Run, Unit, Wait
-from labctl.roles.cloud import Cloud, Values, as_user, merge, uwsgi
-from labctl.roles.role import Password, Step, role
+from labctl.cloud.cloud import Cloud
+from labctl.roles.role import Password, Reports, Step, role
+from labctl.roles.shared import (
+    Values,
+    as_user,
+    authtoken,
+    database,
+    endpoint,
+    merge,
+    messaging,
+    uwsgi,
+    wait_for_reports,
+)
 
 
 def common(cloud: Cloud, node: str) -> Values:
     """Return the settings of nova.conf that control plane and compute nodes share."""
     return merge(
-        cloud.messaging(),
-        cloud.authtoken("nova", node),
+        messaging(cloud),
+        authtoken(cloud, "nova", node),
         {
             "DEFAULT": {
                 "my_ip": cloud.address(node),
@@ -48,7 +59,9 @@ def _volumes(cloud: Cloud) -> dict[str, object]:
 @role(
     "nova",
     "Compute service, control plane",
+    chapter=9,
     needs=("keystone", "placement", "glance", "rabbitmq"),
+    reports=Reports("nova.services", "last_seen_up"),
     single=True,
     passwords=(Password("nova"), Password("nova-db"), Password("metadata")),
 )
@@ -57,12 +70,12 @@ def nova(cloud: Cloud, node: str) -> Iterator[Step]:
     yield Step(
         title="Nova's databases",
         node=cloud.node("mariadb"),
-        actions=(cloud.database("nova_api", "nova", "nova_cell0"),),
+        actions=(database(cloud, "nova_api", "nova", "nova_cell0"),),
     )
     yield Step(
         title="Nova's user and endpoints",
         node=cloud.node("keystone"),
-        actions=(cloud.endpoint("nova", "compute", "OpenStack Compute", 8774, "/v2.1"),),
+        actions=(endpoint(cloud, "nova", "compute", "OpenStack Compute", 8774, "/v2.1"),),
     )
     address = cloud.address(node)
     values = merge(
@@ -137,5 +150,5 @@ def nova(cloud: Cloud, node: str) -> Iterator[Step]:
         title="Nova's services report",
         node=cloud.node("mariadb"),
         live=True,
-        actions=(cloud.heard(node, "nova-conductor", "nova-scheduler"),),
+        actions=(wait_for_reports(cloud, node, "nova-conductor", "nova-scheduler"),),
     )

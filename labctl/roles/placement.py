@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, Run, Unit, Wait
-from labctl.roles.cloud import Cloud, as_user, merge, uwsgi
+from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Password, Step, role
+from labctl.roles.shared import as_user, authtoken, database, endpoint, merge, uwsgi
 
 
 @role(
     "placement",
     "Placement",
+    chapter=8,
     needs=("keystone",),
     single=True,
     passwords=(Password("placement"), Password("placement-db")),
 )
 def placement(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Placement."""
-    yield Step(title="Placement's database", node=cloud.node("mariadb"), actions=(cloud.database("placement"),))
+    yield Step(title="Placement's database", node=cloud.node("mariadb"), actions=(database(cloud, "placement"),))
     yield Step(
         title="Placement's user and endpoints",
         node=cloud.node("keystone"),
-        actions=(cloud.endpoint("placement", "placement", "OpenStack Placement", 8778),),
+        actions=(endpoint(cloud, "placement", "placement", "OpenStack Placement", 8778),),
     )
     yield Step(
         title="Placement's configuration and tables",
@@ -32,7 +34,7 @@ def placement(cloud: Cloud, node: str) -> Iterator[Step]:
             Ini(
                 path="/etc/placement/placement.conf",
                 values=merge(
-                    cloud.authtoken("placement", node),
+                    authtoken(cloud, "placement", node),
                     {"placement_database": {"connection": cloud.database_url("placement")}},
                 ),
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.changes import Packages, Run, Unit, Wait
-from labctl.roles.cloud import Cloud
+from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Password, Step, role
 
 
@@ -14,6 +14,7 @@ from labctl.roles.role import Password, Step, role
 @role(
     "rabbitmq",
     "Message queue",
+    chapter=3,
     single=True,
     passwords=(
         Password("rabbitmq", fits="(?! )[^/]*[^/ ]", rule="it may have no slash in it, and no blanks at its ends"),

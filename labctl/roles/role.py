@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from labctl.changes import Action
+from labctl.cloud.cloud import Cloud
 from labctl.registry import Registry
-from labctl.roles.cloud import Cloud
 from labctl.spec.document import Problem
 from labctl.spec.topology import Topology
 
@@ -47,6 +47,19 @@ class Password:
     rule: str = ""
 
 
+@dataclass(frozen=True)
+class Reports:
+    """Where a role's services write that they are up, whichever node they are on.
+
+    Attributes:
+        table: of the database, with the columns `host` and `binary`.
+        seen: its column with the time.
+    """
+
+    table: str
+    seen: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Role:
     """One kind of duty.
@@ -54,6 +67,7 @@ class Role:
     Attributes:
         needs: roles that it cannot do without; their steps, on all their nodes, come before this one's.
         after: roles whose steps come before this one's where the cloud has them.
+        chapter: its place in the tutorial, which orders roles that do not need each other; the others come later.
         excludes: roles that cannot be on the same node.
         networks: of internal, public and private: where its node has a card, with an address but on private. A cloud
             without a private network asks for none there.
@@ -63,6 +77,7 @@ class Role:
         passwords: those that are its own.
         fits: yields what else in a topology does not fit the role: place and message.
         steps: yields the steps for one node that has the role.
+        reports: where its services report; None where none does. Their programs' names begin with the role's.
         loses: what a reset of its node takes away while other nodes still speak of it; empty for nothing.
         clean: a shell line for that node which then makes the others forget it; empty where nothing can.
         nests: whether it runs virtual machines of its own.
@@ -74,6 +89,7 @@ class Role:
     steps: Steps
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    chapter: int = 100
     excludes: tuple[str, ...] = ()
     networks: tuple[str, ...] = ("internal",)
     disks: int = 0
@@ -81,6 +97,7 @@ class Role:
     everywhere: bool = False
     passwords: tuple[Password, ...] = ()
     fits: Fits | None = None
+    reports: Reports | None = None
     loses: str = ""
     clean: str = ""
     nests: bool = False

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from netaddr import IPAddress, IPNetwork
 
 from labctl.changes import PutFile
-from labctl.roles.cloud import Cloud
+from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Step, role
+from labctl.roles.shared import ensure
 from labctl.spec.document import Problem
 from labctl.spec.topology import Topology
 
@@ -58,7 +59,8 @@ def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
         title="flavors and the image for instances",
         node=cloud.node("glance"),
         actions=(
-            cloud.ensure(
+            ensure(
+                cloud,
                 flavors=[
                     {"name": "m1.tiny", "ram": 128, "vcpus": 1, "disk": 1},
                     {"name": "m1.small", "ram": 512, "vcpus": 1, "disk": 2},
@@ -82,7 +84,8 @@ def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
         node=node,
         actions=(
             PutFile(path="/root/lab-key", content=cloud.secret("key"), mode=0o600),
-            cloud.ensure(
+            ensure(
+                cloud,
                 networks=[
                     {
                         "name": "public",

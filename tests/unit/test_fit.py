@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError
 from labctl.lab import installer, openstack
 from labctl.plan.lab import INSTALLED, plan
@@ -55,7 +56,7 @@ def test_a_cloud_of_few_nodes_and_one_without_roles_fits():
     spec = topology.loads(LAB, "my.yaml", also=fit.problems)
     lab = plan(spec, IDENTITY, stage=INSTALLED)
     nested = {node.name: "qemu" for node in lab.nodes}
-    assert installer.plan_tasks(openstack.cloud_of(lab, openstack.complete({}, lab), slow=True, nested=nested))
+    assert installer.plan_tasks(Cloud.of(lab, openstack.complete({}, lab), slow=True, nested=nested))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import yaml
 
 from labctl import ini
 from labctl.changes import Ini, PutFile
+from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError
 from labctl.lab import installer, openstack
 from labctl.plan import diff, names
@@ -120,7 +121,7 @@ def render(lab: LabPlan, keys: SeedKeys) -> None:
 def install(lab: LabPlan) -> None:
     """Do what `install --dry-run` does, and write what the actions would."""
     nested = {node.name: "qemu" for node in lab.nodes}
-    cloud = openstack.cloud_of(lab, openstack.complete({}, lab), slow=True, nested=nested)
+    cloud = Cloud.of(lab, openstack.complete({}, lab), slow=True, nested=nested)
     for task in installer.packages_first(installer.plan_tasks(cloud)):
         for step in task.steps:
             for action in step.actions:

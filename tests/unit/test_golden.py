@@ -20,6 +20,7 @@ from labctl.lab import capture, probe, warm
 from labctl.lab.work import Cancelled
 from labctl.plan.model import LabPlan
 from labctl.report import golden as report
+from labctl.roles import shared
 from tests.unit.test_roles import cloud
 
 DISK = GoldenDisk(volume="golden-a-0123456789ab-db-node.qcow2", size=3, virtual_size=10, sha256="d")
@@ -169,5 +170,5 @@ def test_a_ruined_cloud_does_not_keep_a_node_back(gridka: LabPlan, answer: Resul
 
     made, database = cloud("gridka"), gridka.node("db-node")
     site: Any = SimpleNamespace(virt="kvm", hypervisor=SimpleNamespace(run_inside=run_inside))
-    assert warm.unhear(site, database, made, "compute-1", threading.Event()) == why
-    assert asked == [(database.uuid, made.unheard("compute-1"))]
+    assert warm.forget_reports(site, database, made, "compute-1", threading.Event()) == why
+    assert asked == [(database.uuid, shared.forget_reports(made, "compute-1"))]

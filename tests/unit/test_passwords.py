@@ -21,11 +21,11 @@ from sqlalchemy.engine import make_url
 
 from labctl import ini, quoting
 from labctl.changes import Ini, Run
+from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError
 from labctl.lab import installer, openstack
 from labctl.plan.lab import INSTALLED, plan
 from labctl.roles import fit, login
-from labctl.roles.cloud import Cloud
 from labctl.secret import reveal
 from labctl.spec import topology
 from tests.unit.test_roles import IDENTITY
@@ -71,7 +71,7 @@ def cloud(**passwords: str) -> Cloud:
     assert spec.openstack is not None
     spec = spec.model_copy(update={"openstack": spec.openstack.model_copy(update={"passwords": passwords})})
     lab = plan(spec, IDENTITY, stage=INSTALLED)
-    return openstack.cloud_of(lab, openstack.complete({}, lab), slow=True, nested={"allinone": "qemu"})
+    return Cloud.of(lab, openstack.complete({}, lab), slow=True, nested={"allinone": "qemu"})
 
 
 def read(text: str, wanted: Mapping[str, Mapping[str, str]], path: Path) -> dict[str, dict[str, str]]:

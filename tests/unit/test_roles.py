@@ -12,14 +12,15 @@ import pytest
 from netaddr import IPAddress, IPNetwork, IPRange
 
 from labctl.changes import Ini, Packages, PutFile, Python, Run, Unit, Wait
+from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError
 from labctl.lab import installer, openstack
 from labctl.lab.installer import Task
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity
 from labctl.roles import login
-from labctl.roles.cloud import Cloud
 from labctl.roles.role import ROLES, Step
+from labctl.roles.shared import forget_reports
 from labctl.secret import Secret, reveal
 from labctl.spec import topology
 
@@ -33,7 +34,7 @@ def cloud(name: str, **passwords: str) -> Cloud:
     spec = spec.model_copy(update={"openstack": spec.openstack.model_copy(update={"passwords": passwords})})
     lab = plan(spec, IDENTITY, stage=INSTALLED)
     nested = {node.name: "qemu" for node in lab.nodes}
-    return openstack.cloud_of(lab, openstack.complete({}, lab), slow=True, nested=nested)
+    return Cloud.of(lab, openstack.complete({}, lab), slow=True, nested=nested)
 
 
 @pytest.fixture(params=CLOUDS)
@@ -231,11 +232,11 @@ def test_who_reports_is_asked_of_the_database(tasks: tuple[Cloud, list[Task]]) -
 
 
 def test_a_node_is_down_for_the_others_wherever_its_services_report() -> None:
-    *_, statements = shlex.split(cloud("gridka").unheard("network-node"))
+    *_, statements = shlex.split(forget_reports(cloud("gridka"), "network-node"))
     columns = (
-        "nova.services SET last_seen_up",
-        "neutron.agents SET heartbeat_timestamp",
         "cinder.services SET updated_at",
+        "neutron.agents SET heartbeat_timestamp",
+        "nova.services SET last_seen_up",
     )
     where = "WHERE SUBSTRING_INDEX(host, '@', 1) = 'network-node'"
     assert statements == " ".join(f"UPDATE {column} = '2000-01-01' {where};" for column in columns)
