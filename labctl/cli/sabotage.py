@@ -158,12 +158,14 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
     from labctl.cli.show import show
     from labctl.lab import records, sabotage
     from labctl.report import sabotage as views
+    from labctl.sabotage.ledger import NEVER
 
     home = Home()
     found = {}
     for team in _teams(home, teams):
         records.record_of(home, team)
-        found[team] = sabotage.Ledger(home.lab(team)).entries()
+        entries = sabotage.Ledger(home.lab(team)).entries()
+        found[team] = [entry for entry in entries if entry.state not in NEVER]
     show(
         output,
         document=[views.status_document(team, entries) for team, entries in found.items()],

@@ -44,6 +44,8 @@ def draw(scene: Scene, random: Random) -> Drawn:
                 line="sed -i 's/^DAEMON_OPTS=.*/DAEMON_OPTS=\"\"/' /etc/default/chrony; systemctl restart chrony",
             ),
         ),
-        alternative=(Typed(node=node.name, line=f"cp /etc/chrony/chrony.conf {file}; systemctl restart chrony"),),
+        alternative=(
+            Typed(node=node.name, line="sed -i '/^DAEMON_OPTS/d' /etc/default/chrony; systemctl restart chrony"),
+        ),
         cheat=(Typed(node=node.name, line="systemctl reset-failed chrony"),),
     )

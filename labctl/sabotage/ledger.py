@@ -25,6 +25,9 @@ class State(enum.StrEnum):
 OPEN = (State.MAYBE, State.INJECTED)
 """States in which something of it may be in the lab."""
 
+NEVER = (State.DRAWN, State.REVERTED)
+"""States of what never stood in a lab: teams need not know."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
