@@ -31,9 +31,10 @@ def adopt_command(teams: tuple[str, ...], topology: str | None, yes: bool, jobs:
     theirs by a reset. Snapshots, and passwords of a cloud that did not come with a golden set, stay lost.
     """
     from labctl.cli import progress
-    from labctl.lab import adopt, orphans, site
-    from labctl.lab.work import Attempts
+    from labctl.lab import adopt, orphans
     from labctl.report import orphans as views
+    from labctl.site import site
+    from labctl.site.together import Attempts
     from labctl.spec import topology as topologies
 
     home = Home()

@@ -92,7 +92,7 @@ def explain_command(ids: tuple[str, ...]) -> None:
 def _check(home: Home, teams: tuple[str, ...], ids: tuple[str, ...], *, quick: bool) -> list[Report]:
     """Check labs side by side and return their reports, in the order of the teams."""
     from labctl.cli.labs import cancellable
-    from labctl.lab.work import together
+    from labctl.site.together import together
 
     reports: dict[str, Report] = {}
     with _telling() as say, cancellable() as cancelled:

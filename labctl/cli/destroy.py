@@ -74,7 +74,7 @@ def _destroy(home: Home, names: Sequence[str], host: str | None, *, yes: bool, j
     from labctl.cli import progress
     from labctl.errors import DamagedError
     from labctl.lab import destroy, many, orphans
-    from labctl.lab.site import Site
+    from labctl.site.site import Site
 
     damaged = home.damaged()
     if not yes and sys.stdin.isatty():
@@ -115,9 +115,10 @@ def _forget(home: Home, names: Sequence[str], *, yes: bool) -> None:
 
 def _orphans(home: Home, names: Sequence[str], host: str | None, *, yes: bool, jobs: int | None) -> None:
     from labctl.cli import progress
-    from labctl.lab import orphans, site
-    from labctl.lab.work import Attempts
+    from labctl.lab import orphans
     from labctl.report import orphans as views
+    from labctl.site import site
+    from labctl.site.together import Attempts
 
     with site.opened(home, host) as place:
         found = orphans.find(home, place, names)

@@ -26,8 +26,8 @@ def golden_command() -> None:
 @options.common
 def list_(host: str | None, output: str) -> None:
     """List the host's golden sets."""
-    from labctl.lab import site
     from labctl.report import golden as report
+    from labctl.site import site
 
     with site.opened(Home(), host) as place:
         found = place.golden.every()
@@ -50,8 +50,8 @@ def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, ho
     """
     from labctl.cli.labs import cancellable
     from labctl.lab import bake as baking
-    from labctl.lab import site
     from labctl.roles import fit
+    from labctl.site import site
 
     home = Home()
     spec = fit.load(topology)
@@ -107,8 +107,9 @@ def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
 @options.common
 def show_(name: str, host: str | None, output: str) -> None:
     """Show what a golden set is and holds."""
-    from labctl.lab import site, warm
+    from labctl.lab import warm
     from labctl.report import golden as report
+    from labctl.site import site
 
     with site.opened(Home(), host) as place:
         found = place.golden.named(name)
@@ -124,7 +125,8 @@ def show_(name: str, host: str | None, output: str) -> None:
 def verify(name: str, jobs: int | None, host: str | None) -> None:
     """Read a golden set's disks and memory, and compare them with the hashes taken when it was made."""
     from labctl.cli.labs import cancellable
-    from labctl.lab import bundle, site
+    from labctl.lab import bundle
+    from labctl.site import site
 
     with site.opened(Home(), host) as place, cancellable() as cancelled:
         bundle.verify(place, place.golden.named(name), jobs=jobs or place.settings.jobs, cancelled=cancelled)
@@ -139,7 +141,8 @@ def verify(name: str, jobs: int | None, host: str | None) -> None:
 def export(name: str, file: Path, host: str | None) -> None:
     """Write a golden set and all that it stands on into one file, for another host."""
     from labctl.cli.labs import cancellable
-    from labctl.lab import bundle, site
+    from labctl.lab import bundle
+    from labctl.site import site
 
     home = Home()
     with site.opened(home, host) as place, cancellable() as cancelled:
@@ -159,7 +162,8 @@ def import_(file: Path, host: str | None) -> None:
     """
     from labctl.cli.labs import cancellable
     from labctl.images import golden
-    from labctl.lab import bundle, site, warm
+    from labctl.lab import bundle, warm
+    from labctl.site import site
 
     home = Home()
     with site.opened(home, host) as place, cancellable() as cancelled:
@@ -177,7 +181,8 @@ def import_(file: Path, host: str | None) -> None:
 @options.common
 def remove(name: str, host: str | None) -> None:
     """Remove a golden set that no lab uses, and what interrupted runs left of it."""
-    from labctl.lab import images, site
+    from labctl.lab import images
+    from labctl.site import site
 
     home = Home()
     with site.opened(home, host) as place:

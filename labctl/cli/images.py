@@ -32,8 +32,8 @@ def image_command() -> None:
 def list_(host: str | None, output: str) -> None:
     """List the host's base images, and what could be built."""
     from labctl.images import recipe
-    from labctl.lab import site
     from labctl.report import images as report
+    from labctl.site import site
 
     with site.opened(Home(), host) as place:
         images = list(place.images.images().values())
@@ -53,7 +53,8 @@ def build(name: str, mirror: str | None, if_missing: bool, host: str | None) -> 
 
     It is built on this machine without a virtual machine, as root, then uploaded to the host.
     """
-    from labctl.lab import images, site
+    from labctl.lab import images
+    from labctl.site import site
 
     home = Home()
     with site.opened(home, host) as place:
@@ -76,7 +77,8 @@ def import_(name: str, source: str, sha256: str | None, host: str | None) -> Non
 
     The file is not trusted: backing files, data files, encryption, other formats and absurd sizes are refused.
     """
-    from labctl.lab import images, site
+    from labctl.lab import images
+    from labctl.site import site
 
     home = Home()
     with site.opened(home, host) as place:
@@ -90,7 +92,8 @@ def import_(name: str, source: str, sha256: str | None, host: str | None) -> Non
 @options.common
 def remove(name: str, host: str | None) -> None:
     """Remove a base image that no lab uses."""
-    from labctl.lab import images, site
+    from labctl.lab import images
+    from labctl.site import site
 
     home = Home()
     options.set_aside(home)

@@ -18,8 +18,8 @@ from labctl.state import Home
 if TYPE_CHECKING:
     from labctl.lab.create import Created
     from labctl.lab.decisions import Choice
-    from labctl.lab.site import Site
     from labctl.plan.model import LabPlan
+    from labctl.site.site import Site
     from labctl.spec.topology import Topology
 
 _TOPOLOGY = click.option(
@@ -77,7 +77,8 @@ def create_command(
     memory, the lab is forked from it: its nodes go on from that moment instead of booting.
     """
     from labctl.cli import progress
-    from labctl.lab import create, decisions, site
+    from labctl.lab import create, decisions
+    from labctl.site import site
 
     names = options.expand(teams)
     home = Home()
@@ -224,7 +225,8 @@ def cancellable() -> Iterator[threading.Event]:
 @contextmanager
 def site_of(home: Home, team: str) -> Iterator[Site]:
     """Connect to the host that a team's lab stands on."""
-    from labctl.lab import records, site
+    from labctl.lab import records
+    from labctl.site import site
 
     record = records.record_of(home, team)
     with site.opened(home, record.host, recorded=record.virt) as place:

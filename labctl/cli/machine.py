@@ -129,7 +129,8 @@ def _names(home: Home, name: str | None) -> list[str]:
 
 def _tell_apart(home: Home, name: str, error: LabctlError) -> None:
     """Say in an error whose the guests of a private host are, where its libvirt tells."""
-    from labctl.lab import orphans, site
+    from labctl.lab import orphans
+    from labctl.site import site
 
     with contextlib.suppress(LabctlError), site.opened(home, name, start=False) as place:
         whose = orphans.whose(home, place)

@@ -134,7 +134,7 @@ def complete_node(ctx: click.Context, param: click.Parameter, incomplete: str) -
 def complete_golden(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the golden sets of the host; nothing is started to ask it."""
     from labctl.images.golden import handles
-    from labctl.lab import site
+    from labctl.site import site
 
     try:
         with site.opened(Home(), ctx.params.get("host"), start=False) as place:

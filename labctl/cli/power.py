@@ -36,7 +36,7 @@ def start_command(
     from labctl.cli import progress
     from labctl.lab import many, power
     from labctl.lab.power import Started
-    from labctl.lab.site import Site
+    from labctl.site.site import Site
 
     home = Home()
     names = teams_of(home, teams)
@@ -75,7 +75,7 @@ def stop_command(teams: tuple[str, ...], nodes: tuple[str, ...], force: bool) ->
     """
     from labctl.cli import progress
     from labctl.lab import many, power
-    from labctl.lab.site import Site
+    from labctl.site.site import Site
 
     home = Home()
     names = teams_of(home, teams)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from labctl.lab.progress import Phase, Progress
+from labctl.site.progress import Phase, Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

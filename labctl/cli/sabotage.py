@@ -291,7 +291,7 @@ def _inject(home: Home, teams: Sequence[str], lots: Sequence[Lot]) -> list[tuple
     """Inject side by side, one lab's faults one after the other."""
     from labctl.cli import progress
     from labctl.cli.labs import cancellable
-    from labctl.lab.work import together
+    from labctl.site.together import together
 
     done: list[tuple[Lot, Entry]] = []
     with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:

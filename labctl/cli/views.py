@@ -45,9 +45,9 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
     one team and a list for a range.
     """
     from labctl.lab import many, status
-    from labctl.lab.site import Site
     from labctl.lab.status import LabStatus
     from labctl.report import views
+    from labctl.site.site import Site
 
     home = Home()
     names = teams_of(home, teams)
@@ -69,8 +69,9 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
 
 
 def _orphans(host: str | None, output: str) -> None:
-    from labctl.lab import orphans, site
+    from labctl.lab import orphans
     from labctl.report import orphans as views
+    from labctl.site import site
 
     home = Home()
     with site.opened(home, host, start=False) as place:

@@ -10,12 +10,12 @@ from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.lab import orphans, ready, records, secrets, warm
 from labctl.lab.nodes import Ledger
 from labctl.lab.orphans import Orphan
-from labctl.lab.progress import Phase, Progress
-from labctl.lab.site import Site
-from labctl.lab.work import together
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.render.seed import SeedKeys
+from labctl.site.progress import Phase, Progress
+from labctl.site.site import Site
+from labctl.site.together import together
 from labctl.spec import topology as topologies
 from labctl.spec.topology import Topology
 from labctl.state import Home, LabRecord

@@ -21,13 +21,13 @@ from labctl.images.store import Image
 from labctl.lab import openstack
 from labctl.lab.images import now, scratch, sets_in_use
 from labctl.lab.installer import Installer, Journal, plan_tasks
-from labctl.lab.site import Site
 from labctl.modes import private
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity, LabPlan, NodePlan
 from labctl.process import run
 from labctl.remote.container import ContainerTransport
 from labctl.render import seed
+from labctl.site.site import Site
 from labctl.spec.topology import Topology
 from labctl.state import Home
 

@@ -26,9 +26,9 @@ from labctl.images.importing import digest
 from labctl.images.store import Image, Manifest
 from labctl.images.whole import LIMITS, check_qcow2
 from labctl.lab.images import now, scratch
-from labctl.lab.site import Site
-from labctl.lab.work import together
 from labctl.process import run
+from labctl.site.site import Site
+from labctl.site.together import together
 from labctl.state import Home
 
 VERSION = 1

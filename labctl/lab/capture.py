@@ -17,19 +17,17 @@ from labctl.lab import hold, install, nodes, openstack, probe, ready, records, r
 from labctl.lab.images import now, sets_in_use
 from labctl.lab.installer import Journal
 from labctl.lab.nodes import Ledger
-from labctl.lab.progress import Phase, Progress
-from labctl.lab.site import Site
 from labctl.lab.sources import SourcedLab
-from labctl.lab.work import Cancelled, together
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import NodePlan
+from labctl.site.progress import Phase, Progress
+from labctl.site.site import Site
+from labctl.site.together import Cancelled, together
 from labctl.state import Home
 
 _GREETING = 20.0  # seconds that a node has to greet us
 
 _WINDOW = 5.0  # seconds for which processors are watched
-_IDLE = {"kvm": 0.1, "qemu": 0.5}  # of one processor: more than a node of a cloud at rest takes
-_PATIENCE = {"kvm": 120.0, "qemu": 900.0}  # seconds
 
 
 def capture(
@@ -128,7 +126,7 @@ def _settle(site: Site, lab: SourcedLab, progress: Progress, cancelled: threadin
 
     A lab that works all the time is captured all the same.
     """
-    deadline = time.monotonic() + _PATIENCE[site.virt]
+    deadline = time.monotonic() + site.pace.rest
     nodes = {node.name: node.uuid for node in lab.plan.nodes}
     said = ""
     while True:
@@ -137,7 +135,7 @@ def _settle(site: Site, lab: SourcedLab, progress: Progress, cancelled: threadin
             raise Cancelled("the capture was given up")
         window = time.monotonic() - began
         used = {name: (site.hypervisor.processor_time(uuid) - before[name]) / window for name, uuid in nodes.items()}
-        busy = sorted(name for name, share in used.items() if share > _IDLE[site.virt])
+        busy = sorted(name for name, share in used.items() if share > site.pace.idle)
         if not busy:
             return
         if time.monotonic() > deadline:

@@ -17,16 +17,13 @@ from labctl.checks.model import Report, Result
 from labctl.errors import RemoteError
 from labctl.guest import Guest
 from labctl.lab import events, inside, install, records, status
-from labctl.lab.site import Site
 from labctl.plan.model import LabPlan
 from labctl.roles.login import USERS
+from labctl.site.site import Site
 from labctl.state import Home
 
 if TYPE_CHECKING:
     from labctl.cloud.connect import Login
-
-PATIENCE = {"kvm": 15.0, "qemu": 60.0}
-"""Seconds that a login to a node that runs may take."""
 
 
 def check(
@@ -64,7 +61,7 @@ def subject(home: Home, site: Site, plan: LabPlan, cancelled: threading.Event) -
     """Yield a lab as checks see it; connections to its nodes are kept meanwhile."""
     states = {node.name: status.state_of(site, plan, node) for node in plan.nodes}
     with (
-        install.connections(site, home.lab(plan.team), plan, cancelled, patience=PATIENCE[site.virt]) as machines,
+        install.connections(site, home.lab(plan.team), plan, cancelled, patience=site.pace.login) as machines,
         inside.opened(home, site, plan) as dialer,
     ):
 

@@ -28,14 +28,14 @@ from labctl.lab import (
 from labctl.lab.decisions import Choice
 from labctl.lab.nodes import Ledger
 from labctl.lab.probe import Probe
-from labctl.lab.progress import Phase, Progress
 from labctl.lab.records import Lab
-from labctl.lab.site import Site
 from labctl.lab.sources import SourcedLab
-from labctl.lab.work import Phases
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.render.seed import SeedKeys
+from labctl.site.progress import Phase, Progress
+from labctl.site.site import Site
+from labctl.site.together import Phases
 from labctl.spec.topology import Topology
 from labctl.state import Home
 

@@ -14,10 +14,10 @@ from labctl.images.golden import GoldenManifest
 from labctl.lab import nodes, room
 from labctl.lab import warm as warm_start
 from labctl.lab.records import plan_of
-from labctl.lab.site import Site
 from labctl.lab.sources import SourcedLab, sourced
 from labctl.plan import addresses, diff, names
 from labctl.plan.lab import INSTALLED
+from labctl.site.site import Site
 from labctl.spec.topology import Topology, restore
 from labctl.state import MOMENT, Home, LabRecord
 

@@ -11,10 +11,10 @@ from uuid import UUID
 from labctl.errors import LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
 from labctl.lab.nodes import volumes_of
-from labctl.lab.progress import Phase, Progress
-from labctl.lab.site import Site
-from labctl.lab.work import together
 from labctl.plan.model import LabPlan, NodePlan
+from labctl.site.progress import Phase, Progress
+from labctl.site.site import Site
+from labctl.site.together import together
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
 from labctl.lab import hold, networks, nodes, records
 from labctl.lab.demolition import Pieces, demolish
-from labctl.lab.progress import Progress
-from labctl.lab.site import Site
-from labctl.lab.work import GroupError
 from labctl.plan.model import LabPlan
+from labctl.site.progress import Progress
+from labctl.site.site import Site
+from labctl.site.together import GroupError
 from labctl.state import Home
 
 

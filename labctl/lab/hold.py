@@ -22,18 +22,17 @@ from labctl.hypervisor import State, memory
 from labctl.hypervisor.memory import Head
 from labctl.images.golden import GoldenDisk, GoldenMemory, disk_key
 from labctl.lab import networks, records
-from labctl.lab.progress import Phase, Progress
 from labctl.lab.records import Lab
-from labctl.lab.site import Site
-from labctl.lab.work import together
 from labctl.plan.model import DiskPlan, NodePlan
 from labctl.render import identity, xml
+from labctl.site.progress import Phase, Progress
+from labctl.site.site import Site
+from labctl.site.together import together
 from labctl.state import Home
 
 NOTE = "saving.json"
 
 _STEM = re.compile(r"(golden|snapshot)-[a-z0-9.-]+-[0-9a-f]{12}")
-_AGENT_SECONDS = {"kvm": 60.0, "qemu": 300.0}
 # What is written to disk need not be in memory, and pages that are free in one piece are given back to the host.
 _CALM = "modprobe virtio_balloon; sync; echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory; sleep 4"
 
@@ -70,7 +69,7 @@ def save(
     )
 
     def calm(node: NodePlan) -> None:
-        seconds = _AGENT_SECONDS[site.virt]
+        seconds = site.pace.agent
         site.hypervisor.run_inside(node.uuid, _CALM, timeout=seconds, cancelled=cancelled)
 
     run((partial(calm, node) for node in plan.nodes), jobs=len(plan.nodes))
@@ -236,7 +235,7 @@ def _go_on(site: Site, lab: Lab, *, jobs: int, progress: Progress, cancelled: th
         if domain is not None and domain.state is State.PAUSED:
             site.hypervisor.resume_domain(node.uuid)
             # It slept while its parts were written.
-            seconds = _AGENT_SECONDS[site.virt]
+            seconds = site.pace.agent
             site.hypervisor.run_inside(node.uuid, identity.CLOCK, timeout=seconds, cancelled=cancelled)
             progress.node(lab.plan.team, node.name, Phase.RESTORED)
 

@@ -12,8 +12,8 @@ from labctl.images import build as builder
 from labctl.images import importing, instance, medium, recipe
 from labctl.images.build import BuiltImage
 from labctl.images.store import Image, Manifest, check_name
-from labctl.lab.site import Site
 from labctl.modes import private
+from labctl.site.site import Site
 from labctl.state import Home
 
 

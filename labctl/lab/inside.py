@@ -13,11 +13,11 @@ from netaddr import IPAddress
 from labctl.errors import InputError, LockedError
 from labctl.host.plugged import Plug, Plugged
 from labctl.lab import secrets, status
-from labctl.lab.site import Site
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.remote.dial import Namespace
 from labctl.remote.inside import Closed, LabDialer, Neighbour, ThroughNodes, Way
 from labctl.remote.ssh import SshTransport
+from labctl.site.site import Site
 from labctl.state import Home
 
 _PLACES = 100

@@ -14,18 +14,15 @@ from labctl.cloud.cloud import Cloud
 from labctl.images.golden import GoldenManifest
 from labctl.lab import nodes, openstack, records, secrets, trouble
 from labctl.lab.installer import Installer, Journal, Outcome, Task, packages_first, plan_tasks
-from labctl.lab.progress import Phase, Progress
 from labctl.lab.records import Lab
-from labctl.lab.site import Site
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.remote.ssh import SshTransport
 from labctl.roles import fit
+from labctl.site.progress import Phase, Progress
+from labctl.site.site import Site
 from labctl.spec import topology
 from labctl.state import Home, LabFolder, LabRecord
-
-SLOW = {"kvm": 2.0, "qemu": 15.0}
-"""How many times longer than natively a step may take in a node, by the kind of its virtualisation."""
 
 JOURNAL = "install.jsonl"
 _LOGIN_SECONDS = 120.0
@@ -102,7 +99,7 @@ def proceed(
             guest=machine,
             journal=Journal(folder.path / JOURNAL, lab.record.generations),
             logs=folder.path / "logs",
-            slow=SLOW[site.virt],
+            slow=site.pace.install,
             live=True,
             jobs=max(jobs, len(plan.nodes)),  # most of them wait for their nodes
             report=lambda role, node, title: progress.node(plan.team, node, Phase.INSTALLING, f"{role}: {title}"),

@@ -19,10 +19,10 @@ from labctl.changes import Context, Packages
 from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError, LabctlError
 from labctl.guest import Guest
-from labctl.lab.work import Cancelled
 from labctl.modes import private
 from labctl.roles.role import ROLES, Step
 from labctl.secret import scrub
+from labctl.site.together import Cancelled
 from labctl.state import parsed
 
 

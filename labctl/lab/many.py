@@ -8,9 +8,10 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from labctl.errors import DamagedError, LabctlError
-from labctl.lab import records, site
-from labctl.lab.site import Site
-from labctl.lab.work import raise_all, together
+from labctl.lab import records
+from labctl.site import site
+from labctl.site.site import Site
+from labctl.site.together import raise_all, together
 from labctl.state import Home
 
 T = TypeVar("T")

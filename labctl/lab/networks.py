@@ -6,10 +6,10 @@ from dataclasses import replace
 from uuid import UUID, uuid5
 
 from labctl.errors import HypervisorError
-from labctl.lab.site import Site
 from labctl.plan.lab import network_uuid
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
 from labctl.render import xml
+from labctl.site.site import Site
 
 _BETWEEN = "between"
 

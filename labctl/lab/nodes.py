@@ -17,10 +17,10 @@ from labctl.errors import AlreadyExistsError, ForeignObjectError, LabctlError, R
 from labctl.hypervisor import DomainFacts, NetworkFacts
 from labctl.images.store import Image
 from labctl.lab.records import Lab
-from labctl.lab.site import Site
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.render import seed, xml
 from labctl.roles.role import ROLES
+from labctl.site.site import Site
 from labctl.state import LabFolder, LabRecord
 
 _PATCHES_WELL = (8, 1, 0)

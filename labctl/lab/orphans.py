@@ -15,10 +15,10 @@ from labctl.errors import DamagedError, InputError, LabctlError
 from labctl.hypervisor import DomainFacts, NetworkFacts
 from labctl.lab import networks, records
 from labctl.lab.demolition import Pieces, demolish
-from labctl.lab.progress import Progress
-from labctl.lab.site import Site
-from labctl.lab.work import GroupError
 from labctl.plan.lab import node_uuid
+from labctl.site.progress import Progress
+from labctl.site.site import Site
+from labctl.site.together import GroupError
 from labctl.state import Home, LabRecord
 
 

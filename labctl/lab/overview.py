@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labctl.errors import LabctlError
-from labctl.lab import records, site, status
+from labctl.lab import records, status
+from labctl.site import site
 from labctl.state import Home, LabRecord
 
 

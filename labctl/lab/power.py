@@ -13,16 +13,13 @@ from labctl.hypervisor import DomainFacts, State
 from labctl.hypervisor.facts import IO_ERROR
 from labctl.lab import hold, networks, nodes, ready, records, room, sources, trouble
 from labctl.lab.nodes import Ledger
-from labctl.lab.progress import Phase, Progress
 from labctl.lab.records import Lab
 from labctl.lab.reset import choose
-from labctl.lab.site import Site
-from labctl.lab.work import together
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.site.progress import Phase, Progress
+from labctl.site.site import Site
+from labctl.site.together import together
 from labctl.state import Home
-
-SHUTDOWN_SECONDS = {"kvm": 60.0, "qemu": 180.0}
-"""How long a guest may take to power off before the plug is pulled."""
 
 _AGAIN = 2.0  # seconds within which a guest whose disk is still full is paused again
 
@@ -199,7 +196,7 @@ def _stop(site: Site, team: str, node: NodePlan, force: bool, progress: Progress
     progress.node(team, node.name, Phase.STOPPING)
     if not force and site.domains[node.domain].state is not State.PAUSED:  # a guest that stands still hears nothing
         site.hypervisor.shutdown_domain(node.uuid)
-        seconds = SHUTDOWN_SECONDS[site.virt]
+        seconds = site.pace.shutdown
         if not site.hypervisor.wait_for_domain(node.uuid, off, timeout=seconds, cancelled=cancelled):
             if cancelled.is_set():
                 return

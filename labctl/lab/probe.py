@@ -13,10 +13,9 @@ from labctl import quoting
 from labctl.changes import Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.errors import DeadlineError
-from labctl.lab.install import SLOW
 from labctl.lab.installer import plan_tasks
-from labctl.lab.site import Site
 from labctl.plan.model import LabPlan
+from labctl.site.site import Site
 
 SECONDS = 90.0
 """How long a node's probes may take to hold, on bare metal."""
@@ -73,7 +72,7 @@ def ask(site: Site, lab: LabPlan, asked: Iterable[Probe], cancelled: threading.E
     Raises:
         DeadlineError: something does not; it is named.
     """
-    seconds = SECONDS * SLOW[site.virt]
+    seconds = SECONDS * site.pace.install
     by_node: dict[str, list[Probe]] = {}
     for each in asked:
         by_node.setdefault(each.node, []).append(each)

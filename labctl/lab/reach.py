@@ -9,12 +9,12 @@ from labctl import quoting
 from labctl.errors import InputError, RefusedError
 from labctl.host import enter as shells
 from labctl.lab import inside, trouble
-from labctl.lab.site import Site
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.remote import dial as dialers
 from labctl.remote.dial import Dialer
 from labctl.remote.forward import Forward
 from labctl.remote.inside import LabDialer
+from labctl.site.site import Site
 from labctl.state import Home, LabFolder
 
 

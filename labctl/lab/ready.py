@@ -8,17 +8,14 @@ import time
 from labctl.errors import DeadlineError, LabctlError, RemoteError
 from labctl.lab import secrets, trouble
 from labctl.lab.nodes import Ledger
-from labctl.lab.progress import Phase, Progress
-from labctl.lab.site import Site
-from labctl.lab.work import Cancelled
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.remote import cloudinit
 from labctl.remote import wait as remote_wait
 from labctl.remote.ssh import SshTransport
+from labctl.site.progress import Phase, Progress
+from labctl.site.site import Site
+from labctl.site.together import Cancelled
 from labctl.state import LabFolder
-
-BOOT_SECONDS = {"kvm": 300.0, "qemu": 1800.0}
-"""How long a node may take from power-on to the end of cloud-init; emulated nodes share few cores."""
 
 
 def wait(
@@ -41,7 +38,7 @@ def wait(
         DeadlineError: it took too long; the details name the last state seen.
         RemoteError: the node shows another host key, or its cloud-init failed.
     """
-    deadline = time.monotonic() + BOOT_SECONDS[site.virt]
+    deadline = time.monotonic() + site.pace.boot
     remedy = trouble.silent(lab, node).remedy
     try:
         with _login(site, folder, node, deadline, cancelled) as transport:

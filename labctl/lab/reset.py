@@ -12,17 +12,15 @@ from functools import partial
 from labctl.errors import InputError, RefusedError, RemoteError
 from labctl.lab import create, demolition, events, hold, nodes, records, room, sources
 from labctl.lab.nodes import Ledger
-from labctl.lab.progress import Phase, Progress
 from labctl.lab.records import Lab
-from labctl.lab.site import Site
-from labctl.lab.work import together
 from labctl.plan.lab import BARE, INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.roles.role import ROLES
 from labctl.rounds.events import Reset
+from labctl.site.progress import Phase, Progress
+from labctl.site.site import Site
+from labctl.site.together import together
 from labctl.state import Home
-
-_CLEAN_SECONDS = {"kvm": 300.0, "qemu": 1800.0}
 
 
 def reset(
@@ -117,9 +115,7 @@ def clean(home: Home, site: Site, team: str, names: Sequence[str], cancelled: th
             node = lab.plan.node(name)
             for role in filter(lambda role: ROLES[role].clean, node.roles):
                 line = f"set -e; . /root/admin-openrc; {ROLES[role].clean.strip()}"
-                said = site.hypervisor.run_inside(
-                    node.uuid, line, timeout=_CLEAN_SECONDS[site.virt], cancelled=cancelled
-                )
+                said = site.hypervisor.run_inside(node.uuid, line, timeout=site.pace.clean, cancelled=cancelled)
                 if said.exit_code:
                     raise RemoteError(f"{node.domain}: {role} could not be cleaned up", details=said.stderr.strip())
                 done.append(f"{name}: {role}")

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 
 from labctl.hypervisor import DomainFacts, VolumeFacts
-from labctl.lab.site import Site
 from labctl.plan import capacity
 from labctl.plan.capacity import Capacity
 from labctl.plan.model import LabPlan
+from labctl.site.site import Site
 from labctl.state import MOMENT, Home, parsed
 
 

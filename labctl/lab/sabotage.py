@@ -19,14 +19,14 @@ from labctl.guest import Guest
 from labctl.guest import Result as Ended
 from labctl.guest.agent import AgentGuest
 from labctl.lab import check, events, records
-from labctl.lab.site import Site
-from labctl.lab.work import GroupError
 from labctl.plan.model import LabPlan
 from labctl.sabotage import draw, ledger
 from labctl.sabotage.draw import Lot
 from labctl.sabotage.engine import Engine, untouchable
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene
 from labctl.sabotage.ledger import OPEN, Entry, State
+from labctl.site.site import Site
+from labctl.site.together import GroupError
 from labctl.state import Home, LabFolder
 
 LEDGER = "sabotage.json"

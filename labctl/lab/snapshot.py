@@ -11,12 +11,12 @@ from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GoldenManifest
 from labctl.lab import create, demolition, events, hold, nodes, records, room, sources
 from labctl.lab.nodes import Ledger
-from labctl.lab.progress import Phase, Progress
 from labctl.lab.records import Lab
-from labctl.lab.site import Site
-from labctl.lab.work import together
 from labctl.plan.lab import INSTALLED
 from labctl.rounds.events import Reset
+from labctl.site.progress import Phase, Progress
+from labctl.site.site import Site
+from labctl.site.together import together
 from labctl.state import Home
 
 

@@ -10,8 +10,8 @@ from labctl.images.golden import GoldenManifest, GoldenMemory
 from labctl.images.store import Image, Manifest
 from labctl.lab import nodes, records, warm
 from labctl.lab.records import Lab
-from labctl.lab.site import Site
 from labctl.plan.model import LabPlan
+from labctl.site.site import Site
 from labctl.spec.topology import restore
 from labctl.state import Home, LabRecord
 

@@ -9,9 +9,9 @@ from netaddr import IPAddress
 
 from labctl.images.golden import GoldenManifest
 from labctl.lab import nodes, ready, records, trouble
-from labctl.lab.site import Site
 from labctl.lab.trouble import Trouble
 from labctl.plan.model import LabPlan, NodePlan
+from labctl.site.site import Site
 from labctl.state import Home, LabRecord
 
 ABSENT = "absent"

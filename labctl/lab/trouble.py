@@ -9,8 +9,8 @@ from labctl.errors import InputError, LabctlError
 from labctl.hypervisor import State
 from labctl.hypervisor.facts import IO_ERROR
 from labctl.lab import networks, nodes
-from labctl.lab.site import Site
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.site.site import Site
 from labctl.state import LabRecord
 
 

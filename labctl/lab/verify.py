@@ -17,16 +17,16 @@ from labctl.checks.model import Report, Verdict
 from labctl.errors import LabctlError
 from labctl.lab import check, records
 from labctl.lab.sabotage import Ledger, Told, engine_of, prepare
-from labctl.lab.site import Site
+from labctl.pace import pace
 from labctl.sabotage import draw
 from labctl.sabotage.draw import Lot
 from labctl.sabotage.engine import Engine
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
+from labctl.site.site import Site
 from labctl.state import Home
 
 KEPT = "verified.json"
-_REPAIR_SECONDS = {"kvm": 60.0, "qemu": 300.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +212,7 @@ class _Trial:
         return all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in report.results)
 
     def _type(self, typed: Sequence[Typed]) -> None:
-        seconds = _REPAIR_SECONDS[self._engine.virt]
+        seconds = pace(self._engine.virt).repair
         for each in typed:
             self._engine.guest(each.node).run(each.line, timeout=seconds, check=False)
 

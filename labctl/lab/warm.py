@@ -11,18 +11,12 @@ from labctl.cloud.cloud import Cloud
 from labctl.errors import AlreadyExistsError, DeadlineError, HypervisorError, RemoteError
 from labctl.images.golden import GoldenMachine, GoldenManifest, GoldenMemory
 from labctl.lab.nodes import Ledger
-from labctl.lab.site import Site
 from labctl.plan.model import NodePlan
 from labctl.render import fork, identity, xml
 from labctl.render.seed import SeedKeys
 from labctl.roles import shared
+from labctl.site.site import Site
 from labctl.state import Home
-
-IDENTITY_SECONDS = {"kvm": 30.0, "qemu": 120.0}
-"""How long a restored guest may take to become another lab's; emulated ones share few cores."""
-
-REPORTS_SECONDS = {"kvm": 10.0, "qemu": 60.0}
-"""How long the cloud's database may take to answer."""
 
 _QUEUE = 600.0  # seconds to wait until other labs have read the head of a memory image
 
@@ -112,7 +106,7 @@ def identify(site: Site, node: NodePlan, keys: SeedKeys, cancelled: threading.Ev
     """
     script = identity.script(node, keys, entropy=secrets.token_hex(64), alone=alone)
     said = site.hypervisor.run_inside(
-        node.uuid, "exec sh -s", stdin=script.encode(), timeout=IDENTITY_SECONDS[site.virt], cancelled=cancelled
+        node.uuid, "exec sh -s", stdin=script.encode(), timeout=site.pace.identity, cancelled=cancelled
     )
     if said.exit_code:
         raise RemoteError(
@@ -128,7 +122,7 @@ def forget_reports(site: Site, database: NodePlan, cloud: Cloud, name: str, canc
     Returns:
         Why it could not be done: a ruined cloud is no reason to keep a node back. Empty when it was done.
     """
-    timeout, line = REPORTS_SECONDS[site.virt], shared.forget_reports(cloud, name)
+    timeout, line = site.pace.reports, shared.forget_reports(cloud, name)
     try:
         said = site.hypervisor.run_inside(database.uuid, line, timeout=timeout, cancelled=cancelled)
     except (DeadlineError, HypervisorError) as exc:

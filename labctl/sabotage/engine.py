@@ -11,11 +11,10 @@ from labctl.changes import undo as changes
 from labctl.checks.model import Report, Verdict
 from labctl.errors import DeadlineError, LabctlError, RefusedError, RemoteError
 from labctl.guest import Guest
+from labctl.pace import pace
 from labctl.plan.model import LabPlan
 from labctl.sabotage.fault import Drawn
 from labctl.sabotage.ledger import Entry, State, renewed
-
-_SLOW = {"kvm": 1.0, "qemu": 6.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +137,7 @@ class Engine:
             ) from exc
 
     def _context(self, guest: Guest) -> Context:
-        return Context(guest=guest, say=_nobody, slow=_SLOW[self.virt])
+        return Context(guest=guest, say=_nobody, slow=pace(self.virt).sabotage)
 
 
 def untouchable(lab: LabPlan, drawn: Drawn) -> list[str]:

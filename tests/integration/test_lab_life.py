@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from labctl.lab import inside, records, secrets, site
+from labctl.lab import inside, records, secrets
 from labctl.remote.ssh import SshTransport
+from labctl.site import site
 from labctl.state import Home
 from tests.integration.lab_host import LABCTL, LabHost, root_namespace
 

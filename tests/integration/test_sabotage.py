@@ -18,8 +18,9 @@ import pytest
 
 from labctl.checks.check import CHECKS
 from labctl.guest.agent import AgentGuest
-from labctl.lab import records, site
+from labctl.lab import records
 from labctl.sabotage.fault import FAULTS
+from labctl.site import site
 from labctl.state import Home
 from tests.integration.lab_host import LabHost
 

@@ -40,13 +40,13 @@ from labctl.images.store import Manifest
 from labctl.lab import capture, create, destroy, power, records, reset, snapshot, status
 from labctl.lab.create import Created
 from labctl.lab.power import Started
-from labctl.lab.progress import Phase
-from labctl.lab.site import Site
 from labctl.lab.status import LabStatus
 from labctl.plan.model import LabPlan
 from labctl.remote.ssh import SshTransport
 from labctl.remote.translate import HostKeyError, LoginError
 from labctl.render import identity
+from labctl.site.progress import Phase
+from labctl.site.site import Site
 from labctl.spec import topology
 from labctl.spec.host import Host
 from labctl.state import Home, LabRecord

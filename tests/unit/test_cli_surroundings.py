@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from labctl.cli import progress
-from labctl.lab.progress import Phase
+from labctl.site.progress import Phase
 
 PROGRAM = [sys.executable, "-c", "from labctl.cli import main; main()"]
 

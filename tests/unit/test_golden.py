@@ -17,10 +17,11 @@ from labctl.errors import DeadlineError, InputError
 from labctl.guest import Result
 from labctl.images.golden import GoldenDisk, GoldenMachine, GoldenManifest, GoldenMemory, disk_key
 from labctl.lab import capture, probe, warm
-from labctl.lab.work import Cancelled
+from labctl.pace import pace
 from labctl.plan.model import LabPlan
 from labctl.report import golden as report
 from labctl.roles import shared
+from labctl.site.together import Cancelled
 from tests.unit.test_roles import cloud
 
 DISK = GoldenDisk(volume="golden-a-0123456789ab-db-node.qcow2", size=3, virtual_size=10, sha256="d")
@@ -111,14 +112,15 @@ def test_a_capture_waits_until_the_nodes_are_at_rest(
     gridka: LabPlan, monkeypatch: pytest.MonkeyPatch, busy: int, patience: float, said: str
 ) -> None:
     monkeypatch.setattr(capture, "_WINDOW", 0.001)
-    monkeypatch.setattr(capture, "_PATIENCE", {"kvm": patience})
     asked, told = Counter[UUID](), list[str]()
 
     def processor_time(node: UUID) -> float:
         asked[node] += 1
         return min(asked[node], busy) if node == gridka.node("db-node").uuid else 0
 
-    site: Any = SimpleNamespace(virt="kvm", hypervisor=SimpleNamespace(processor_time=processor_time))
+    site: Any = SimpleNamespace(
+        pace=replace(pace("kvm"), rest=patience), hypervisor=SimpleNamespace(processor_time=processor_time)
+    )
     lab, progress = SimpleNamespace(plan=gridka), SimpleNamespace(say=told.append)
     capture._settle(site, cast(Any, lab), cast(Any, progress), threading.Event())
     assert len(told) == bool(said)
@@ -126,7 +128,7 @@ def test_a_capture_waits_until_the_nodes_are_at_rest(
 
 
 def test_a_capture_that_waits_can_be_given_up(gridka: LabPlan) -> None:
-    site: Any = SimpleNamespace(virt="kvm", hypervisor=SimpleNamespace(processor_time=lambda node: 0.0))
+    site: Any = SimpleNamespace(pace=pace("kvm"), hypervisor=SimpleNamespace(processor_time=lambda node: 0.0))
     cancelled = threading.Event()
     cancelled.set()
     with pytest.raises(Cancelled):
@@ -169,6 +171,6 @@ def test_a_ruined_cloud_does_not_keep_a_node_back(gridka: LabPlan, answer: Resul
         return answer
 
     made, database = cloud("gridka"), gridka.node("db-node")
-    site: Any = SimpleNamespace(virt="kvm", hypervisor=SimpleNamespace(run_inside=run_inside))
+    site: Any = SimpleNamespace(pace=pace("kvm"), hypervisor=SimpleNamespace(run_inside=run_inside))
     assert warm.forget_reports(site, database, made, "compute-1", threading.Event()) == why
     assert asked == [(database.uuid, shared.forget_reports(made, "compute-1"))]

@@ -14,8 +14,8 @@ from labctl.errors import RemoteError
 from labctl.guest import File, Result
 from labctl.guest.fake import FakeGuest
 from labctl.lab.installer import Installer, Journal, Task
-from labctl.lab.work import Cancelled
 from labctl.roles.role import Step
+from labctl.site.together import Cancelled
 from tests.unit.test_roles import cloud
 
 

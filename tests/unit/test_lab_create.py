@@ -6,7 +6,7 @@ import pytest
 
 from labctl.errors import HypervisorError
 from labctl.hypervisor import State
-from labctl.lab.work import GroupError
+from labctl.site.together import GroupError
 from tests.unit.fake_site import World
 
 

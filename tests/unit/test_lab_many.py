@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from labctl.cli.root import root
 from labctl.errors import HypervisorError, LabctlError
 from labctl.host import private
-from labctl.lab import many, site
+from labctl.lab import many
+from labctl.site import site
 from tests.unit.fake_site import World
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from labctl.errors import InputError
 from labctl.hypervisor import State
-from labctl.lab import power
+from labctl.pace import pace
+from labctl.site.site import Site
 from tests.unit.fake_site import World
 
 
@@ -30,7 +33,7 @@ def test_one_node_is_stopped_alone(world: World) -> None:
 
 
 def test_the_plug_of_a_guest_that_does_not_listen_is_pulled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(power, "SHUTDOWN_SECONDS", {"qemu": 0.01})
+    monkeypatch.setattr(Site, "pace", replace(pace("qemu"), shutdown=0.01))
     world.create("red")
     world.host.guest("red-node-1").listens = False
     world.stop("red")

@@ -13,8 +13,9 @@ from labctl.errors import InputError, RefusedError
 from labctl.hypervisor import Hypervisor
 from labctl.hypervisor.fake import FakeHypervisor
 from labctl.hypervisor.fake_host import FakeHost
-from labctl.lab import decisions, site
-from labctl.lab.site import Site
+from labctl.lab import decisions
+from labctl.site import site
+from labctl.site.site import Site
 from labctl.spec import topology
 from labctl.spec.host import Host
 from labctl.state import Home, LabRecord

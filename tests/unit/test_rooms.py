@@ -12,7 +12,7 @@ import labctl
 PACKAGE = Path(labctl.__file__).parent
 
 _PURE = {"errors", "quoting", "spec", "plan"}
-_DOING = {"host", "images", "remote", "state"}
+_DOING = {"host", "images", "remote", "site", "state"}
 
 # Room: the rooms that it may import. A room is a module or a package right under labctl; "" is labctl/__init__.py.
 ROOMS: dict[str, set[str]] = {
@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "data": set(),
     "modes": set(),
     "process": {"errors", "modes"},
+    "pace": set(),
     "quoting": {"errors"},
     "ini": {"quoting"},
     "secret": {"errors", "quoting"},
@@ -35,9 +36,10 @@ ROOMS: dict[str, set[str]] = {
     "state": {"errors", "modes", "spec"},
     "images": {"errors", "data", "hypervisor", "modes", "plan", "process", "quoting", "render", "spec", "state"},
     "remote": {"errors", "guest", "host", "process", "quoting"},
+    "site": {"errors", "host", "hypervisor", "images", "pace", "remote", "render", "spec", "state"},
     "cloud": {"errors", "plan", "quoting", "secret", "spec"},
     "roles": {"changes", "cloud", "errors", "plan", "quoting", "registry", "secret", "spec"},
-    "sabotage": {"changes", "checks", "errors", "guest", "plan", "quoting", "registry"},
+    "sabotage": {"changes", "checks", "errors", "guest", "pace", "plan", "quoting", "registry"},
     "checks": {"cloud", "errors", "guest", "plan", "quoting", "registry"},
     "rounds": {"errors", "spec"},
     "lab": _PURE
@@ -51,6 +53,7 @@ ROOMS: dict[str, set[str]] = {
         "data",
         "hypervisor",
         "modes",
+        "pace",
         "process",
         "render",
         "roles",
@@ -84,6 +87,7 @@ ROOMS: dict[str, set[str]] = {
         "roles",
         "rounds",
         "secret",
+        "site",
         "spec",
         "state",
     },

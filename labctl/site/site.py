@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from labctl import pace
 from labctl.errors import HypervisorError, InputError
 from labctl.host import private
 from labctl.hypervisor import DomainFacts, HostFacts, Hypervisor, NetworkFacts, PoolFacts, VolumeFacts
 from labctl.images.golden import SNAPSHOT, GoldenStore
 from labctl.images.store import ImageStore
+from labctl.pace import Pace
 from labctl.remote import dial
 from labctl.remote import wait as remote_wait
 from labctl.remote.dial import Dialer
@@ -47,6 +49,11 @@ class Site:
     virt: Literal["kvm", "qemu"]
     log_in: LogIn = remote_wait.log_in
     emulated: str = ""
+
+    @property
+    def pace(self) -> Pace:
+        """How long its nodes take."""
+        return pace.pace(self.virt)
 
     @functools.cached_property
     def host(self) -> HostFacts:
