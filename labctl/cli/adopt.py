@@ -17,18 +17,18 @@ from labctl.state import Home
     "--topology",
     metavar="NAME|FILE",
     shell_complete=options.complete_topology,
-    help="What the labs were made from. Default: looked for in other records, golden sets and what is shipped.",
+    help="The labs' topology. Default: found in other records, golden sets or the shipped topologies.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.jobs
 @options.host
 @options.common
 def adopt_command(teams: tuple[str, ...], topology: str | None, yes: bool, jobs: int | None, host: str | None) -> None:
-    """Give labs whose record was lost a new one.
+    """Write new records for labs whose record was lost.
 
-    They are found by the metadata of their domains and networks, shown, and asked about; labctl list --orphans only
-    shows them. Where their keys were lost too, running nodes get new ones through their guest agents; others get
-    theirs by a reset. Snapshots, and passwords of a cloud that did not come with a golden set, stay lost.
+    The labs are found by the metadata of their domains and networks. adopt shows them and asks; labctl list --orphans
+    only shows them. If a lab's keys were lost too, running nodes get new keys through their guest agents; the others
+    need a reset. Snapshots stay lost, and so do passwords of a cloud that did not come from a golden set.
     """
     from labctl.cli import progress
     from labctl.lab import adopt, orphans

@@ -36,24 +36,22 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @click.option("--quick", is_flag=True, help="Only checks that change nothing.")
 @click.option("--full", is_flag=True, help="All checks. This is the default.")
 @click.option("--watch", metavar="SECONDS", type=click.IntRange(1), help="Check again and again, until Ctrl-C.")
-@click.option(
-    "--junit", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit's XML, too."
-)
+@click.option("--junit", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Also write JUnit XML.")
 @options.output
 @options.common
 def check_command(
     words: tuple[str, ...], quick: bool, full: bool, watch: int | None, junit: Path | None, output: str
 ) -> int:
-    """Say what works in labs, what does not, and who is to blame.
+    """Test labs, and name the suspects where something fails.
 
-    Words that look like IDs (B03, C07) are checks, all others are teams or ranges. A check is BLOCKED where what it
-    needs is red; whoever is to blame is among the red ones that nothing blocks. Exit code 4 when anything is red.
+    Words that look like IDs (B03, C07) are checks; all others are teams or ranges. A check is BLOCKED if a check that
+    it needs is red. The suspects come from the red checks that are not blocked. Exit code 4 if a check is red.
 
     \b
     labctl check                    the only lab there is, or that of labctl use
     labctl check team01..team10     ten labs side by side
     labctl check team01 B03 B10     these two checks
-    labctl explain B03              what a check does
+    labctl explain B03              what a check tests
     """
     from labctl.cli.show import show
     from labctl.report import checks as views
@@ -82,7 +80,7 @@ def check_command(
 @click.argument("ids", metavar="ID...", nargs=-1, required=True, shell_complete=_complete)
 @options.common
 def explain_command(ids: tuple[str, ...]) -> None:
-    """Say in words what a check does."""
+    """Say what a check tests."""
     from labctl.checks.check import CHECKS
     from labctl.report import checks as views
 

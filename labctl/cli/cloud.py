@@ -18,20 +18,20 @@ def _complete_role(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 @click.command("install")
 @click.argument("name", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
-@click.option("--until", metavar="ROLE", shell_complete=_complete_role, help="Stop after this chapter.")
+@click.option("--until", metavar="ROLE", shell_complete=_complete_role, help="Stop after this role.")
 @click.option("--only", metavar="ROLE", shell_complete=_complete_role, help="This role alone.")
-@click.option("--dry-run", is_flag=True, help="Print what would be done, step by step, but do nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, step by step; change nothing.")
 @options.jobs
 @options.common
 def install_command(name: str | None, until: str | None, only: str | None, dry_run: bool, jobs: int | None) -> None:
-    """Bring up a lab's cloud, or go on with it.
+    """Install OpenStack on a lab, or continue an installation.
 
-    Roles come in the order of their needs. Whatever is in place stays: a second run changes nothing and says so, and
-    one that was interrupted goes on where it ended.
+    Roles are installed in the order of their needs. A second run changes nothing and reports that. A run that was
+    interrupted continues where it stopped.
 
     \b
     labctl install team01                   everything
-    labctl install team01 --until glance    what the tutorial has after its chapter about Glance
+    labctl install team01 --until glance    as the tutorial has it after its chapter about Glance
     """
     from labctl.cli import progress
     from labctl.cli.labs import cancellable, site_of
@@ -58,18 +58,18 @@ def install_command(name: str | None, until: str | None, only: str | None, dry_r
     if outcome.changed:
         options.say(f"{team}: {len(outcome.changed)} of {outcome.steps} steps changed something.")
     else:
-        options.say(f"{team}: {outcome.steps} steps looked at, nothing to change.")
+        options.say(f"{team}: {outcome.steps} steps checked, nothing to change.")
 
 
 @click.command("logs")
 @click.argument("step", required=False)
-@click.option("--role", metavar="ROLE", shell_complete=_complete_role, help="Steps of this role alone.")
+@click.option("--role", metavar="ROLE", shell_complete=_complete_role, help="Only steps of this role.")
 @options.team
 @options.common
 def logs_command(step: str | None, role: str | None, team: str | None) -> None:
     """List the logs of the installer's steps, the newest last, or print one.
 
-    STEP is a log's name or a part of it that only one log has.
+    STEP is a log's name, or a part of it that occurs in only one log's name.
     """
     home = Home()
     name = options.one_team(home, team)
@@ -96,7 +96,7 @@ def logs_command(step: str | None, role: str | None, team: str | None) -> None:
 def openrc_command(name: str | None, user: str, clouds: bool) -> None:
     """Print the variables with which a shell logs in to a lab's cloud.
 
-    It holds a password. The addresses in it are the lab's own: use it on a node, or in labctl enter.
+    The output contains a password. Its addresses are the lab's own: use it on a node, or in labctl enter.
 
     \b
     labctl openrc team01 > openrc; labctl enter team01 -- sh -c '. ./openrc; openstack server list'

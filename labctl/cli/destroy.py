@@ -15,8 +15,8 @@ from labctl.state import Home
 
 @click.command("destroy")
 @options.teams(required=False)
-@click.option("--orphans", is_flag=True, help="Labs on the host that no record knows: it was lost.")
-@click.option("--forget", is_flag=True, help="Only the records: for labs whose host is gone. No host is asked.")
+@click.option("--orphans", is_flag=True, help="Remove labs on the host whose record was lost.")
+@click.option("--forget", is_flag=True, help="Delete only the records, for labs whose host is gone. No host is asked.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.jobs
 @options.host
@@ -24,12 +24,12 @@ from labctl.state import Home
 def destroy_command(
     teams: tuple[str, ...], orphans: bool, forget: bool, yes: bool, jobs: int | None, host: str | None
 ) -> None:
-    """Take labs away, and leave nothing of them.
+    """Remove labs completely.
 
-    On a terminal it asks once. Base images stay. Errors do not stop it: what could not be removed is named, and the
-    same command tries again. What somebody else's machine uses is left and named, too.
+    On a terminal it asks once. Base images stay. It continues after errors and lists what it could not remove; run it
+    again to retry. It leaves and lists what a foreign machine uses.
 
-    A lab whose record is damaged is found by the metadata of its domains and networks; --host names its host where the
+    A lab with a damaged record is found by the metadata of its domains and networks. Name its host with --host if the
     record does not. --orphans finds all labs of this installation that have no record, shows them, and asks.
 
     \b

@@ -27,7 +27,7 @@ def guarded(command: Callable[[], object]) -> int:
         exc.show()
         return exc.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted. The same command goes on where this ended.", err=True)
+        click.echo("\nInterrupted. Run the same command to continue.", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output left, as `head` does. Nobody is left to tell; keep the interpreter from trying.
@@ -41,14 +41,16 @@ def guarded(command: Callable[[], object]) -> int:
         _traceback()
         click.echo(f"Error: {exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}", err=True)
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            click.echo("  → Make room on that file system, then run the command again.", err=True)
+            click.echo("  → Free space on that file system, then run the command again.", err=True)
         elif exc.filename and str(exc.filename).startswith(home := _home()):
-            click.echo(f"  → State is kept in {home}: name a folder that can be written with LABCTL_HOME.", err=True)
+            click.echo(f"  → State is kept in {home}: set LABCTL_HOME to a folder that you can write to.", err=True)
         return 1
     except Exception as exc:  # noqa: BLE001 - the last line of defence
         _traceback()
         click.echo(f"Error: labctl itself failed ({type(exc).__name__}: {exc})", err=True)
-        click.echo("  This is a mistake in labctl. --debug shows where; please report it.", err=True)
+        click.echo(
+            "  This is a bug in labctl. Run the command again with --debug, and report what it prints.", err=True
+        )
         return 1
     return result if isinstance(result, int) else 0
 

@@ -17,7 +17,7 @@ _SET = click.argument("name", metavar="NAME|ID", shell_complete=options.complete
 
 @click.group("golden", cls=Group)
 def golden_command() -> None:
-    """Bake, capture, move and remove golden sets: what new labs stand on."""
+    """Bake, capture, move and remove golden sets, from which new labs are made."""
 
 
 @golden_command.command("list")
@@ -36,16 +36,16 @@ def list_(host: str | None, output: str) -> None:
 
 @golden_command.command("bake")
 @click.argument("topology", metavar="TOPOLOGY", shell_complete=options.complete_topology)
-@click.option("--name", help="What to call the set. Default: TOPOLOGY-installed.")
-@click.option("--if-missing", is_flag=True, help="Do nothing where the host has a set for this very topology.")
+@click.option("--name", help="The set's name. Default: TOPOLOGY-installed.")
+@click.option("--if-missing", is_flag=True, help="Do nothing if the host has a set for exactly this topology.")
 @options.jobs
 @options.host
 @options.common
 def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, host: str | None) -> None:
     """Prepare the disks of a topology's cloud at this machine's own speed.
 
-    Its nodes run as containers on this machine, as root, until everything is configured that needs no kernel of its
-    own: databases, catalog, users, configuration. labctl create --stage installed then boots these disks and starts
+    The nodes run as containers on this machine, as root. Everything is configured that needs no kernel of its own:
+    databases, catalog, users, configuration files. labctl create --stage installed then boots these disks and starts
     the services.
     """
     from labctl.cli.labs import cancellable
@@ -74,13 +74,14 @@ def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, ho
 
 @golden_command.command("capture")
 @options.teams(required=True)
-@click.option("--name", help="What to call the set. Default: TOPOLOGY-STAGE.")
+@click.option("--name", help="The set's name. Default: TOPOLOGY-STAGE.")
 @options.jobs
 @options.common
 def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
-    """Capture a team's running lab, disks and memory, for other labs to be forked from.
+    """Save a team's running lab, disks and memory, as a golden set.
 
-    Every role's probe must hold. The lab stands still while its memory is written, then goes on.
+    create then forks new labs from it. Every role's probe must succeed. The lab is suspended while its memory is
+    written, then continues.
     """
     from labctl.cli import progress
     from labctl.cli.labs import cancellable, site_of
@@ -106,7 +107,7 @@ def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
 @options.output
 @options.common
 def show_(name: str, host: str | None, output: str) -> None:
-    """Show what a golden set is and holds."""
+    """Show what a golden set is and contains."""
     from labctl.lab import warm
     from labctl.report import golden as report
     from labctl.site import site
@@ -130,7 +131,7 @@ def verify(name: str, jobs: int | None, host: str | None) -> None:
 
     with site.opened(Home(), host) as place, cancellable() as cancelled:
         bundle.verify(place, place.golden.named(name), jobs=jobs or place.settings.jobs, cancelled=cancelled)
-    options.say(f"Golden set {name} is as it was made.")
+    options.say(f"Golden set {name} is intact.")
 
 
 @golden_command.command("export")
@@ -139,7 +140,7 @@ def verify(name: str, jobs: int | None, host: str | None) -> None:
 @options.host
 @options.common
 def export(name: str, file: Path, host: str | None) -> None:
-    """Write a golden set and all that it stands on into one file, for another host."""
+    """Write a golden set and its base image into one file, for another host."""
     from labctl.cli.labs import cancellable
     from labctl.lab import bundle
     from labctl.site import site
@@ -156,9 +157,9 @@ def export(name: str, file: Path, host: str | None) -> None:
 @options.host
 @options.common
 def import_(file: Path, host: str | None) -> None:
-    """Bring a golden set to this host from a file that export wrote.
+    """Import a golden set from a file that export wrote.
 
-    Everything is checked before anything appears. Where the set's memory does not fit this host, its labs boot.
+    Everything is checked before anything appears on the host. If the set's memory does not fit the host, labs boot.
     """
     from labctl.cli.labs import cancellable
     from labctl.images import golden
@@ -180,7 +181,7 @@ def import_(file: Path, host: str | None) -> None:
 @options.host
 @options.common
 def remove(name: str, host: str | None) -> None:
-    """Remove a golden set that no lab uses, and what interrupted runs left of it."""
+    """Remove a golden set that no lab uses, and the remains of interrupted runs."""
     from labctl.lab import images
     from labctl.site import site
 

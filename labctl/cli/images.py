@@ -30,7 +30,7 @@ def image_command() -> None:
 @options.output
 @options.common
 def list_(host: str | None, output: str) -> None:
-    """List the host's base images, and what could be built."""
+    """List the host's base images, and the recipes that can be built."""
     from labctl.images import recipe
     from labctl.report import images as report
     from labctl.site import site
@@ -45,13 +45,13 @@ def list_(host: str | None, output: str) -> None:
 @image_command.command("build")
 @click.argument("name", metavar="RECIPE", shell_complete=_complete_recipe)
 @click.option("--mirror", metavar="URL", help="Where packages come from. Default: this machine's own apt sources.")
-@click.option("--if-missing", is_flag=True, help="Do nothing where the host has an image of that name.")
+@click.option("--if-missing", is_flag=True, help="Do nothing if the host has an image of that name.")
 @options.host
 @options.common
 def build(name: str, mirror: str | None, if_missing: bool, host: str | None) -> None:
     """Build a base image from its recipe.
 
-    It is built on this machine without a virtual machine, as root, then uploaded to the host.
+    The image is built on this machine, as root and without a virtual machine, then uploaded to the host.
     """
     from labctl.lab import images
     from labctl.site import site
@@ -59,7 +59,7 @@ def build(name: str, mirror: str | None, if_missing: bool, host: str | None) -> 
     home = Home()
     with site.opened(home, host) as place:
         if if_missing and name in place.images.images():
-            options.say(f"Image {name} is there.")
+            options.say(f"The host has image {name} already.")
             return
         made = images.build(home, place, name, mirror=mirror, say=_sayer(quiet=options.quiet()))
     for image in made:
@@ -69,7 +69,7 @@ def build(name: str, mirror: str | None, if_missing: bool, host: str | None) -> 
 @image_command.command("import")
 @click.argument("name")
 @click.argument("source", metavar="FILE|URL")
-@click.option("--sha256", metavar="HEX", help="What the file must hash to; a URL needs it.")
+@click.option("--sha256", metavar="HEX", help="The file's SHA-256; required for a URL.")
 @options.host
 @options.common
 def import_(name: str, source: str, sha256: str | None, host: str | None) -> None:

@@ -26,16 +26,14 @@ _TOPOLOGY = click.option(
     "--topology",
     metavar="NAME|FILE",
     shell_complete=options.complete_topology,
-    help="A shipped topology or a file of yours. Default: gridka; for a lab that was begun, the one it has.",
+    help="A shipped topology or your own file. Default: gridka; for an existing lab, its own.",
 )
 _STAGE = click.option(
     "--stage",
     type=click.Choice(["bare", "installed"]),
-    help="What the nodes hold: nothing yet, or the running cloud. Default: bare; with --from, the golden set's.",
+    help="bare: plain nodes; installed: a running cloud. Default: bare; with --from, the golden set's.",
 )
-_VIRT = click.option(
-    "--virt", type=click.Choice(["kvm", "qemu"]), help="KVM or emulation. Default: KVM where it works."
-)
+_VIRT = click.option("--virt", type=click.Choice(["kvm", "qemu"]), help="KVM or emulation. Default: KVM if it works.")
 
 
 @click.command("create")
@@ -49,10 +47,10 @@ _VIRT = click.option(
     "golden",
     metavar="NAME|ID",
     shell_complete=options.complete_golden,
-    help="The golden set to stand on. Default: the newest that matches, if there is one.",
+    help="The golden set to make the lab from. Default: the newest one that matches.",
 )
-@click.option("--cold", is_flag=True, help="Boot the nodes, though a golden set has their memory.")
-@click.option("--dry-run", is_flag=True, help="Check everything and show what would be done, but do nothing.")
+@click.option("--cold", is_flag=True, help="Boot the nodes even if a golden set has their memory.")
+@click.option("--dry-run", is_flag=True, help="Check everything and show what would be done; change nothing.")
 @options.no_wait
 @options.jobs
 @options.host
@@ -72,9 +70,9 @@ def create_command(
 ) -> None:
     """Create labs, or complete them.
 
-    TEAM is a name or a range: team01, team01..team10, team0{1,2}. A lab that stands is left alone; one that an
-    interrupted run left unfinished is completed. Where the host has a golden set of the topology and stage with
-    memory, the lab is forked from it: its nodes go on from that moment instead of booting.
+    TEAM is a name or a range: team01, team01..team10, team0{1,2}. A complete lab is not changed. A lab that an
+    interrupted run left unfinished is completed. If the host has a golden set with memory for the topology and stage,
+    the lab is forked from it: its nodes continue from the moment of the capture instead of booting.
     """
     from labctl.cli import progress
     from labctl.lab import create, decisions
@@ -123,8 +121,8 @@ def plan_command(
 ) -> None:
     """Show what create would do.
 
-    Nothing is made, and no host is asked: subnets of new labs are the lowest that no lab on record has. create
-    --dry-run asks the host as well, and checks its room.
+    This makes nothing and asks no host. A new lab gets the lowest subnet that no lab on record has. create --dry-run
+    asks the host too, and checks whether the labs fit.
     """
     from labctl.cli.show import show
     from labctl.lab import provisional
@@ -143,14 +141,14 @@ def plan_command(
 
 @click.command("reset")
 @click.argument("nodes", metavar="NODE...", nargs=-1, shell_complete=options.complete_node)
-@click.option("--all", "everything", is_flag=True, help="All nodes of the lab, in one consistent step.")
-@click.option("--cold", is_flag=True, help="Boot the nodes, though the lab's golden set has their memory.")
+@click.option("--all", "everything", is_flag=True, help="Reset all nodes of the lab, in one consistent step.")
+@click.option("--cold", is_flag=True, help="Boot the nodes even if the lab's golden set has their memory.")
 @click.option(
     "--stage",
     type=click.Choice(["bare", "installed"]),
-    help="In an installed lab: bare gives nodes with nothing on them yet. Default: as the lab was made.",
+    help="In an installed lab: bare gives plain nodes. Default: the stage that the lab was made with.",
 )
-@click.option("--clean", is_flag=True, help="Afterwards make the cloud forget what the nodes have lost.")
+@click.option("--clean", is_flag=True, help="Afterwards delete from the cloud the records of what the nodes have lost.")
 @options.overcommit
 @options.no_wait
 @options.jobs
@@ -169,15 +167,15 @@ def reset_command(
 ) -> None:
     """Give nodes back as they were when the lab was made.
 
-    All that was changed on a node's disks is lost. It keeps its names, addresses, MACs and host key; its machine ID
-    is new. Other nodes go on undisturbed. In a lab that was forked from a golden set the node goes on from the moment
-    of its capture, running.
+    All changes on a node's disks are lost. The node keeps its names, addresses, MACs and host key; its machine ID is
+    new. The other nodes keep running. In a lab that was forked from a golden set, the node continues from the moment of
+    the capture.
     """
     from labctl.cli import progress
     from labctl.lab import reset
 
     if bool(nodes) == everything:
-        raise InputError("which nodes?", remedy="Name nodes, or say --all.")
+        raise InputError("which nodes?", remedy="Name nodes, or use --all.")
     home = Home()
     name = options.one_team(home, team)
     with site_of(home, name) as place, cancellable() as cancelled:
@@ -201,7 +199,7 @@ def reset_command(
         if clean and wait:
             options.say("\n".join(f"{each} cleaned up" for each in reset.clean(home, place, name, done, cancelled)))
         elif lost:
-            options.say("labctl reset --clean makes the cloud forget that; so does whoever deletes it by hand.")
+            options.say("labctl reset --clean deletes these records from the cloud; you can also delete them by hand.")
     options.say(f"{name}: {', '.join(done)} reset.")
 
 

@@ -38,10 +38,10 @@ def doctor_command(output: str) -> int:
 
 @click.group("host", cls=Group)
 def host_command() -> None:
-    """Run a private libvirt host beside whatever this machine runs.
+    """Run a private libvirt host on this machine.
 
-    It has network, process and mount namespaces of its own: nothing of its labs reaches this machine's networks, and
-    nothing of it is left when it is purged.
+    The private host has network, process and mount namespaces of its own. Its labs cannot reach this machine's
+    networks. Purging it leaves nothing behind.
     """
 
 
@@ -49,7 +49,7 @@ def host_command() -> None:
 @_NAME
 @options.common
 def up(name: str) -> None:
-    """Start the private host, or find it running."""
+    """Start the private host, if it does not run."""
     from labctl.host import private
 
     host = private.up(name, Home().hosts)
@@ -58,13 +58,13 @@ def up(name: str) -> None:
 
 @host_command.command("down")
 @_NAME
-@click.option("--force", is_flag=True, help="Pull the plug of guests that run.")
-@click.option("--purge", is_flag=True, help="Delete its labs' disks and its images too.")
+@click.option("--force", is_flag=True, help="Cut the power of running guests.")
+@click.option("--purge", is_flag=True, help="Delete the labs' disks and the images too.")
 @options.common
 def down(name: str, force: bool, purge: bool) -> None:
-    """Stop the private host; its labs' disks stay, and are there after the next up.
+    """Stop the private host; the labs' disks stay for the next up.
 
-    Where guests run it is refused, and they are told apart: of labs on record, of labs without a record, others.
+    It refuses while guests run, and lists them: of labs on record, of labs without a record, others.
     """
     from labctl.host import private
 

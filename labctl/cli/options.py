@@ -22,8 +22,8 @@ def common(command: F) -> F:
     """Add the options that every command has; `quiet` and `say` know them, no command needs to."""
     for option in (
         _flag("--debug", "Show a traceback when something fails.", _debug),
-        _flag("-v", "--verbose", "Tell every call to libvirt and how long it took.", _verbose),
-        _flag("-q", "--quiet", "Say nothing but results and errors.", _quiet),
+        _flag("-v", "--verbose", "Print every call to libvirt and its duration.", _verbose),
+        _flag("-q", "--quiet", "Print only results and errors.", _quiet),
     ):
         command = option(command)
     return command
@@ -59,7 +59,7 @@ def host(command: F) -> F:
         "--host",
         metavar="HOST",
         envvar="LABCTL_HOST",
-        help="A private host's name, a host file's name or a libvirt URI. Default: this machine's libvirt where one "
+        help="A private host's name, a host file's name or a libvirt URI. Default: this machine's libvirt if it "
         "answers, else the private host 'local'.",
     )(command)
 
@@ -72,7 +72,7 @@ def output(command: F) -> F:
         type=click.Choice(["table", "json", "yaml"]),
         default="table",
         show_default=True,
-        help="How to print.",
+        help="The format of the output.",
     )(command)
 
 
@@ -85,9 +85,7 @@ def jobs(command: F) -> F:
 
 def overcommit(command: F) -> F:
     """Add --overcommit."""
-    return click.option("--overcommit", is_flag=True, help="Go on where the host has too little for the nodes.")(
-        command
-    )
+    return click.option("--overcommit", is_flag=True, help="Continue even if the host has too little room.")(command)
 
 
 def no_wait(command: F) -> F:
@@ -105,7 +103,7 @@ def team(command: F) -> F:
         metavar="TEAM",
         envvar="LABCTL_TEAM",
         shell_complete=complete_team,
-        help="Whose lab. Default: LABCTL_TEAM, else the team of labctl use, else the only lab there is.",
+        help="The lab's team. Default: LABCTL_TEAM, else the team of labctl use, else the only lab.",
     )(command)
 
 

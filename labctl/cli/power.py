@@ -30,8 +30,8 @@ def start_command(
 ) -> None:
     """Power nodes on and wait until they are ready.
 
-    Paused ones go on, and cards are plugged into networks again that were stopped under running nodes.
-    Several labs start side by side; trouble with one keeps no other from starting.
+    Paused nodes are resumed. If a network was stopped under running nodes, their cards are plugged in again. Several
+    labs start side by side; a failure in one does not stop the others.
     """
     from labctl.cli import progress
     from labctl.lab import many, power
@@ -66,12 +66,12 @@ def start_command(
 @click.command("stop")
 @options.teams(required=False)
 @_NODES
-@click.option("--force", is_flag=True, help="Pull the plug instead of asking the guests.")
+@click.option("--force", is_flag=True, help="Cut the power instead of shutting the guests down.")
 @options.common
 def stop_command(teams: tuple[str, ...], nodes: tuple[str, ...], force: bool) -> None:
     """Power nodes off.
 
-    Several labs stop side by side; trouble with one keeps no other from stopping.
+    Several labs stop side by side; a failure in one does not stop the others.
     """
     from labctl.cli import progress
     from labctl.lab import many, power

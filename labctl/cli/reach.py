@@ -63,9 +63,9 @@ def console_command(node: str, team: str | None) -> None:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @options.common
 def enter_command(name: str | None, command: tuple[str, ...]) -> None:
-    """Open a shell that stands in the lab's networks.
+    """Open a shell on this machine, inside the lab's networks.
 
-    There, 10.0.0.x and 172.16.x.x are this team's, and its nodes answer by the names of the tutorial. The shell is
+    In it, 10.0.0.x and 172.16.x.x are this team's nodes, and they answer by the names of the tutorial. The shell is
     yours otherwise: same files, same user. When it ends, nothing of it is left.
 
     \b
@@ -141,7 +141,7 @@ def _port(text: str) -> tuple[int, str, int]:
 @click.argument("name", metavar="TEAM", shell_complete=options.complete_team)
 @options.common
 def use_command(name: str) -> None:
-    """Choose the team that commands mean when none is named."""
+    """Choose the team for commands that name none."""
     from labctl.lab import records
 
     home = Home()

@@ -58,11 +58,11 @@ _BREAK = "break"
 
 @click.group("sabotage", cls=_Sabotage, no_args_is_help=False)
 def sabotage_command() -> None:
-    """Break labs realistically and reversibly, for people to mend.
+    """Break labs realistically and reversibly, for teams to repair.
 
-    A fault is drawn, or named by its ID. All its checks must be green before; at least one must be red afterwards, and
-    labctl must still be able to log in to every node: else it is undone at once and another is drawn. Several teams
-    get different faults of equal difficulty. What was broken stays sealed until reveal.
+    --random draws a fault; an ID names one. All checks of the fault must be green before. Afterwards at least one must
+    be red, and labctl must still be able to log in to every node. If not, the fault is undone at once and another is
+    drawn. Several teams get different faults of equal difficulty. The answer is secret until reveal.
 
     \b
     labctl sabotage --random                     the only lab there is
@@ -77,16 +77,16 @@ def sabotage_command() -> None:
 @click.option("--random", "chance", is_flag=True, help="Draw a fault.")
 @click.option("--level", type=click.IntRange(1, 3), help="Draw among faults of this level.")
 @click.option("--count", type=click.IntRange(1, 5), default=1, show_default=True, help="How many faults a lab gets.")
-@click.option("--seed", metavar="WORD", help="The same word draws the same again.")
+@click.option("--seed", metavar="WORD", help="The same word draws the same faults again.")
 @click.option("--same-for-all", "same", is_flag=True, help="Every lab gets the same fault.")
-@click.option("--dry-run", is_flag=True, help="Say who would get what, but break nothing. For the organiser's eyes.")
+@click.option("--dry-run", is_flag=True, help="Show who would get what; break nothing. For the organiser only.")
 @click.option(
     "--topology",
     metavar="NAME|FILE",
     default="gridka",
     show_default=True,
     shell_complete=options.complete_topology,
-    help="With --dry-run: of teams that have no lab yet.",
+    help="With --dry-run: the topology of teams without a lab.",
 )
 @options.output
 @options.common
@@ -108,7 +108,7 @@ def break_command(
 
     ids, patterns = options.ids_and_teams(words)
     if bool(ids) == chance:
-        raise InputError("which fault?", remedy="Say --random, or name one: labctl sabotage list.")
+        raise InputError("which fault?", remedy="Use --random, or name one: labctl sabotage list.")
     home = Home()
     teams = options.expand(patterns) if patterns else (options.one_team(home, None),)
     if dry_run:
@@ -154,7 +154,7 @@ def list_command(output: str) -> None:
 @options.output
 @options.common
 def status_command(teams: tuple[str, ...], output: str) -> None:
-    """Say what was broken in labs and how far its repair is, without spoilers."""
+    """Show which faults labs have and how far their repair is, without spoilers."""
     from labctl.cli.show import show
     from labctl.lab import records, sabotage
     from labctl.report import sabotage as views
@@ -177,7 +177,7 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
 @click.argument("team", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
 @options.common
 def hint_command(team: str | None) -> None:
-    """Give the next hint about what is broken in a lab; there are three, and each is written down as taken."""
+    """Print the next of three hints about a fault, and record that it was taken."""
     from labctl.lab import sabotage
 
     home = Home()
@@ -195,7 +195,7 @@ def hint_command(team: str | None) -> None:
 @options.output
 @options.common
 def reveal_command(team: str | None, output: str) -> None:
-    """Say what is broken in a lab, where, and how it is mended. For the organiser's eyes."""
+    """Show what is broken in a lab, where, and how to repair it. For the organiser only."""
     from labctl.cli.show import show
     from labctl.lab import sabotage
     from labctl.report import sabotage as views
@@ -213,10 +213,10 @@ def reveal_command(team: str | None, output: str) -> None:
 @click.argument("words", metavar="[TEAM|ID]...", nargs=-1)
 @options.common
 def heal_command(words: tuple[str, ...]) -> int:
-    """Undo what was broken in labs, then check them.
+    """Undo faults in labs, then check the labs.
 
-    What a team changed itself since is left as it is, and said. A second heal does no harm. Exit code 4 when a check is
-    red afterwards.
+    If a team has changed what the fault changed, heal keeps the team's work and reports that. A second heal does no
+    harm. Exit code 4 if a check is red afterwards.
     """
     from labctl.report import checks as views
 
@@ -229,7 +229,7 @@ def heal_command(words: tuple[str, ...]) -> int:
             for note in entry.notes:
                 options.say(f"{team}: {note}")
         if not done:
-            options.say(f"{team}: nothing was to be healed.")
+            options.say(f"{team}: there is nothing to heal.")
         options.say(f"{team}: all checks are green." if report.green else views.text(report))
         green &= report.green
     return 0 if green else RED
@@ -237,18 +237,19 @@ def heal_command(words: tuple[str, ...]) -> int:
 
 @sabotage_command.command("verify")
 @click.argument("words", metavar="[TEAM] [ID]...", nargs=-1)
-@click.option("--resume", is_flag=True, help="Leave out what an earlier run has verified.")
+@click.option("--resume", is_flag=True, help="Skip what an earlier run has verified.")
 @click.option(
     "--matrix", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the matrix as Markdown."
 )
 @options.output
 @options.common
 def verify_command(words: tuple[str, ...], resume: bool, matrix: Path | None, output: str) -> int:
-    """Try every fault on a living lab: what it says, its repair, its undo.
+    """Try every fault on a running lab: its effect, its repair, its undo.
 
-    For each: green; inject; a named check red; the reference repair typed in the node; green, also after a restart of
-    what was touched; inject again; heal; every file, owner, mode and time as before; green. An alternative repair must
-    be as good, a cheat must not. Exit code 1 when a fault does not do what it says.
+    For each fault: the checks are green; inject; one of its checks is red; type the reference repair in the node; the
+    checks are green, also after a restart of what was touched; inject again; heal; every file, owner, mode and time is
+    as before; the checks are green. An alternative repair must count as well, a cheat must not. Exit code 1 if a fault
+    does not do what it says.
     """
     from labctl.cli import progress
     from labctl.cli.labs import cancellable, site_of
@@ -275,7 +276,7 @@ def verify_command(words: tuple[str, ...], resume: bool, matrix: Path | None, ou
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @options.common
 def lint_command(files: tuple[Path, ...]) -> int:
-    """Say what is missing in the file of a fault."""
+    """List what is missing in the file of a fault."""
     from labctl.lab import fault_files
 
     found = [f"{file}: {problem}" for file in files for problem in fault_files.problems(file)]

@@ -23,9 +23,9 @@ def snapshot_command() -> None:
 @options.team
 @options.common
 def save(name: str, jobs: int | None, team: str | None) -> None:
-    """Save the lab, disks and memory, whatever works in it.
+    """Save the lab as it is, disks and memory.
 
-    The lab stands still while its memory is written, then goes on.
+    The lab is suspended while its memory is written, then continues.
     """
     from labctl.cli import progress
     from labctl.cli.labs import cancellable, site_of
@@ -66,9 +66,9 @@ def list_(output: str, team: str | None) -> None:
 @options.team
 @options.common
 def restore(name: str, yes: bool, overcommit: bool, jobs: int | None, team: str | None) -> None:
-    """Give the whole lab back as it was when the snapshot was saved, running.
+    """Bring the whole lab back to a snapshot, running.
 
-    On a terminal it asks once: what came after the snapshot is lost.
+    Everything that happened after the snapshot is lost. On a terminal it asks once.
     """
     from labctl.cli import progress
     from labctl.cli.labs import cancellable, site_of
@@ -79,7 +79,7 @@ def restore(name: str, yes: bool, overcommit: bool, jobs: int | None, team: str 
     with site_of(home, called) as place:
         snapshot.find(home, place, called, name)
         if not yes and sys.stdin.isatty():
-            question = f"Take the lab of {called} back to {name} and lose what came after it?"
+            question = f"Bring the lab of {called} back to {name} and lose everything that happened after it?"
             options.confirm(question, no="Nothing was done.")
         with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
             snapshot.restore(
@@ -92,7 +92,7 @@ def restore(name: str, yes: bool, overcommit: bool, jobs: int | None, team: str 
                 progress=shown,
                 cancelled=cancelled,
             )
-    options.say(f"{called}: is back at {name}.")
+    options.say(f"{called}: the lab is back at {name}.")
 
 
 @snapshot_command.command("remove")
@@ -100,7 +100,7 @@ def restore(name: str, yes: bool, overcommit: bool, jobs: int | None, team: str 
 @options.team
 @options.common
 def remove(name: str, team: str | None) -> None:
-    """Remove a snapshot; the lab is not touched."""
+    """Remove a snapshot; the lab does not change."""
     from labctl.cli.labs import site_of
     from labctl.lab import snapshot
 

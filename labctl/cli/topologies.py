@@ -33,7 +33,7 @@ def list_(output: str) -> None:
 @options.output
 @options.common
 def show_(name: str, output: str) -> None:
-    """Show a topology as it is understood, every default filled in."""
+    """Show a topology with every default filled in."""
     from labctl.report import topologies
     from labctl.spec import topology
 
@@ -45,7 +45,7 @@ def show_(name: str, output: str) -> None:
 @click.argument("file", metavar="FILE")
 @options.common
 def check(file: str) -> None:
-    """Check a topology file: every mistake with its line, and what would be right."""
+    """Check a topology file, and list every mistake with its line and what would be right."""
     from labctl.roles import fit
 
     spec = fit.load(file)

@@ -11,15 +11,15 @@ from labctl.state import Home
 
 
 @click.command("list")
-@click.option("--orphans", is_flag=True, help="Labs on the host that no record knows.")
+@click.option("--orphans", is_flag=True, help="List labs on the host that have no record here.")
 @options.host
 @options.output
 @options.common
 def list_command(orphans: bool, host: str | None, output: str) -> None:
     """List the labs.
 
-    States are libvirt's; nodes are not asked. status tells whether they are ready. --orphans lists what stands on
-    --host without a record here, for adopt or destroy --orphans.
+    States are libvirt's; nodes are not asked. status shows whether nodes are ready. --orphans lists labs on --host that
+    have no record here, for adopt or destroy --orphans.
     """
     if orphans:
         _orphans(host, output)
@@ -41,7 +41,7 @@ def list_command(orphans: bool, host: str | None, output: str) -> None:
 def status_command(teams: tuple[str, ...], output: str) -> None:
     """Show a lab: its nodes, states and addresses.
 
-    A node is ready when it runs, its first boot went well, and its SSH answers now. JSON and YAML give one object for
+    A node is ready when it runs, its first boot succeeded, and its SSH answers now. JSON and YAML give one object for
     one team and a list for a range.
     """
     from labctl.lab import many, status

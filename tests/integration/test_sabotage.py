@@ -124,7 +124,7 @@ def test_a_random_fault_is_sealed_hinted_revealed_and_healed(lab: LabHost) -> No
     assert sealed["hints"][0] in lab.labctl("sabotage", "hint", TEAM).stdout
     assert "FAIL" in verdicts(lab, *sealed["red"]).values()
     assert "all checks are green" in lab.labctl("sabotage", "heal", TEAM).stdout
-    assert "nothing was to be healed" in lab.labctl("sabotage", "heal", TEAM).stdout
+    assert "there is nothing to heal" in lab.labctl("sabotage", "heal", TEAM).stdout
 
 
 def test_the_same_seed_breaks_the_same(lab: LabHost) -> None:
@@ -215,7 +215,7 @@ def test_a_reset_of_its_node_ends_a_fault(lab: LabHost) -> None:
     (sealed,) = lab.document("sabotage", "reveal", TEAM)
     lab.labctl("reset", "-t", TEAM, sealed["node"])
     assert lab.document("sabotage", "status", TEAM)[0]["faults"][-1]["state"] == "gone"
-    assert "nothing was to be healed" in lab.labctl("sabotage", "heal", TEAM).stdout
+    assert "there is nothing to heal" in lab.labctl("sabotage", "heal", TEAM).stdout
 
 
 def looks(lab: LabHost) -> str:

@@ -61,7 +61,7 @@ def test_an_argument_that_is_no_text_can_be_named_in_a_message(tmp_path: Path) -
 def test_a_state_folder_that_cannot_be_is_named(home: str) -> None:
     done = shell(Path(home), '"$@" image import x /dev/null --host qemu+ssh://root@127.0.0.1:1/system; "$@" use team01')
     assert b"Traceback" not in done.stderr
-    assert b"mistake in labctl" not in done.stderr
+    assert b"bug in labctl" not in done.stderr
 
 
 @pytest.mark.parametrize(
