@@ -103,8 +103,8 @@ def _forget(home: Home, names: Sequence[str], *, yes: bool) -> None:
     for name in names:
         host = home.lab(name).host() or "?"
         click.echo(
-            f"{name}: its record and its keys will be deleted, and nothing else. Host {host} is not asked: whatever "
-            "stands there goes on, and labctl will not know it any more.",
+            f"{name}: only its record and its keys will be deleted. Host {host} is not asked: everything "
+            "there keeps running, and labctl will not find it any more.",
             err=True,
         )
     ask(f"Forget {', '.join(names)}?", yes=yes)

@@ -289,7 +289,7 @@ def said(lab: Created) -> str:
     """Return the line that tells what `create` did to a lab."""
     hint = f" Off: {', '.join(lab.off)}; labctl start {lab.team}." if lab.off else ""
     if not lab.changed:
-        return f"{lab.team}: nothing to do.{hint}" if hint else f"{lab.team}: nothing to do, the lab stands."
+        return f"{lab.team}: nothing to do.{hint}" if hint else f"{lab.team}: nothing to do, the lab is complete."
     kinds = [
         (lab.made, "object", "made"),
         (lab.networks, "network", "started"),

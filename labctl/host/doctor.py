@@ -197,12 +197,12 @@ def _half_made(hosts: Sequence[HostStatus]) -> Iterator[Finding]:
     for host in hosts:
         id_, title = f"host-{host.name}", f"Private host {host.name}"
         if host.state is State.STARTING:
-            what = "Its processes run, but its libvirt does not answer: a start that was broken off, or a sick daemon."
+            what = "Its processes run, but its libvirt does not answer: an interrupted start, or a daemon that hangs."
             yield _warn(
                 id_, title, what, f"labctl host up; if that does not help: labctl host down --force; {host.folder}/log"
             )
         elif host.state is State.STOPPING:
-            yield _warn(id_, title, "Its end was broken off.", "labctl host down --force")
+            yield _warn(id_, title, "Its stop was interrupted.", "labctl host down --force")
         elif host.state is State.DOWN and host.labs:
             yield _warn(id_, title, "It is down; its labs are kept on disk.", "labctl host up brings them back.")
         elif host.closed:

@@ -23,7 +23,7 @@ _HEADER = struct.Struct("<16s5I56x")
 _COMPLETE, _PARTIAL = b"LibvirtQemudSave", b"LibvirtQemudPart"
 _VERSION = 2
 _RAW = 0  # QEMU's stream as it is; others are compressed, or laid out for parallel reading
-_REMEDY = "Nodes can be booted from the set's disks all the same: --cold."
+_REMEDY = "--cold boots the nodes from the set's disks instead."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class Head:
         document, _, rest = body.partition(b"\0")
         cookie = body[cookie_offset:].partition(b"\0")[0] if cookie_offset else b""
         if rest.strip(b"\0") != cookie:
-            raise _unknown("something is in it that nobody described")
+            raise _unknown("it contains unknown data")
         return cls(document=document.decode(), cookie=cookie.decode(), room=room, running=bool(running))
 
     def encode(self) -> bytes:

@@ -259,7 +259,7 @@ class GoldenStore:
         every = self.every(volumes)
         found = [each for each in every if each.id == called] or [each for each in every if each.name == called]
         if not found:
-            raise InputError(f"there is no {self._word} {called}", remedy=f"labctl {self._list} shows those there are.")
+            raise InputError(f"there is no {self._word} {called}", remedy=f"labctl {self._list} lists them.")
         if len(found) > 1:
             sort = {True: "with memory", False: "disks alone"}
             lines = [f"{each.id}: {each.stage}, {sort[bool(each.memory)]}, {each.created}" for each in found]
@@ -332,7 +332,7 @@ class GoldenStore:
         if users:
             raise RefusedError(
                 f"{self._word} {called} is in use",
-                details="Disks that stand on it: " + ", ".join(users),
+                details="Disks that use it: " + ", ".join(users),
                 remedy="Destroy the labs that use it first.",
             )
         self._clear(chosen.name, volumes, keep={each.stem for each in every} - {chosen.stem})

@@ -171,7 +171,7 @@ def _check_disk(disk: Path, scratch: Path, *, form: str, size: int, proven: bool
         raise InputError("the image cannot boot: its first sector has no boot signature")
     if not proven and not check_partitions(sector, size) and form == "raw":
         raise InputError(
-            "the image cannot be seen to be whole",
+            "it cannot be checked whether the image is complete",
             details="It is a raw disk without partitions, which does not say where it ends.",
             remedy="--sha256 HEX compares it with its publisher's hash.",
         )
@@ -193,7 +193,9 @@ def _download(url: str, target: Path) -> Path:
     except (http.client.HTTPException, ValueError) as exc:  # of an answer, or of a URL, that is none
         raise _undownloadable(url, exc) from exc
     if length and target.stat().st_size != length:
-        raise LabctlError(f"the download of {url} broke off", details=f"{target.stat().st_size} of {length} bytes")
+        raise LabctlError(
+            f"the download of {url} was interrupted", details=f"{target.stat().st_size} of {length} bytes"
+        )
     return target
 
 

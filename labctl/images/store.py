@@ -149,7 +149,7 @@ class ImageStore:
         volumes = self._hypervisor.volumes(self._pool)
         images = [image for image in self.every(volumes) if image.manifest.name == name]
         if not images and not self._disks(name, volumes):
-            raise InputError(f"there is no image {name}", remedy="labctl image list shows those there are.")
+            raise InputError(f"there is no image {name}", remedy="labctl image list lists them.")
         for image in images:
             users = self._users(volumes[image.volume], volumes)
             if image.volume in in_use:
@@ -157,7 +157,7 @@ class ImageStore:
             if users:
                 raise RefusedError(
                     f"image {name} is in use",
-                    details="Disks that stand on it: " + ", ".join(users),
+                    details="Disks that use it: " + ", ".join(users),
                     remedy="Destroy the labs that use it first.",
                 )
         self._clear(name, keep=(), in_use=in_use)

@@ -62,7 +62,7 @@ def adopt(
         if orphans.sound(home, orphan.team) is not None:
             raise RefusedError(
                 f"{orphan.team} has another lab on record",
-                remedy="labctl destroy --orphans takes the one without a record away.",
+                remedy="labctl destroy --orphans removes the one without a record.",
             )
         record = _record(site, orphan, _topology(home, site, orphan, topology))
         plan = records.plan_of(record)

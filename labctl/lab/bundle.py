@@ -102,7 +102,7 @@ def export(
             archive.addfile(header, io.BytesIO(content))
             for path in members:
                 if cancelled.is_set():
-                    raise LabctlError("the export was given up")
+                    raise LabctlError("the export was cancelled")
                 archive.add(path, arcname=path.name)
         beside.replace(target)
 
@@ -129,7 +129,7 @@ def import_(
             renamed: dict[str, str] = {}
             for name, path in disks.items():
                 if cancelled.is_set():
-                    raise LabctlError("the import was given up")
+                    raise LabctlError("the import was cancelled")
                 run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-b", base.path, "-F", "qcow2", path], timeout=_SECONDS)
                 say(f"uploading the disk of {name}")
                 site.hypervisor.remove_volume(site.pool.name, golden.disks[name].volume)
@@ -137,7 +137,7 @@ def import_(
                 renamed[name] = digest(path)
             for name, memory in golden.memory.items():
                 if cancelled.is_set():
-                    raise LabctlError("the import was given up")
+                    raise LabctlError("the import was cancelled")
                 say(f"uploading the memory of {name}")
                 site.hypervisor.remove_volume(site.pool.name, memory.volume)
                 site.golden.upload(memory.volume, folder / memory.volume)
@@ -159,7 +159,7 @@ def _collect(
 
     def fetch(volume: str, called: str) -> Path:
         if cancelled.is_set():
-            raise LabctlError("the export was given up")
+            raise LabctlError("the export was cancelled")
         say(f"fetching {volume}")
         path = folder / called
         with path.open("wb") as file:
@@ -218,7 +218,7 @@ def _read(
         if not member.isreg() or member.size != size:
             raise _no_bundle(source, f"member {member.name} is not as its index says")
         if cancelled.is_set():
-            raise LabctlError("the import was given up")
+            raise LabctlError("the import was cancelled")
         if _written(_content(archive, member), folder / member.name) != wanted:
             raise _no_bundle(source, f"member {member.name} is damaged: its SHA-256 is another")
         seen.add(member.name)

@@ -56,7 +56,7 @@ def capture(
         lab = sources.lab_of(home, site, team)
         if lab.record.bare:
             raise RefusedError(
-                f"{', '.join(lab.record.bare)} of {team} stand at stage bare",
+                f"{', '.join(lab.record.bare)} of {team} are at stage bare",
                 remedy="Reset them to the lab's stage first.",
             )
         called = name or f"{lab.plan.topology}-{lab.record.stage}"
@@ -132,7 +132,7 @@ def _settle(site: Site, lab: SourcedLab, progress: Progress, cancelled: threadin
     while True:
         began, before = time.monotonic(), {name: site.hypervisor.processor_time(uuid) for name, uuid in nodes.items()}
         if cancelled.wait(_WINDOW):
-            raise Cancelled("the capture was given up")
+            raise Cancelled("the capture was cancelled")
         window = time.monotonic() - began
         used = {name: (site.hypervisor.processor_time(uuid) - before[name]) / window for name, uuid in nodes.items()}
         busy = sorted(name for name, share in used.items() if share > site.pace.idle)

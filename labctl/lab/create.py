@@ -104,7 +104,8 @@ def create(
             home, site, teams, topology, choice=choice, overcommit=overcommit, held=held, say=progress.say
         )
         sites = [_Construction(home, site, lab, progress, {} if cold else lab.memory) for lab in labs]
-        remedy = f"labctl create {' '.join(teams)} goes on where this ended; labctl destroy takes it all away."
+        named = " ".join(teams)
+        remedy = f"labctl create {named} continues where this stopped; labctl destroy {named} removes everything."
         phases = Phases(cancelled=cancelled, brief="not everything could be made", remedy=remedy)
         phases.run((piece for lab in sites for piece in lab.pieces()), jobs=jobs)
         phases.run((piece for lab in sites for piece in lab.releases(cancelled)), jobs=jobs)
@@ -372,6 +373,8 @@ class _Construction:
         if not reports or database.name in self._restored:
             return  # what a restored database knows of the node is as old as the node
         if why := warm.forget_reports(self._site, database, cloud, node.name, cancelled):
-            self._progress.say(f"{node.domain}: nobody asks whether its services report: {why}")
+            self._progress.say(
+                f"{node.domain}: its services cannot be marked as down, so their reports are not awaited: {why}"
+            )
         else:
             self._forgotten.add(node.name)

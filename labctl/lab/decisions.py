@@ -180,7 +180,7 @@ def _check_choice(record: LabRecord, site: Site, choice: Choice) -> None:
     """Refuse to go on with a lab from another golden set than it was begun with."""
     if choice.golden is not None and site.golden.named(choice.golden, site.volumes).id != record.golden:
         raise RefusedError(
-            f"the lab of {record.team} does not stand on golden set {choice.golden}",
+            f"the lab of {record.team} was not made from golden set {choice.golden}",
             remedy=f"labctl destroy {record.team}, then create it again; or leave --from out.",
         )
 
@@ -209,9 +209,9 @@ def _check_same(record: LabRecord, site: Site, topology: Topology | None) -> Non
 
 
 def _check_snapshot(lab: SourcedLab) -> None:
-    """Refuse to make nodes of a lab that is being taken back to a snapshot which is gone."""
+    """Refuse to make nodes of a lab that has an unfinished restore of a snapshot which is gone."""
     if lab.record.restoring and lab.snapshot is None:
         raise InputError(
-            f"the snapshot that the lab of {lab.plan.team} was being taken back to is gone",
-            remedy=f"labctl reset -t {lab.plan.team} --all gives the lab as it was made.",
+            f"the snapshot that the lab of {lab.plan.team} was being restored to is gone",
+            remedy=f"labctl reset -t {lab.plan.team} --all gives the lab back as it was made.",
         )

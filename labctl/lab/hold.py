@@ -65,7 +65,7 @@ def save(
         together,
         cancelled=cancelled,
         brief=f"{team} could not be saved",
-        remedy=f"labctl status {team} tells how it is.",
+        remedy=f"labctl status {team} shows its state.",
     )
 
     def calm(node: NodePlan) -> None:
@@ -84,7 +84,7 @@ def save(
         raise
     _note(home, team, stem, held=False)
     _go_on(site, lab, jobs=jobs, progress=progress, cancelled=cancelled)
-    progress.say(f"{team} goes on; its parts are being hashed")
+    progress.say(f"{team} continues; its parts are being hashed")
     return _described(site.again(), lab, stem, heads, hashes, jobs=jobs, run=run)
 
 
@@ -97,11 +97,11 @@ def release(home: Home, site: Site, team: str, *, jobs: int, progress: Progress,
     note = _noted(home, team)
     if note is None:
         return False
-    progress.say(f"a run that saved {team} ended early; what it held still goes on")
+    progress.say(f"a run that saved {team} was interrupted; the nodes that it still holds are resumed")
     now = site.again()
     lab = records.lab_of(home, team)
     if note.held:
-        run = partial(together, jobs=jobs, cancelled=cancelled, brief=f"not every node of {team} goes on")
+        run = partial(together, jobs=jobs, cancelled=cancelled, brief=f"not every node of {team} was resumed")
         remedy = f"labctl start {team} tries again."
         # The host may have been restarted.
         run((partial(networks.make, now, lab.plan, network) for network in lab.plan.networks), remedy=remedy)
@@ -243,7 +243,7 @@ def _go_on(site: Site, lab: Lab, *, jobs: int, progress: Progress, cancelled: th
         (partial(resume, node) for node in lab.plan.nodes),
         jobs=max(jobs, len(lab.plan.nodes)),
         cancelled=cancelled,
-        brief=f"not every node of {lab.plan.team} goes on",
+        brief=f"not every node of {lab.plan.team} was resumed",
         remedy=f"labctl create {lab.plan.team} tries again.",
     )
 

@@ -136,7 +136,7 @@ def _card(lab: LabPlan, network: NetworkPlan, place: int) -> Plug:
     free = (address for address in highest if address not in taken and address not in floating)
     address = next(itertools.islice(free, place, None), None)
     if address is None:
-        raise LockedError(f"no address of {network.name} is free", remedy="End a labctl enter that stands there.")
+        raise LockedError(f"no address of {network.name} is free", remedy="End a labctl enter that uses one.")
     return Plug(name=network.key, bridge=network.bridge, address=str(address), prefix=network.subnet.prefixlen)
 
 

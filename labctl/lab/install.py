@@ -104,7 +104,7 @@ def proceed(
             jobs=max(jobs, len(plan.nodes)),  # most of them wait for their nodes
             report=lambda role, node, title: progress.node(plan.team, node, Phase.INSTALLING, f"{role}: {title}"),
             cancelled=cancelled,
-            remedy=f"labctl install {plan.team} {again}".rstrip() + " goes on where this ended.",
+            remedy=f"labctl install {plan.team} {again}".rstrip() + " continues where this stopped.",
         ).run(tasks)
     record = folder.load()
     assert record is not None

@@ -180,7 +180,7 @@ class Installer:
             if step.live and not self.live:
                 continue
             if self.cancelled.is_set():
-                raise Cancelled(f"{task.name} was given up")
+                raise Cancelled(f"{task.name} was cancelled")
             self.report(task.role, step.node, step.title)
             if self._step(task, step, self.logs / log_name(task, number, step), concerned | {step.node}):
                 changed.append(f"{step.node}: {step.title}")
@@ -227,7 +227,7 @@ class Installer:
             except LabctlError as exc:
                 say(f"failed: {exc}")
                 if self.cancelled.is_set():
-                    raise Cancelled(f"{step.node}: {step.title}: given up") from exc
+                    raise Cancelled(f"{step.node}: {step.title}: cancelled") from exc
                 raise type(exc)(
                     f"{step.node}: {step.title}: failed",
                     details=scrub(f"{exc.brief}\n{exc.details}", secrets) + f"\nThe whole log: {log}",

@@ -149,7 +149,7 @@ def make_node(
     try:
         site.hypervisor.define_domain(document(site, lab, node, images=images))
     except AlreadyExistsError as exc:
-        raise ForeignObjectError(f"domain {node.domain} was made by somebody else meanwhile") from exc
+        raise ForeignObjectError(f"domain {node.domain} exists now, and labctl did not make it") from exc
 
 
 def document(site: Site, lab: LabPlan, node: NodePlan, *, images: dict[str, Image]) -> str:
@@ -210,9 +210,9 @@ def refuse_unfinished(site: Site, lab: LabPlan, record: LabRecord, names: Iterab
     found = [node for node in lab.nodes if node.name in chosen and node.domain in domains]
     if left := [node.name for node in found if unfinished(record, node, domains[node.domain])]:
         raise RefusedError(
-            f"{', '.join(left)} of {lab.team} {'is' if len(left) == 1 else 'are'} not made to the end",
-            details="A reset or a create ended early. What stands there is to be removed.",
-            remedy=f"labctl create {lab.team} goes on with it.",
+            f"{', '.join(left)} of {lab.team} {'is' if len(left) == 1 else 'are'} incomplete",
+            details="A reset or a create was interrupted.",
+            remedy=f"labctl create {lab.team} completes {'it' if len(left) == 1 else 'them'}.",
         )
 
 
@@ -278,7 +278,7 @@ def _make_volume(site: Site, ledger: Ledger, name: str, document: str, source: s
             raise
         ledger.disown(name)
         raise ForeignObjectError(
-            f"volume {name} in pool {pool} was made by somebody else meanwhile",
+            f"volume {name} in pool {pool} exists now, and labctl did not make it",
             remedy="Rename or remove it, or give the team another name.",
         ) from exc
     except LabctlError:

@@ -171,7 +171,7 @@ def destroy_damaged(
     if not found:
         raise InputError(
             f"host {site.name} has nothing of {team}'s lab, whose record is damaged",
-            remedy=f"If it stands on another host: labctl destroy {team} --host HOST; if nowhere: "
+            remedy=f"If it is on another host: labctl destroy {team} --host HOST; if it is nowhere: "
             f"labctl destroy {team} --forget",
         )
     for orphan in found:

@@ -64,7 +64,7 @@ def stop(
             if domain is None:
                 progress.say(f"{node.domain} has no domain; labctl create {team} makes it")
             elif not nodes.belongs(domain, plan, node):
-                progress.say(f"{node.domain} is a domain that is not {team}'s ({domain.uuid}); it is left as it is")
+                progress.say(f"{node.domain} is a domain that is not {team}'s ({domain.uuid}); it is left alone")
             elif domain.state.active:
                 running.append(node)
         pieces = [partial(_stop, site, team, node, force, progress, cancelled) for node in running]
@@ -73,7 +73,7 @@ def stop(
             jobs=len(pieces),
             cancelled=cancelled,
             brief="not every node could be stopped",
-            remedy=f"labctl stop {team} --force pulls the plug.",
+            remedy=f"labctl stop {team} --force cuts the power.",
         )
         return [node.name for node in running]
 
@@ -200,7 +200,7 @@ def _stop(site: Site, team: str, node: NodePlan, force: bool, progress: Progress
         if not site.hypervisor.wait_for_domain(node.uuid, off, timeout=seconds, cancelled=cancelled):
             if cancelled.is_set():
                 return
-            progress.say(f"{node.domain} did not power off within {seconds:.0f} s; its plug is pulled")
+            progress.say(f"{node.domain} did not power off within {seconds:.0f} s; its power is cut")
     try:
         site.hypervisor.power_off(node.uuid)
     except HypervisorError:

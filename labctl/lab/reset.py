@@ -147,8 +147,8 @@ def _take_down(
         chosen = choose(lab.plan, names)
         if lab.record.restoring and len(chosen) < len(lab.plan.nodes):
             raise RefusedError(
-                f"the lab of {team} is being taken back to a snapshot",
-                remedy=f"labctl create {team} finishes that; labctl reset -t {team} --all makes the lab anew.",
+                f"the lab of {team} has an unfinished restore of a snapshot",
+                remedy=f"labctl create {team} completes it; labctl reset -t {team} --all gives the lab as it was made.",
             )
         ledger = Ledger(home.lab(team), lab.record)
         bare = _bare(lab, chosen, stage)
@@ -166,7 +166,7 @@ def _take_down(
             [partial(nodes.remove_node, site, ledger, node) for node in old],
             jobs=jobs,
             cancelled=cancelled,
-            brief="not every node could be taken down",
+            brief="not every node could be removed",
             remedy=f"labctl reset -t {team} {' '.join(chosen)} tries again.",
         )
     return chosen

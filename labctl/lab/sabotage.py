@@ -88,7 +88,7 @@ class Ledger:
             raise RefusedError(
                 f"the ledger of {self._folder.path.name} cannot be written",
                 details=f"{exc.strerror}: {self._folder.path / LEDGER}",
-                remedy="Make the state folder writable. Without a record nothing is broken.",
+                remedy="Make the state folder writable. Nothing is broken without a record.",
             ) from exc
 
 
@@ -146,24 +146,24 @@ def inject(home: Home, site: Site, lot: Lot, *, told: Told, cancelled: threading
             if fault.group in groups:
                 if len(lot.order) == 1:
                     raise RefusedError(
-                        f"{fault.id} would hide behind what stands in the lab of {lot.team} already",
+                        f"{fault.id} cannot be told from a fault that the lab of {lot.team} has already",
                         remedy=f"labctl sabotage heal {lot.team}",
                     )
                 continue
             entry, drawn = prepare(scene, fault, lot, covered)
-            told.say(f"{lot.team}: looking whether all is green")
+            told.say(f"{lot.team}: checking that all is green")
             engine.green_before(entry)
             book.save(entry)
-            told.say(f"{lot.team}: breaking it, and looking whether that shows")
+            told.say(f"{lot.team}: injecting a fault, and checking that it shows")
             try:
                 entry = engine.inject(entry, drawn)
             except InputError as exc:
-                told.say(f"{lot.team}: what was drawn does not fit, drawing again")
+                told.say(f"{lot.team}: the fault does not fit; another one is drawn")
                 book.save(replace(entry, state=State.REVERTED, notes=(exc.brief,)))
                 continue
             if entry.state is State.INJECTED:
                 return entry
-            told.say(f"{lot.team}: what was drawn did not do what it says and was undone, drawing again")
+            told.say(f"{lot.team}: the fault did not turn its checks red and was undone; another one is drawn")
     raise LabctlError(
         f"{lot.team}: no fault did what it says",
         details=f"Tried: {', '.join(fault.id for fault in lot.order)}. The lab is as it was.",

@@ -92,8 +92,8 @@ def remove(home: Home, site: Site, team: str, name: str) -> None:
         record = records.record_of(home, team)
         if record.restoring == saved.id:
             raise RefusedError(
-                f"the lab of {team} is being taken back to snapshot {name}",
-                remedy=f"labctl create {team} goes on with the restore.",
+                f"the lab of {team} has an unfinished restore of snapshot {name}",
+                remedy=f"labctl create {team} completes the restore.",
             )
         site.snapshots.remove(saved.id)
         gone = {*saved.volumes, f"{saved.stem}.json"}
@@ -146,6 +146,6 @@ def _take_down(
         [partial(nodes.remove_node, site, ledger, node) for node in lab.plan.nodes],
         jobs=jobs,
         cancelled=cancelled,
-        brief="not every node could be taken down",
-        remedy=f"labctl create {team} goes on with the restore.",
+        brief="not every node could be removed",
+        remedy=f"labctl create {team} completes the restore.",
     )

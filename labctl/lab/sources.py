@@ -112,7 +112,7 @@ def _golden_of(site: Site, record: LabRecord) -> GoldenManifest | None:
     found = next((golden for golden in site.golden.every(site.volumes) if golden.id == record.golden), None)
     if found is None and not set(restore(record.topology).nodes) <= set(record.bare):
         raise InputError(
-            f"the golden set that the lab of {record.team} stands on is gone",
+            f"the golden set that the lab of {record.team} was made from is gone",
             remedy=f"labctl destroy {record.team}, then create it again.",
         )
     return found

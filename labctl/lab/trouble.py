@@ -36,7 +36,7 @@ def down(site: Site, plan: LabPlan, node: NodePlan) -> Trouble | None:
         return Trouble(what="has no domain: it was not made, or somebody removed it", remedy=f"labctl create {team}")
     if not nodes.belongs(domain, plan, node):
         return Trouble(
-            what=f"is not there: its name is that of a domain which is not this lab's ({domain.uuid})",
+            what=f"does not exist: a foreign domain has its name ({domain.uuid})",
             remedy=f"Rename or remove that domain with virsh, then labctl create {team}",
         )
     if not domain.state.active:
@@ -98,7 +98,7 @@ def refuse_lost(site: Site, plan: LabPlan, chosen: Iterable[NodePlan]) -> None:
         raise LabctlError(
             f"nodes of {plan.team} have lost disks: {', '.join(lost)}",
             details="\n".join(f"{name}: {what} is no longer in pool {site.pool.name}" for name, what in lost.items()),
-            remedy=f"labctl reset {' '.join(lost)} -t {plan.team} makes them anew.",
+            remedy=f"labctl reset {' '.join(lost)} -t {plan.team} gives them new ones.",
         )
 
 
@@ -108,7 +108,7 @@ def _unfinished(site: Site, record: LabRecord, plan: LabPlan, node: NodePlan) ->
     if domain is None or not nodes.belongs(domain, plan, node) or not nodes.unfinished(record, node, domain):
         return None
     return Trouble(
-        what="is not made to the end: a reset or a create ended early", remedy=f"labctl create {plan.team} goes on"
+        what="is incomplete: a reset or a create was interrupted", remedy=f"labctl create {plan.team} completes it"
     )
 
 
@@ -120,17 +120,17 @@ def _running(
     names = {key: plan.network(key).name for key in keys}
     if lost := _lost(site, node):
         return Trouble(
-            what=f"has lost {lost}, and ends when it is powered off", remedy=_reset(plan, node), reachable=True
+            what=f"has lost {lost}, and cannot start again once it is off", remedy=_reset(plan, node), reachable=True
         )
     if gone := [names[key] for key in keys if key in off]:
         return Trouble(
-            what=f"hangs in the air: {', '.join(gone)} does not run",
+            what=f"is cut off: {', '.join(gone)} does not run",
             remedy=f"labctl start {plan.team}",
             reachable=True,
         )
     if cut := [names[key] for key in keys if (node.name, key) in loose]:
         return Trouble(
-            what=f"hangs in the air: {', '.join(cut)} was stopped and started under it",
+            what=f"is cut off: {', '.join(cut)} was stopped and started under it",
             remedy=f"labctl start {plan.team}",
             reachable=True,
         )
@@ -156,7 +156,7 @@ def _lost(site: Site, node: NodePlan) -> str:
 
 
 def _reset(plan: LabPlan, node: NodePlan) -> str:
-    return f"labctl reset {node.name} -t {plan.team} makes it anew"
+    return f"labctl reset {node.name} -t {plan.team} makes it new"
 
 
 def _runs(site: Site, network: NetworkPlan) -> bool:

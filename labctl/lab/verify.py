@@ -169,7 +169,7 @@ class _Trial:
         began = time.monotonic()
         self._type(typed)
         if not self._green():
-            raise _Broken(f"{what} does not mend it")
+            raise _Broken(f"{what} does not repair it")
         self._seconds["repair"] = round(time.monotonic() - began, 1)
         units = tuple(unit for _, record in entry.records for unit in record.restart)
         if units:

@@ -162,7 +162,7 @@ def _too_little(need: Need, numbers: list[str], lacking: list[str], *, no_subnet
     remedy = (
         "Destroy a lab (labctl list), or set mgmt.pool in the host file to a larger range."
         if no_subnet
-        else "Create fewer labs, stop or destroy others (labctl list), or go on all the same with --overcommit."
+        else "Create fewer labs, stop or destroy others (labctl list), or use --overcommit."
     )
     return CapacityError(
         f"the host has not enough {what} for {need.nodes} nodes",

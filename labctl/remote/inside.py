@@ -157,7 +157,7 @@ class ThroughNodes:
                 return self._kept
         raise RemoteError(
             "no node of the lab lets us into its networks",
-            details="\n".join(failed) or "None that stands in them is running.",
+            details="\n".join(failed) or "No node in them is running.",
             remedy="labctl status TEAM shows which nodes are ready.",
         )
 

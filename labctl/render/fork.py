@@ -200,5 +200,5 @@ def _refused(details: str) -> HypervisorError:
     return HypervisorError(
         "this memory image belongs to another machine",
         details=details,
-        remedy="The node can be booted from the set's disks all the same: --cold.",
+        remedy="--cold boots the node from the set's disks instead.",
     )

@@ -32,7 +32,10 @@ def findings(found: Sequence[Finding]) -> str:
             first, *more = finding.remedy.splitlines()
             lines += [f"    → {first}", *(f"      {line}" for line in more)]
     errors = sum(finding.level == "error" for finding in found)
-    lines += ["", f"Labs cannot run here yet: {errors} to mend." if errors else "Labs can run here."]
+    verdict = (
+        f"Labs cannot run here yet: {errors} problem{'s' if errors > 1 else ''}." if errors else "Labs can run here."
+    )
+    lines += ["", verdict]
     return "\n".join(lines)
 
 

@@ -35,7 +35,7 @@ def fault_document(fault: Fault) -> dict[str, Any]:
 def status(team: str, entries: Sequence[Entry]) -> str:
     """Return what was done to a lab, without spoilers."""
     if not entries:
-        return f"{team}: nothing was ever broken here."
+        return f"{team}: no fault was ever injected."
     rows = [
         [entry.drawn_at, entry.state, entry.level, entry.title, f"{entry.taken} of {len(entry.hints)}"]
         for entry in entries

@@ -60,7 +60,7 @@ def lab_table(lab: LabStatus) -> str:
         lines += ["", *(f"{node.name} {node.trouble.what} → {node.trouble.remedy}" for node in wrong if node.trouble)]
     memory, disk = sum(node.memory for node in lab.nodes), sum(node.disk for node in lab.nodes)
     known = f"{lab.golden} ({lab.golden_id})" if lab.golden else f"{lab.golden_id}, which is gone"
-    stands = f" It stands on golden set {known}." if lab.golden_id else ""
+    stands = f" It was made from golden set {known}." if lab.golden_id else ""
     lines += ["", f"It takes {size(memory)} of the host's memory and {size(disk)} of its disk.{stands}"]
     if lab.bare:
         lines += ["", f"At stage bare: {', '.join(lab.bare)}."]

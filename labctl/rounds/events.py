@@ -270,7 +270,7 @@ def _parsed(text: str, place: str) -> Event:
         raise InputError(
             f"{place} is no event of a round",
             details=f"{type(exc).__name__}: {exc}",
-            remedy="docs/reference/events.md lists every kind. Move the file away to begin anew.",
+            remedy="docs/reference/events.md lists every kind. Move the file away to start a new one.",
         ) from exc
 
 

@@ -69,7 +69,7 @@ def lots(teams: Sequence[str], found: Sequence[Fault], *, seed: str, same: bool)
     if not found:
         raise InputError(
             "no fault is left to draw",
-            details="None of the pool fits the labs' stage, level and what stands in them already.",
+            details="No fault in the pool fits the stage, the level and the faults that the labs have already.",
             remedy="labctl sabotage list shows all; labctl sabotage heal makes room.",
         )
     random = Random(f"{seed}")  # noqa: S311 - reproducible, not secret

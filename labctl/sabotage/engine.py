@@ -49,7 +49,7 @@ class Engine:
         red = [result for result in report.results if result.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
         if red:
             raise RefusedError(
-                f"the lab of {report.lab} is not green, so nothing would be proven",
+                f"the lab of {report.lab} is not green, so a fault could not be proven",
                 details="\n".join(f"{result.id}: {result.first.evidence if result.first else ''}" for result in red),
                 remedy=f"labctl check {report.lab}; labctl sabotage heal {report.lab}. Nothing was touched.",
             )

@@ -183,7 +183,7 @@ def _virt(obstacle: str, name: str, wanted: str | None) -> Literal["kvm", "qemu"
         raise InputError(
             f"host {name} has no KVM that works",
             details=f"Its guests would be emulated: {obstacle}.",
-            remedy="Leave --virt out: guests are emulated then, slower but whole. labctl doctor there tells more.",
+            remedy="Leave --virt out: guests are emulated then, which is slower. labctl doctor on that host says more.",
         )
     return "qemu" if obstacle or wanted == "qemu" else "kvm"
 

@@ -76,7 +76,7 @@ def refusal(document: Document, problems: Iterable[Problem], *, what: str, remed
         lines.append(f"{document.source}:{document.line(problem.location)}: {where}{problem.message}")
     count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
     if len(lines) > MOST:
-        lines[MOST:] = [f"and {len(lines) - MOST} more, which are listed when these are mended"]
+        lines[MOST:] = [f"and {len(lines) - MOST} more; they are listed when these are corrected"]
     return InputError(f"{document.source} is not a valid {what}: {count}", details="\n".join(lines), remedy=remedy)
 
 

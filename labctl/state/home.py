@@ -36,8 +36,8 @@ MOMENT = 120.0
 """Seconds to wait for a lock that everybody holds only for moments; a holder that is stopped must not stop all."""
 
 _RECORD_REMEDY = (
-    "Restore it from a backup; or labctl adopt {team} writes it anew, or labctl destroy {team} takes the lab away, "
-    "both by what libvirt knows of it."
+    "Restore it from a backup; or labctl adopt {team} writes a new one, or labctl destroy {team} removes the lab; "
+    "both read the metadata in libvirt."
 )
 _LOST_REMEDY = "Restore it from a backup, or labctl destroy {team}, then create it again."
 _HOST = re.compile(r'"host": "([^"/\\]+|[^"/\\]+://[^"\\]+)"')
@@ -189,7 +189,7 @@ class Home:
             return None
         except (InputError, OSError, UnicodeDecodeError) as exc:
             brief = exc.brief if isinstance(exc, InputError) else str(exc)
-            raise DamagedError(f"{path} is damaged", details=brief, remedy="labctl use TEAM writes it anew.") from exc
+            raise DamagedError(f"{path} is damaged", details=brief, remedy="labctl use TEAM writes a new one.") from exc
 
     @team.setter
     def team(self, team: str) -> None:

@@ -49,7 +49,7 @@ def test_a_document_that_does_not_fit_is_refused() -> None:
         (image(version=3), "version 3"),
         (image(form=6), "format 6"),
         (image()[:200], "cut off"),
-        (image()[:2000] + b"?" + image()[2001:], "nobody described"),
+        (image()[:2000] + b"?" + image()[2001:], "unknown data"),
     ],
 )
 def test_what_is_not_known_is_refused(content: bytes, why: str) -> None:

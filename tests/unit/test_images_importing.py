@@ -180,7 +180,7 @@ def test_a_sparse_raw_disk_is_whole_when_its_size_is(tmp_path: Path) -> None:
 
 def test_a_disk_that_does_not_say_where_it_ends_needs_a_hash(tmp_path: Path) -> None:
     source = raw(tmp_path / "disk.raw", scheme="none")
-    with pytest.raises(InputError, match="cannot be seen to be whole") as caught:
+    with pytest.raises(InputError, match="cannot be checked whether the image is complete") as caught:
         imported(source, tmp_path)
     assert "--sha256" in caught.value.remedy
     assert imported(source, tmp_path, sha256=importing.digest(source)).virtual_size == 4 * MIB

@@ -58,4 +58,4 @@ def test_all_that_failed_is_told_at_the_end(world: World) -> None:
         "before: start domain red-node-1",
         "before: resume domain green-node-2",
     ]
-    assert caught.value.remedy.startswith("labctl create red green goes on where this ended")
+    assert caught.value.remedy.startswith("labctl create red green continues where this stopped")

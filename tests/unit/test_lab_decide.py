@@ -58,7 +58,7 @@ def test_the_newest_set_with_memory_is_taken_unless_another_is_named_or_cold_is_
     assert world.record("cold").golden == ""
     world.create("named", choice=Choice(golden="first"))
     assert world.record("named").golden == first.id
-    with pytest.raises(RefusedError, match="does not stand on golden set second"):
+    with pytest.raises(RefusedError, match="was not made from golden set second"):
         world.create("named", choice=Choice(golden="second"))
 
 

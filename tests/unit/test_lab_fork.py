@@ -96,7 +96,7 @@ def test_a_fork_that_is_not_its_own_labs_yet_is_not_started(forkable: World) -> 
     with killed(forkable, "before: resume domain green-node-1"):
         forkable.create("green")
     assert forkable.host.domain("green-node-1").state is State.PAUSED
-    with pytest.raises(RefusedError, match="not made to the end") as caught:
+    with pytest.raises(RefusedError, match="incomplete") as caught:
         forkable.start("green")
     assert caught.value.remedy.startswith("labctl create green")
     forkable.create("green")

@@ -36,16 +36,16 @@ def test_the_same_reset_finishes_it_too(torn: World) -> None:
 
 def test_start_does_not_take_the_old_node_for_the_new_one(torn: World) -> None:
     torn.host.restart()
-    with pytest.raises(RefusedError, match="node-1 of red is not made to the end") as caught:
+    with pytest.raises(RefusedError, match="node-1 of red is incomplete") as caught:
         torn.start("red")
-    assert caught.value.remedy == "labctl create red goes on with it."
+    assert caught.value.remedy == "labctl create red completes it."
     assert "node-1" not in {name for name, seen in torn.record("red").ready.items() if seen == 1}
     assert torn.start("red", "node-2").started == ("node-2",)
 
 
 def test_an_installation_does_not_take_the_old_node_for_the_new_one(torn: World) -> None:
     plan, record = torn.plan("red"), torn.record("red")
-    with pytest.raises(RefusedError, match="not made to the end"):
+    with pytest.raises(RefusedError, match="incomplete"):
         install.check_running(torn.site(), plan, record, {"node-1", "node-2"})
 
 
@@ -85,9 +85,9 @@ def test_a_lab_that_is_being_taken_back_keeps_its_snapshot_and_is_not_reset_in_p
     world.create("red")
     world.snapshot("red", "lunch")
     died(world, "before: define a domain", lambda: world.restore("red", "lunch"))
-    with pytest.raises(RefusedError, match="is being taken back to snapshot lunch"):
+    with pytest.raises(RefusedError, match="has an unfinished restore of snapshot lunch"):
         snapshot.remove(world.home, world.site(), "red", "lunch")
-    with pytest.raises(RefusedError, match="is being taken back to a snapshot"):
+    with pytest.raises(RefusedError, match="has an unfinished restore of a snapshot"):
         world.reset("red", "node-1")
     world.reset("red")
     assert world.record("red").restoring == ""
@@ -99,7 +99,7 @@ def test_a_lab_whose_snapshot_is_gone_half_way_is_not_made_up_from_something_els
     saved = world.snapshot("red", "lunch")
     died(world, "before: define a domain", lambda: world.restore("red", "lunch"))
     world.site().hypervisor.remove_volume("labctl", f"{saved.stem}.json")
-    with pytest.raises(InputError, match="was being taken back to is gone"):
+    with pytest.raises(InputError, match="was being restored to is gone"):
         world.create("red", named=None)
     world.reset("red")
     assert {node.state for node in world.status("red").nodes} == {"running"}
@@ -110,7 +110,7 @@ def test_a_restored_node_that_is_another_labs_still_is_not_started(world: World)
     world.capture("red")
     died(world, "before: resume domain green-node-1", lambda: world.create("green"))
     assert world.host.domain("green-node-1").state is State.PAUSED
-    with pytest.raises(RefusedError, match="node-1, node-2 of green are not made to the end"):
+    with pytest.raises(RefusedError, match="node-1, node-2 of green are incomplete"):
         world.start("green")
     world.create("green")
     assert [node.ready for node in world.status("green").nodes] == [True, True]
@@ -120,10 +120,10 @@ def test_status_says_of_an_unfinished_node_what_finishes_it_whatever_its_state(t
     for _ in range(2):
         (node,) = [node for node in torn.status("red").nodes if node.name == "node-1"]
         assert node.trouble is not None
-        assert (node.ready, node.trouble.remedy) == (False, "labctl create red goes on")
+        assert (node.ready, node.trouble.remedy) == (False, "labctl create red completes it")
         torn.host.restart()
 
 
 def test_the_old_node_goes_into_no_snapshot(torn: World) -> None:
-    with pytest.raises(RefusedError, match="not made to the end"):
+    with pytest.raises(RefusedError, match="incomplete"):
         torn.snapshot("red", "lunch")

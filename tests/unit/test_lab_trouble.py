@@ -80,14 +80,14 @@ def unseen(world: World) -> None:
     ("accident", "what", "remedy"),
     [
         (removed, "has no domain", "labctl create red"),
-        (replaced, "is that of a domain which is not this lab's", "Rename or remove that domain"),
+        (replaced, "a foreign domain has its name", "Rename or remove that domain"),
         (off, "is off", "labctl start red --node node-1"),
         (diskless, "is off, and has lost red-node-1.qcow2", "labctl reset node-1 -t red"),
-        (delete, "has lost red-node-1.qcow2, and ends when it is powered off", "labctl reset node-1 -t red"),
+        (delete, "has lost red-node-1.qcow2, and cannot start again once it is off", "labctl reset node-1 -t red"),
         (paused, "is paused", "labctl start red --node node-1"),
         (full, "the host's file system is full", "labctl start red"),
-        (stop_network, "hangs in the air: red-mgmt does not run", "labctl start red"),
-        (restart_network, "hangs in the air: red-mgmt was stopped and started under it", "labctl start red"),
+        (stop_network, "is cut off: red-mgmt does not run", "labctl start red"),
+        (restart_network, "is cut off: red-mgmt was stopped and started under it", "labctl start red"),
         (unseen, "was not seen ready yet", "labctl create red"),
     ],
     ids=lambda each: getattr(each, "__name__", None),
@@ -127,7 +127,7 @@ def test_a_node_that_runs_and_does_not_answer_is_called_silent(world: World, mon
     assert node(world) == (
         False,
         "does not answer by SSH",
-        "labctl console node-1 -t red shows its screen; labctl reset node-1 -t red makes it anew",
+        "labctl console node-1 -t red shows its screen; labctl reset node-1 -t red makes it new",
     )
 
 

@@ -502,7 +502,7 @@ def test_the_first_twenty_problems_are_listed_and_the_others_counted():
     text = PAIR + "".join(f"  c{number}: {{nics: [network: nowhere]}}\n" for number in range(25))
     listed = complaints(text)
     assert len(listed) == 21
-    assert listed[-1] == "and 5 more, which are listed when these are mended"
+    assert listed[-1] == "and 5 more; they are listed when these are corrected"
 
 
 @pytest.mark.parametrize(
