@@ -6,7 +6,7 @@ import click
 
 from labctl.cli import options
 from labctl.cli.destroy import ask
-from labctl.cli.labs import cancellable
+from labctl.cli.labs import working
 from labctl.errors import InputError
 from labctl.state import Home
 
@@ -30,7 +30,6 @@ def adopt_command(teams: tuple[str, ...], topology: str | None, yes: bool, jobs:
     only shows them. If a lab's keys were lost too, running nodes get new keys through their guest agents; the others
     need a reset. Snapshots stay lost, and so do passwords of a cloud that did not come from a golden set.
     """
-    from labctl.cli import progress
     from labctl.lab import adopt, orphans
     from labctl.report import orphans as views
     from labctl.site import site
@@ -53,18 +52,10 @@ def adopt_command(teams: tuple[str, ...], topology: str | None, yes: bool, jobs:
         click.echo(views.orphans_table(found))
         ask(f"Adopt {', '.join(orphan.team for orphan in found)}?", yes=yes)
         attempts = Attempts()
-        with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+        with working(home, place, jobs) as work:
             for orphan in found:
                 with attempts.one():
-                    done = adopt.adopt(
-                        home,
-                        place,
-                        orphan,
-                        spec,
-                        jobs=jobs or place.settings.jobs,
-                        progress=shown,
-                        cancelled=cancelled,
-                    )
+                    done = adopt.adopt(work, orphan, spec)
                     options.say(f"{done.team}: adopted. labctl status {done.team}")
                     if done.locked:
                         nodes = " ".join(done.locked)

@@ -33,8 +33,7 @@ def install_command(name: str | None, until: str | None, only: str | None, dry_r
     labctl install team01                   everything
     labctl install team01 --until glance    as the tutorial has it after its chapter about Glance
     """
-    from labctl.cli import progress
-    from labctl.cli.labs import cancellable, site_of
+    from labctl.cli.labs import site_of, working
     from labctl.lab import install
 
     if until and only:
@@ -44,17 +43,8 @@ def install_command(name: str | None, until: str | None, only: str | None, dry_r
     if dry_run:
         _dry_run(home, team, until=until, only=only)
         return
-    with site_of(home, team) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-        outcome = install.install(
-            home,
-            place,
-            team,
-            until=until,
-            only=only,
-            jobs=jobs or place.settings.jobs,
-            progress=shown,
-            cancelled=cancelled,
-        )
+    with site_of(home, team) as place, working(home, place, jobs) as work:
+        outcome = install.install(work, team, until=until, only=only)
     if outcome.changed:
         options.say(f"{team}: {len(outcome.changed)} of {outcome.steps} steps changed something.")
     else:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from labctl.cli import options
-from labctl.cli.labs import cancellable
+from labctl.cli.labs import cancellable, working
 from labctl.errors import InputError, RefusedError
 from labctl.state import Home
 
@@ -75,6 +75,7 @@ def _destroy(home: Home, names: Sequence[str], host: str | None, *, yes: bool, j
     from labctl.errors import DamagedError
     from labctl.lab import destroy, many, orphans
     from labctl.site.site import Site
+    from labctl.site.work import Work
 
     damaged = home.damaged()
     if not yes and sys.stdin.isatty():
@@ -83,13 +84,14 @@ def _destroy(home: Home, names: Sequence[str], host: str | None, *, yes: bool, j
 
         def take_away(place: Site, team: str) -> None:
             at_a_time = many.share(jobs or place.settings.jobs, names)
+            work = Work(home=home, site=place, jobs=at_a_time, progress=shown, cancelled=cancelled)
             try:
-                destroy.destroy(home, place, team, jobs=at_a_time, progress=shown, cancelled=cancelled)
+                destroy.destroy(work, team)
             except DamagedError:
                 if team not in damaged:  # it is about another file
                     raise
                 shown.say(f"the record of {team} is damaged; its lab is found by the metadata of its objects")
-                orphans.destroy_damaged(home, place, team, jobs=at_a_time, progress=shown, cancelled=cancelled)
+                orphans.destroy_damaged(work, team)
 
         results = many.each(home, names, take_away, cancelled=cancelled, host=host)
     for name in results.done:
@@ -114,7 +116,6 @@ def _forget(home: Home, names: Sequence[str], *, yes: bool) -> None:
 
 
 def _orphans(home: Home, names: Sequence[str], host: str | None, *, yes: bool, jobs: int | None) -> None:
-    from labctl.cli import progress
     from labctl.lab import orphans
     from labctl.report import orphans as views
     from labctl.site import site
@@ -133,12 +134,10 @@ def _orphans(home: Home, names: Sequence[str], host: str | None, *, yes: bool, j
         click.echo(views.orphans_table(found))
         ask(f"Destroy {', '.join(orphan.team for orphan in found)} with all that is on their disks?", yes=yes)
         attempts = Attempts()
-        with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+        with working(home, place, jobs) as work:
             for orphan in found:
                 with attempts.one():
-                    orphans.destroy(
-                        home, place, orphan, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled
-                    )
+                    orphans.destroy(work, orphan)
                     options.say(f"{orphan.team}: destroyed.")
         attempts.check(brief="something is left")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -48,7 +47,7 @@ def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, ho
     databases, catalog, users, configuration files. labctl create --stage installed then boots these disks and starts
     the services.
     """
-    from labctl.cli.labs import cancellable
+    from labctl.cli.labs import working
     from labctl.lab import bake as baking
     from labctl.roles import fit
     from labctl.site import site
@@ -56,19 +55,12 @@ def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, ho
     home = Home()
     spec = fit.load(topology)
     called = name or f"{spec.name}-installed"
-    with site.opened(home, host) as place, cancellable() as cancelled:
+    with site.opened(home, host) as place:
         if if_missing and any(golden.digest == spec.digest for golden in place.golden.every()):
             options.say(f"Golden set {called} is there.")
             return
-        made = baking.bake(
-            home,
-            place,
-            spec,
-            name=called,
-            jobs=jobs or place.settings.jobs,
-            say=_sayer(quiet=options.quiet()),
-            cancelled=cancelled,
-        )
+        with working(home, place, jobs) as work:
+            made = baking.bake(work, spec, called)
     click.echo(f"Golden set {called} is ready: {len(made.disks)} disks, {made.size // 1024**2} MiB.")
 
 
@@ -83,17 +75,14 @@ def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
     create then forks new labs from it. Every role's probe must succeed. The lab is suspended while its memory is
     written, then continues.
     """
-    from labctl.cli import progress
-    from labctl.cli.labs import cancellable, site_of
+    from labctl.cli.labs import site_of, working
     from labctl.images import golden
     from labctl.lab import capture as capturing
 
     home = Home()
     team = options.one_of(teams)
-    with site_of(home, team) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-        made = capturing.capture(
-            home, place, team, name=name, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled
-        )
+    with site_of(home, team) as place, working(home, place, jobs) as work:
+        made = capturing.capture(work, team, name)
         handle = golden.handles(place.golden.every())[made.id]
     options.say(
         f"Golden set {made.name} is ready: {len(made.memory)} nodes, {made.size // 1024**2} MiB. "
@@ -125,12 +114,13 @@ def show_(name: str, host: str | None, output: str) -> None:
 @options.common
 def verify(name: str, jobs: int | None, host: str | None) -> None:
     """Read a golden set's disks and memory, and compare them with the hashes taken when it was made."""
-    from labctl.cli.labs import cancellable
+    from labctl.cli.labs import working
     from labctl.lab import bundle
     from labctl.site import site
 
-    with site.opened(Home(), host) as place, cancellable() as cancelled:
-        bundle.verify(place, place.golden.named(name), jobs=jobs or place.settings.jobs, cancelled=cancelled)
+    home = Home()
+    with site.opened(home, host) as place, working(home, place, jobs) as work:
+        bundle.verify(work, place.golden.named(name))
     options.say(f"Golden set {name} is intact.")
 
 
@@ -141,14 +131,13 @@ def verify(name: str, jobs: int | None, host: str | None) -> None:
 @options.common
 def export(name: str, file: Path, host: str | None) -> None:
     """Write a golden set and its base image into one file, for another host."""
-    from labctl.cli.labs import cancellable
+    from labctl.cli.labs import working
     from labctl.lab import bundle
     from labctl.site import site
 
     home = Home()
-    with site.opened(home, host) as place, cancellable() as cancelled:
-        say = _sayer(quiet=options.quiet())
-        bundle.export(home, place, place.golden.named(name), file, say=say, cancelled=cancelled)
+    with site.opened(home, host) as place, working(home, place) as work:
+        bundle.export(work, place.golden.named(name), file)
     options.say(f"{file}: golden set {name}, {file.stat().st_size // 1024**2} MiB. labctl golden import {file}")
 
 
@@ -161,14 +150,14 @@ def import_(file: Path, host: str | None) -> None:
 
     Everything is checked before anything appears on the host. If the set's memory does not fit the host, labs boot.
     """
-    from labctl.cli.labs import cancellable
+    from labctl.cli.labs import working
     from labctl.images import golden
     from labctl.lab import bundle, warm
     from labctl.site import site
 
     home = Home()
-    with site.opened(home, host) as place, cancellable() as cancelled:
-        made = bundle.import_(home, place, file, say=_sayer(quiet=options.quiet()), cancelled=cancelled)
+    with site.opened(home, host) as place, working(home, place) as work:
+        made = bundle.import_(work, file)
         obstacle = warm.obstacle(place, made)
         handle = golden.handles(place.golden.every())[made.id]
     if obstacle:
@@ -189,15 +178,3 @@ def remove(name: str, host: str | None) -> None:
     with site.opened(home, host) as place:
         removed = images.remove_golden(home, place, name)
     options.say(f"Golden set {removed} is removed.")
-
-
-def _sayer(*, quiet: bool) -> Callable[[str], None]:
-    import time
-
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        if not quiet:
-            click.echo(f"{time.monotonic() - began:7.1f} s  {text}", err=True)
-
-    return say

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from labctl.lab.decisions import Choice
     from labctl.plan.model import LabPlan
     from labctl.site.site import Site
+    from labctl.site.work import Work
     from labctl.spec.topology import Topology
 
 _TOPOLOGY = click.option(
@@ -74,7 +75,6 @@ def create_command(
     interrupted run left unfinished is completed. If the host has a golden set with memory for the topology and stage,
     the lab is forked from it: its nodes continue from the moment of the capture instead of booting.
     """
-    from labctl.cli import progress
     from labctl.lab import create, decisions
     from labctl.site import site
 
@@ -88,23 +88,13 @@ def create_command(
             options.say(f"New labs on {place.name} are emulated, about ten times slower: {place.emulated}.")
         if golden and spec is None:
             spec, stage = _of_golden(place, golden, stage)
-        choice = decisions.Choice(stage=stage or "bare", golden=golden, cold=cold)
+        choice = decisions.Choice(topology=spec, stage=stage or "bare", golden=golden, cold=cold)
         if dry_run:
-            _dry_run(home, place, names, spec, choice, overcommit=overcommit)
+            _dry_run(home, place, names, choice, overcommit=overcommit)
             return
-        with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-            created = create.create(
-                home,
-                place,
-                names,
-                spec,
-                choice=choice,
-                overcommit=overcommit or place.settings.overcommit,
-                jobs=jobs or place.settings.jobs,
-                wait=wait,
-                progress=shown,
-                cancelled=cancelled,
-            )
+        how = decisions.Starting(overcommit=overcommit or place.settings.overcommit, wait=wait)
+        with working(home, place, jobs) as work:
+            created = create.create(work, names, choice, how)
     for lab in created:
         options.say(said(lab))
 
@@ -171,33 +161,23 @@ def reset_command(
     new. The other nodes keep running. In a lab that was forked from a golden set, the node continues from the moment of
     the capture.
     """
-    from labctl.cli import progress
     from labctl.lab import reset
+    from labctl.lab.decisions import Starting
 
     if bool(nodes) == everything:
         raise InputError("which nodes?", remedy="Name nodes, or use --all.")
     home = Home()
     name = options.one_team(home, team)
-    with site_of(home, name) as place, cancellable() as cancelled:
+    with site_of(home, name) as place:
         lost = reset.losses(home, name, nodes)
         for line in lost:
             options.say(line)
-        with progress.shown(quiet=options.quiet()) as shown:
-            done = reset.reset(
-                home,
-                place,
-                name,
-                nodes,
-                cold=cold,
-                stage=stage,
-                overcommit=overcommit or place.settings.overcommit,
-                jobs=jobs or place.settings.jobs,
-                wait=wait,
-                progress=shown,
-                cancelled=cancelled,
-            )
+        how = Starting(overcommit=overcommit or place.settings.overcommit, wait=wait, cold=cold)
+        with working(home, place, jobs) as work:
+            done = reset.reset(work, name, nodes, stage=stage, how=how)
+            cleaned = reset.clean(work, name, done) if clean and wait else []
         if clean and wait:
-            options.say("\n".join(f"{each} cleaned up" for each in reset.clean(home, place, name, done, cancelled)))
+            options.say("\n".join(f"{each} cleaned up" for each in cleaned))
         elif lost:
             options.say("labctl reset --clean deletes these records from the cloud; you can also delete them by hand.")
     options.say(f"{name}: {', '.join(done)} reset.")
@@ -218,6 +198,20 @@ def cancellable() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def working(home: Home, place: Site, jobs: int | None = None) -> Iterator[Work]:
+    """Yield the work of a command on a host: it shows what happens, and can be interrupted.
+
+    Args:
+        jobs: how many calls of libvirt run at a time; None takes the host's own number.
+    """
+    from labctl.cli import progress
+    from labctl.site.work import Work
+
+    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+        yield Work(home=home, site=place, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled)
 
 
 @contextmanager
@@ -265,13 +259,14 @@ def _of_golden(place: Site, name: str, stage: str | None) -> tuple[Topology, str
     return topology.restore(dict(found.spec)), stage or found.stage
 
 
-def _dry_run(
-    home: Home, place: Site, teams: Sequence[str], spec: Topology | None, choice: Choice, *, overcommit: bool
-) -> None:
+def _dry_run(home: Home, place: Site, teams: Sequence[str], choice: Choice, *, overcommit: bool) -> None:
+    from labctl.cli.progress import Remarks
     from labctl.lab import decisions
     from labctl.report import views
+    from labctl.site.work import Work
 
-    labs = decisions.decide(home, place, teams, spec, choice=choice, overcommit=overcommit, held=None, say=click.echo)
+    work = Work(home=home, site=place, jobs=1, progress=Remarks(), cancelled=threading.Event())
+    labs = decisions.decide(work, teams, choice, overcommit=overcommit, held=None)
     for lab in labs:
         click.echo(views.plan_table(lab.plan, _states(place, lab.plan)))
         click.echo()

@@ -35,25 +35,20 @@ def start_command(
     """
     from labctl.cli import progress
     from labctl.lab import many, power
+    from labctl.lab.decisions import Starting
     from labctl.lab.power import Started
     from labctl.site.site import Site
+    from labctl.site.work import Work
 
     home = Home()
     names = teams_of(home, teams)
     with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
 
         def start(place: Site, team: str) -> Started:
-            return power.start(
-                home,
-                place,
-                team,
-                nodes,
-                overcommit=overcommit or place.settings.overcommit,
-                jobs=many.share(jobs or place.settings.jobs, names),
-                wait=wait,
-                progress=shown,
-                cancelled=cancelled,
-            )
+            at_a_time = many.share(jobs or place.settings.jobs, names)
+            work = Work(home=home, site=place, jobs=at_a_time, progress=shown, cancelled=cancelled)
+            how = Starting(overcommit=overcommit or place.settings.overcommit, wait=wait)
+            return power.start(work, team, nodes, how)
 
         results = many.each(home, names, start, cancelled=cancelled)
     for team, started in results.done.items():
@@ -76,13 +71,15 @@ def stop_command(teams: tuple[str, ...], nodes: tuple[str, ...], force: bool) ->
     from labctl.cli import progress
     from labctl.lab import many, power
     from labctl.site.site import Site
+    from labctl.site.work import Work
 
     home = Home()
     names = teams_of(home, teams)
     with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
 
         def stop(place: Site, team: str) -> list[str]:
-            return power.stop(home, place, team, nodes, force=force, progress=shown, cancelled=cancelled)
+            work = Work(home=home, site=place, jobs=place.settings.jobs, progress=shown, cancelled=cancelled)
+            return power.stop(work, team, nodes, force=force)
 
         results = many.each(home, names, stop, cancelled=cancelled)
     for team, stopped in results.done.items():

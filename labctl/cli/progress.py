@@ -80,6 +80,17 @@ class _Lines(Progress):
         click.echo(f"{time.monotonic() - self._began:7.1f} s  {text}", err=True)
 
 
+class Remarks(Progress):
+    """Prints what is said with the results, for a command that only looks."""
+
+    def node(self, team: str, node: str, phase: Phase, detail: str = "") -> None:
+        """Say nothing: no node is worked on."""
+
+    def say(self, text: str) -> None:
+        """Print a remark."""
+        click.echo(text)
+
+
 class _Live(Progress):
     """A table that follows every node; one row a lab where nodes would not fit on the screen."""
 

@@ -27,16 +27,13 @@ def save(name: str, jobs: int | None, team: str | None) -> None:
 
     The lab is suspended while its memory is written, then continues.
     """
-    from labctl.cli import progress
-    from labctl.cli.labs import cancellable, site_of
+    from labctl.cli.labs import site_of, working
     from labctl.lab import capture
 
     home = Home()
     called = options.one_team(home, team)
-    with site_of(home, called) as place, progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-        made = capture.snapshot(
-            home, place, called, name, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled
-        )
+    with site_of(home, called) as place, working(home, place, jobs) as work:
+        made = capture.snapshot(work, called, name)
     options.say(f"{called}: snapshot {name} is saved, {made.size // 1024**2} MiB.")
 
 
@@ -70,8 +67,7 @@ def restore(name: str, yes: bool, overcommit: bool, jobs: int | None, team: str 
 
     Everything that happened after the snapshot is lost. On a terminal it asks once.
     """
-    from labctl.cli import progress
-    from labctl.cli.labs import cancellable, site_of
+    from labctl.cli.labs import site_of, working
     from labctl.lab import snapshot
 
     home = Home()
@@ -81,17 +77,8 @@ def restore(name: str, yes: bool, overcommit: bool, jobs: int | None, team: str 
         if not yes and sys.stdin.isatty():
             question = f"Bring the lab of {called} back to {name} and lose everything that happened after it?"
             options.confirm(question, no="Nothing was done.")
-        with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-            snapshot.restore(
-                home,
-                place,
-                called,
-                name,
-                overcommit=overcommit or place.settings.overcommit,
-                jobs=jobs or place.settings.jobs,
-                progress=shown,
-                cancelled=cancelled,
-            )
+        with working(home, place, jobs) as work:
+            snapshot.restore(work, called, name, overcommit=overcommit or place.settings.overcommit)
     options.say(f"{called}: the lab is back at {name}.")
 
 

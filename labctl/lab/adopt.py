@@ -13,9 +13,9 @@ from labctl.lab.orphans import Orphan
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.render.seed import SeedKeys
-from labctl.site.progress import Phase, Progress
+from labctl.site.progress import Phase
 from labctl.site.site import Site
-from labctl.site.together import together
+from labctl.site.work import Work
 from labctl.spec import topology as topologies
 from labctl.spec.topology import Topology
 from labctl.state import Home, LabRecord
@@ -37,16 +37,7 @@ class Adopted:
     locked: tuple[str, ...]
 
 
-def adopt(
-    home: Home,
-    site: Site,
-    orphan: Orphan,
-    topology: Topology | None,
-    *,
-    jobs: int,
-    progress: Progress,
-    cancelled: threading.Event,
-) -> Adopted:
+def adopt(work: Work, orphan: Orphan, topology: Topology | None) -> Adopted:
     """Write a record for a lab that has none, and give its running nodes new keys where the old ones are lost.
 
     Args:
@@ -57,6 +48,7 @@ def adopt(
         RefusedError: the team has another lab on record.
         LabctlError: the objects are not those that the record would stand for.
     """
+    home, site = work.home, work.site
     with records.locked(home, [orphan.team]):
         folder = home.lab(orphan.team)
         if orphans.sound(home, orphan.team) is not None:
@@ -74,16 +66,14 @@ def adopt(
         locked: list[str] = []
 
         def let_in(node: NodePlan) -> None:
-            if not _lets_in(site, node, orphan, None if kept else keys[node.name], cancelled):
+            if not _lets_in(site, node, orphan, None if kept else keys[node.name], work.cancelled):
                 locked.append(node.name)
                 return
             ledger.ready(node)
-            progress.node(plan.team, node.name, Phase.READY)
+            work.progress.node(plan.team, node.name, Phase.READY)
 
-        together(
+        work.together(
             (partial(let_in, node) for node in plan.nodes if node.name in orphan.domains),
-            jobs=jobs,
-            cancelled=cancelled,
             brief=f"{orphan.team} is not wholly adopted",
             remedy=f"labctl status {orphan.team}",
         )

@@ -4,9 +4,8 @@ kernel of its own is configured. The result is a golden set, which `create` boot
 from __future__ import annotations
 
 import shutil
-import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from netaddr import IPNetwork
@@ -28,8 +27,8 @@ from labctl.process import run
 from labctl.remote.container import ContainerTransport
 from labctl.render import seed
 from labctl.site.site import Site
+from labctl.site.work import Work
 from labctl.spec.topology import Topology
-from labctl.state import Home
 
 ROOM = 12 * 1024**3
 """Bytes of disk that a bake needs while it runs."""
@@ -45,16 +44,7 @@ _AFTER = (
 )
 
 
-def bake(
-    home: Home,
-    site: Site,
-    topology: Topology,
-    *,
-    name: str,
-    jobs: int,
-    say: Callable[[str], None],
-    cancelled: threading.Event,
-) -> GoldenManifest:
+def bake(work: Work, topology: Topology, name: str) -> GoldenManifest:
     """Bake the disks of a topology's cloud and publish them as a golden set.
 
     Raises:
@@ -62,6 +52,7 @@ def bake(
         CapacityError: the disk is too full.
         LabctlError: a step failed; its log is named.
     """
+    home, site, say = work.home, work.site, work.progress.say
     if topology.openstack is None:
         raise InputError(f"topology {topology.name} has no cloud to bake")
     image = _image(site, topology.openstack.image)
@@ -76,7 +67,7 @@ def bake(
         base = _fetch(site, image, folder / "base.qcow2")
         disks = {node.name: _overlay(base, folder, node) for node in lab.nodes}
         raw = _raw(site, medium, folder)
-        done = _run(home, lab, secrets, disks, raw, folder, name, jobs=jobs, say=say, cancelled=cancelled)
+        done = _run(work, lab, secrets, disks, raw, folder, name)
         say("publishing the disks")
         manifest = _manifest(topology, lab, image, disks, name=name, secrets=secrets, done=done)
         site.golden.publish(manifest, disks, in_use=sets_in_use(home, site))
@@ -113,20 +104,17 @@ def _raw(site: Site, medium: Image | None, folder: Path) -> Path | None:
 
 
 def _run(
-    home: Home,
+    work: Work,
     lab: LabPlan,
     secrets: Mapping[str, str],
     disks: Mapping[str, Path],
     medium: Path | None,
     folder: Path,
     name: str,
-    *,
-    jobs: int,
-    say: Callable[[str], None],
-    cancelled: threading.Event,
 ) -> tuple[str, ...]:
     """Run the nodes as containers and install into them; return what the installer need not do again."""
-    logs = home.root / "logs" / f"golden-{name}"
+    say = work.progress.say
+    logs = work.home.root / "logs" / f"golden-{name}"
     shutil.rmtree(logs, ignore_errors=True)
     private(logs)
     nodes = [Container(name=node.name, disk=disks[node.name], cards=_cards(node)) for node in lab.nodes]
@@ -147,9 +135,9 @@ def _run(
             logs=logs,
             slow=3,  # the machine may be busy
             live=False,
-            jobs=jobs,
+            jobs=work.jobs,
             report=lambda role, node, title: say(f"{node}: {role}: {title}"),
-            cancelled=cancelled,
+            cancelled=work.cancelled,
             remedy="Correct the cause and bake again; labs are not concerned.",
         ).run(plan_tasks(cloud))
         for machine in machines.values():

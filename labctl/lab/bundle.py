@@ -13,7 +13,7 @@ import os
 import shutil
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -28,8 +28,7 @@ from labctl.images.whole import LIMITS, check_qcow2
 from labctl.lab.images import now, scratch
 from labctl.process import run
 from labctl.site.site import Site
-from labctl.site.together import together
-from labctl.state import Home
+from labctl.site.work import Work
 
 VERSION = 1
 """Of the format; a reader refuses others."""
@@ -42,13 +41,13 @@ _CHUNK = 1024**2
 _LEVEL = 3  # zstd's own default: memory images shrink to a third, at the speed of a disk
 
 
-def verify(site: Site, golden: GoldenManifest, *, jobs: int, cancelled: threading.Event) -> None:
+def verify(work: Work, golden: GoldenManifest) -> None:
     """Compare a set's volumes with the hashes taken when it was made.
 
     Raises:
         LabctlError: some are damaged; the details name them.
     """
-    damaged: list[str] = []
+    site, damaged = work.site, list[str]()
 
     def check(volume: str, wanted: str, offset: int) -> None:
         found = hashlib.sha256()
@@ -58,7 +57,7 @@ def verify(site: Site, golden: GoldenManifest, *, jobs: int, cancelled: threadin
 
     pieces = [partial(check, disk.volume, disk.sha256, 0) for disk in golden.disks.values()]
     pieces += [partial(check, memory.volume, memory.sha256, memory.head.length) for memory in golden.memory.values()]
-    together(pieces, jobs=jobs, cancelled=cancelled, brief="not everything could be read", remedy="")
+    work.together(pieces, brief="not everything could be read", remedy="")
     if damaged:
         raise LabctlError(
             f"golden set {golden.name} is damaged",
@@ -67,27 +66,20 @@ def verify(site: Site, golden: GoldenManifest, *, jobs: int, cancelled: threadin
         )
 
 
-def export(
-    home: Home,
-    site: Site,
-    golden: GoldenManifest,
-    target: Path,
-    *,
-    say: Callable[[str], None],
-    cancelled: threading.Event,
-) -> None:
+def export(work: Work, golden: GoldenManifest, target: Path) -> None:
     """Write a set and its base image into a file, readable by its owner alone, for it holds the cloud's passwords.
 
     Raises:
         InputError: the set's base image is gone.
         CapacityError: there is too little room; nothing is left of the file.
     """
+    home, site, say, cancelled = work.home, work.site, work.progress.say, work.cancelled
     image = next((each for each in site.images.every(site.volumes) if each.volume == golden.image), None)
     if image is None:
         raise InputError(f"the base image of golden set {golden.name} is gone", details=golden.image)
     with scratch(home, f"export-{golden.name}") as folder, _beside(target) as beside:
         _check_room(folder, 3 * golden.size + image.manifest.size, "the state folder")
-        members = _collect(site, golden, image, folder, say, cancelled)
+        members = _collect(work, golden, image, folder)
         index = {
             "version": VERSION,
             "golden": json.loads(golden.to_json()),
@@ -107,15 +99,14 @@ def export(
         beside.replace(target)
 
 
-def import_(
-    home: Home, site: Site, source: Path, *, say: Callable[[str], None], cancelled: threading.Event
-) -> GoldenManifest:
+def import_(work: Work, source: Path) -> GoldenManifest:
     """Bring a set to this host from a file; nothing appears before everything was checked.
 
     Raises:
         InputError: the file is no bundle, is damaged, or its set is on this host already.
         CapacityError: there is too little room.
     """
+    home, site, say, cancelled = work.home, work.site, work.progress.say, work.cancelled
     with scratch(home, "golden-import") as folder:
         say(f"reading {source}")
         golden, image = _unpack(source, folder, cancelled)
@@ -147,20 +138,15 @@ def import_(
     return made
 
 
-def _collect(
-    site: Site,
-    golden: GoldenManifest,
-    image: Image,
-    folder: Path,
-    say: Callable[[str], None],
-    cancelled: threading.Event,
-) -> list[Path]:
+def _collect(work: Work, golden: GoldenManifest, image: Image, folder: Path) -> list[Path]:
     """Fetch all that a bundle holds; disks that stand on an earlier set are put onto the base image alone."""
 
+    site = work.site
+
     def fetch(volume: str, called: str) -> Path:
-        if cancelled.is_set():
+        if work.cancelled.is_set():
             raise LabctlError("the export was cancelled")
-        say(f"fetching {volume}")
+        work.progress.say(f"fetching {volume}")
         path = folder / called
         with path.open("wb") as file:
             site.hypervisor.fetch(site.pool.name, volume, file.write)

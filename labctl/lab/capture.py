@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from contextlib import ExitStack
@@ -17,29 +16,21 @@ from labctl.lab import hold, install, nodes, openstack, probe, ready, records, r
 from labctl.lab.images import now, sets_in_use
 from labctl.lab.installer import Journal
 from labctl.lab.nodes import Ledger
+from labctl.lab.records import Lab
 from labctl.lab.sources import SourcedLab
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import NodePlan
-from labctl.site.progress import Phase, Progress
+from labctl.site.progress import Phase
 from labctl.site.site import Site
-from labctl.site.together import Cancelled, together
-from labctl.state import Home
+from labctl.site.together import Cancelled
+from labctl.site.work import Work
 
 _GREETING = 20.0  # seconds that a node has to greet us
 
 _WINDOW = 5.0  # seconds for which processors are watched
 
 
-def capture(
-    home: Home,
-    site: Site,
-    team: str,
-    *,
-    name: str | None,
-    jobs: int,
-    progress: Progress,
-    cancelled: threading.Event,
-) -> GoldenManifest:
+def capture(work: Work, team: str, name: str | None = None) -> GoldenManifest:
     """Make a golden set of a team's lab as it runs: disks and memory of all nodes at one moment. The lab goes on.
 
     Args:
@@ -50,9 +41,11 @@ def capture(
         RefusedError: nodes of it were reset to another stage.
         LabctlError: a probe does not hold, or something could not be written; nothing is left of the set then.
     """
+    home = work.home
     with records.locked(home, [team]):
-        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
-        site = site.again()
+        hold.release(work, team)
+        work = work.again()
+        site = work.site
         lab = sources.lab_of(home, site, team)
         if lab.record.bare:
             raise RefusedError(
@@ -63,19 +56,15 @@ def capture(
         check_name(called)
         with home.lock("golden", called):
             _check_ready(site, lab)
-            probes = prove(home, site, lab, progress, cancelled)
-            _settle(site, lab, progress, cancelled)
-            manifest = _saved(
-                home, site, lab, GOLDEN, called, probes, jobs=jobs, progress=progress, cancelled=cancelled
-            )
+            probes = prove(work, lab)
+            _rest(work, lab)
+            manifest = _saved(work, lab, GOLDEN, called, probes)
             site.golden.seal(manifest, in_use=sets_in_use(home, site))
             hold.done(home, team)
     return manifest
 
 
-def snapshot(
-    home: Home, site: Site, team: str, name: str, *, jobs: int, progress: Progress, cancelled: threading.Event
-) -> GoldenManifest:
+def snapshot(work: Work, team: str, name: str) -> GoldenManifest:
     """Save a lab as it is, whatever works in it, to come back to. The lab goes on.
 
     Raises:
@@ -83,15 +72,15 @@ def snapshot(
         LabctlError: something could not be written; nothing is left of the snapshot then.
     """
     check_name(name)
+    home = work.home
     with records.locked(home, [team]):
-        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
-        site = site.again()
+        hold.release(work, team)
+        work = work.again()
+        site = work.site
         lab = sources.lab_of(home, site, team)
         nodes.refuse_unfinished(site, lab.plan, lab.record, [node.name for node in lab.plan.nodes])
         trouble.refuse_down(site, lab.plan, lab.plan.nodes)
-        manifest = _saved(
-            home, site, lab, SNAPSHOT, f"{team}.{name}", (), jobs=jobs, progress=progress, cancelled=cancelled
-        )
+        manifest = _saved(work, lab, SNAPSHOT, f"{team}.{name}", ())
         ledger = Ledger(home.lab(team), lab.record)
         ledger.claim({*manifest.volumes, f"{manifest.stem}.json"})
         site.snapshots.seal(manifest)
@@ -99,39 +88,40 @@ def snapshot(
     return manifest
 
 
-def prove(home: Home, site: Site, lab: SourcedLab, progress: Progress, cancelled: threading.Event) -> tuple[str, ...]:
+def prove(work: Work, lab: Lab) -> tuple[str, ...]:
     """See that every probe of an installed lab's roles holds; return what was seen. A bare lab has none."""
     if lab.record.stage != INSTALLED:
         return ()
-    known = install.ensure_secrets(home, site, lab)
+    site = work.site
+    known = install.ensure_secrets(work.home, site, lab)
     cloud = Cloud.of(lab.plan, known, slow=site.virt == "qemu", nested=lab.record.nested)
     probes = probe.probes(cloud)
 
     def ask(node: NodePlan) -> None:
-        progress.node(lab.plan.team, node.name, Phase.PROVING)
-        probe.ask(site, lab.plan, (each for each in probes if each.node == node.name), cancelled)
+        work.progress.node(lab.plan.team, node.name, Phase.PROVING)
+        probe.ask(site, lab.plan, (each for each in probes if each.node == node.name), work.cancelled)
 
-    together(
+    work.together(
         (partial(ask, node) for node in lab.plan.nodes),
         jobs=len(lab.plan.nodes),
-        cancelled=cancelled,
         brief=f"not everything works in the lab of {lab.plan.team}",
         remedy="A golden set is made of a lab that works. Repair or reset the nodes that are named.",
     )
     return tuple(f"{each.node}: {each.what}" for each in probes)
 
 
-def _settle(site: Site, lab: SourcedLab, progress: Progress, cancelled: threading.Event) -> None:
+def _rest(work: Work, lab: Lab) -> None:
     """Wait until the nodes are at rest: what services have not done of their start, every fork would have to do.
 
     A lab that works all the time is captured all the same.
     """
+    site = work.site
     deadline = time.monotonic() + site.pace.rest
     nodes = {node.name: node.uuid for node in lab.plan.nodes}
     said = ""
     while True:
         began, before = time.monotonic(), {name: site.hypervisor.processor_time(uuid) for name, uuid in nodes.items()}
-        if cancelled.wait(_WINDOW):
+        if work.cancelled.wait(_WINDOW):
             raise Cancelled("the capture was cancelled")
         window = time.monotonic() - began
         used = {name: (site.hypervisor.processor_time(uuid) - before[name]) / window for name, uuid in nodes.items()}
@@ -139,25 +129,15 @@ def _settle(site: Site, lab: SourcedLab, progress: Progress, cancelled: threadin
         if not busy:
             return
         if time.monotonic() > deadline:
-            progress.say(f"{', '.join(busy)} of {lab.plan.team} are not at rest; captured as they are")
+            work.progress.say(f"{', '.join(busy)} of {lab.plan.team} are not at rest; captured as they are")
             return
         if (line := f"waiting until {', '.join(busy)} of {lab.plan.team} are at rest") != said:
-            progress.say(line)
+            work.progress.say(line)
             said = line
 
 
-def _saved(
-    home: Home,
-    site: Site,
-    lab: SourcedLab,
-    kind: str,
-    name: str,
-    probes: tuple[str, ...],
-    *,
-    jobs: int,
-    progress: Progress,
-    cancelled: threading.Event,
-) -> GoldenManifest:
+def _saved(work: Work, lab: SourcedLab, kind: str, name: str, probes: tuple[str, ...]) -> GoldenManifest:
+    home, site = work.home, work.site
     folder, plan, record = home.lab(lab.plan.team), lab.plan, lab.record
     base = lab.images[plan.nodes[0].image]
     journal = Journal(folder.path / install.JOURNAL, record.generations).done()
@@ -185,7 +165,7 @@ def _saved(
     with ExitStack() as reserved:
         # Nodes are off while their disks are copied, and come back: nobody is to take their room meanwhile.
         room.reserve(home, site, [plan], overcommit=True, held=reserved)
-        held = hold.save(home, site, lab, made.stem, jobs=jobs, progress=progress, cancelled=cancelled)
+        held = hold.save(work, lab, made.stem)
     return replace(made, disks=held.disks, memory=held.memory)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from netaddr import IPNetwork
@@ -18,6 +18,7 @@ from labctl.lab.sources import SourcedLab, sourced
 from labctl.plan import addresses, diff, names
 from labctl.plan.lab import INSTALLED
 from labctl.site.site import Site
+from labctl.site.work import Work
 from labctl.spec.topology import Topology, restore
 from labctl.state import MOMENT, Home, LabRecord
 
@@ -27,53 +28,61 @@ class Choice:
     """What new labs start from.
 
     Attributes:
+        topology: what to build; None completes labs that were begun.
         stage: bare or installed.
         golden: name of a golden set; None takes the newest that matches, if there is one.
         cold: boot, whatever memory there is.
     """
 
+    topology: Topology | None = None
     stage: str = "bare"
     golden: str | None = None
     cold: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Starting:
+    """How nodes are started.
+
+    Attributes:
+        overcommit: go on where the host has too little memory, processors or disk.
+        wait: until every node is ready.
+        cold: boot this time, whatever memory there is.
+    """
+
+    overcommit: bool = False
+    wait: bool = True
+    cold: bool = False
+
+
 def decide(
-    home: Home,
-    site: Site,
-    teams: Sequence[str],
-    topology: Topology | None,
-    *,
-    choice: Choice,
-    overcommit: bool,
-    held: contextlib.ExitStack | None,
-    say: Callable[[str], None],
+    work: Work, teams: Sequence[str], choice: Choice, *, overcommit: bool, held: contextlib.ExitStack | None
 ) -> list[SourcedLab]:
     """Plan a lab for each team and refuse what cannot or must not be, before anything is made.
 
     Args:
-        topology: None stands for the topology that each lab has already.
         choice: what new labs start from.
         overcommit: go on where the host has too little memory, processors or disk.
         held: keeps what the labs take reserved until their nodes run; None for a dry run, which records nothing.
-        say: receives remarks on what may become short.
 
     Raises:
         InputError: no topology for a new lab, or no such image; or two labs would have objects of the same name.
         RefusedError: a lab differs from its topology, is on another host, or a foreign object has its name.
         CapacityError: the host has not enough of something.
     """
+    home, site = work.home, work.site
     with home.lock("home", "leases", wait=MOMENT):
-        records = _identities(home, site, teams, topology, choice)
+        records = _identities(home, site, teams, choice)
         labs = [sourced(site, record) for record in records]
         names.refuse_shared(lab.plan for lab in labs)
         nodes.refuse_foreign(site, labs)
         for lab in labs:
             _check_snapshot(lab)
         for remark in sorted({lab.obstacle for lab in labs if lab.obstacle and (lab.snapshot or not lab.record.cold)}):
-            say(f"{remark}; the nodes boot instead")
+            work.progress.say(f"{remark}; the nodes boot instead")
         pending = [lab.pending(site) for lab in labs]
         for remark in room.reserve_locked(home, site, pending, overcommit=overcommit, held=held):
-            say(remark)
+            work.progress.say(remark)
         if held is not None:
             for lab in labs:
                 if home.lab(lab.plan.team).load() != lab.record:
@@ -81,9 +90,8 @@ def decide(
     return labs
 
 
-def _identities(
-    home: Home, site: Site, teams: Sequence[str], topology: Topology | None, choice: Choice
-) -> list[LabRecord]:
+def _identities(home: Home, site: Site, teams: Sequence[str], choice: Choice) -> list[LabRecord]:
+    topology = choice.topology
     taken = [record.mgmt for record in home.records()]
     taken += [subnet for network in site.networks.values() for subnet in network.subnets]
     taken += site.dialer.routes()

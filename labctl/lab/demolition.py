@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +11,9 @@ from labctl.errors import LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
 from labctl.lab.nodes import volumes_of
 from labctl.plan.model import LabPlan, NodePlan
-from labctl.site.progress import Phase, Progress
+from labctl.site.progress import Phase
 from labctl.site.site import Site
-from labctl.site.together import together
+from labctl.site.work import Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +32,16 @@ class Pieces:
     networks: Mapping[UUID, str]
 
 
-def demolish(
-    site: Site, pieces: Pieces, *, jobs: int, progress: Progress, cancelled: threading.Event
-) -> list[LabctlError]:
+def demolish(work: Work, pieces: Pieces) -> list[LabctlError]:
     """Remove domains, then volumes and networks that no domain uses any more; return what is wrong with the rest.
 
     Errors do not stop it. What a domain uses is asked of the host after our domains are gone: whoever is left is
     somebody else's, or one of ours that could not be removed, and keeps its disks and its networks.
     """
 
-    def run(work: Iterable[Callable[[], None]]) -> list[LabctlError]:
+    site = work.site
+
+    def run(pieces: Iterable[Callable[[], None]]) -> list[LabctlError]:
         failed: list[LabctlError] = []
 
         def kept(piece: Callable[[], None]) -> None:
@@ -51,13 +50,13 @@ def demolish(
             except LabctlError as exc:
                 failed.append(exc)
 
-        together([partial(kept, piece) for piece in work], jobs=jobs, cancelled=cancelled, brief="", remedy="")
+        work.together([partial(kept, piece) for piece in pieces], brief="", remedy="")
         return failed
 
     def remove(node: str, domain: DomainFacts) -> None:
-        progress.node(pieces.team, node, Phase.STOPPING)
+        work.progress.node(pieces.team, node, Phase.STOPPING)
         site.hypervisor.remove_domain(domain.uuid)
-        progress.node(pieces.team, node, Phase.REMOVED)
+        work.progress.node(pieces.team, node, Phase.REMOVED)
 
     errors = run(partial(remove, node, domain) for node, domain in pieces.domains.items())
     now = site.again()

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-
 from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
 from labctl.lab import hold, networks, nodes, records
 from labctl.lab.demolition import Pieces, demolish
 from labctl.plan.model import LabPlan
-from labctl.site.progress import Progress
 from labctl.site.site import Site
 from labctl.site.together import GroupError
+from labctl.site.work import Work
 from labctl.state import Home
 
 
-def destroy(home: Home, site: Site, team: str, *, jobs: int, progress: Progress, cancelled: threading.Event) -> None:
+def destroy(work: Work, team: str) -> None:
     """Remove a team's domains, volumes and networks, give its subnet back and delete its keys.
 
     Errors do not stop it; what could not be removed is reported, and stays on record for the next try. So does what a
@@ -26,6 +24,7 @@ def destroy(home: Home, site: Site, team: str, *, jobs: int, progress: Progress,
         RefusedError: the lab stands on another host.
         LabctlError: something is left.
     """
+    home, site = work.home, work.site
     with records.locked(home, [team]):
         record = records.record_of(home, team)
         if record.host != site.name:
@@ -48,7 +47,7 @@ def destroy(home: Home, site: Site, team: str, *, jobs: int, progress: Progress,
             networks=networks.every(lab),
         )
         errors += [_stranger(site, lab, domain) for domain in strangers.values()]
-        errors += demolish(site, pieces, jobs=jobs, progress=progress, cancelled=cancelled)
+        errors += demolish(work, pieces)
         if errors:
             raise GroupError(f"something of {team}'s lab is left", errors, remedy=f"labctl destroy {team} tries again.")
         home.lab(team).remove()

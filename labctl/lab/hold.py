@@ -14,7 +14,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from labctl.errors import CapacityError, DamagedError, HypervisorError
@@ -27,7 +27,7 @@ from labctl.plan.model import DiskPlan, NodePlan
 from labctl.render import identity, xml
 from labctl.site.progress import Phase, Progress
 from labctl.site.site import Site
-from labctl.site.together import together
+from labctl.site.work import Work
 from labctl.state import Home
 
 NOTE = "saving.json"
@@ -45,9 +45,7 @@ class Held:
     memory: dict[str, GoldenMemory]
 
 
-def save(
-    home: Home, site: Site, lab: Lab, stem: str, *, jobs: int, progress: Progress, cancelled: threading.Event
-) -> Held:
+def save(work: Work, lab: Lab, stem: str) -> Held:
     """Write a running lab's disks and memory into new volumes, all of them as they were at one moment.
 
     Until the caller says `done`, when the set is sealed, the volumes are those of a run that may have ended early.
@@ -59,18 +57,17 @@ def save(
         CapacityError: the pool has too little room; nothing was done.
         LabctlError: a part could not be written. The lab goes on, and the volumes are gone.
     """
-    plan, team = lab.plan, lab.plan.team
+    home, site, plan, team = work.home, work.site, lab.plan, lab.plan.team
     _check_room(site, lab)
     run = partial(
-        together,
-        cancelled=cancelled,
+        work.together,
         brief=f"{team} could not be saved",
         remedy=f"labctl status {team} shows its state.",
     )
 
     def calm(node: NodePlan) -> None:
         seconds = site.pace.agent
-        site.hypervisor.run_inside(node.uuid, _CALM, timeout=seconds, cancelled=cancelled)
+        site.hypervisor.run_inside(node.uuid, _CALM, timeout=seconds, cancelled=work.cancelled)
 
     run((partial(calm, node) for node in plan.nodes), jobs=len(plan.nodes))
     _note(home, team, stem, held=True)
@@ -78,36 +75,36 @@ def save(
     hashes: dict[str, str] = {}
     try:
         run((partial(site.hypervisor.suspend_domain, node.uuid) for node in plan.nodes), jobs=len(plan.nodes))
-        run((partial(_save_node, site, lab, node, stem, heads, hashes, progress) for node in plan.nodes), jobs=jobs)
+        run(partial(_save_node, site, lab, node, stem, heads, hashes, work.progress) for node in plan.nodes)
     except BaseException:
-        release(home, site, team, jobs=jobs, progress=progress, cancelled=threading.Event())
+        release(replace(work, cancelled=threading.Event()), team)
         raise
     _note(home, team, stem, held=False)
-    _go_on(site, lab, jobs=jobs, progress=progress, cancelled=cancelled)
-    progress.say(f"{team} continues; its parts are being hashed")
-    return _described(site.again(), lab, stem, heads, hashes, jobs=jobs, run=run)
+    _go_on(work, lab)
+    work.progress.say(f"{team} continues; its parts are being hashed")
+    return _described(site.again(), lab, stem, heads, hashes, run=run)
 
 
-def release(home: Home, site: Site, team: str, *, jobs: int, progress: Progress, cancelled: threading.Event) -> bool:
+def release(work: Work, team: str) -> bool:
     """Let a lab go on that a killed run holds still; return whether there was such a run.
 
     Nodes that are off are restored from what was written of them, unless the lab went on since. The half-made volumes
     are deleted.
     """
-    note = _noted(home, team)
+    home, note = work.home, _noted(work.home, team)
     if note is None:
         return False
-    progress.say(f"a run that saved {team} was interrupted; the nodes that it still holds are resumed")
-    now = site.again()
+    work.progress.say(f"a run that saved {team} was interrupted; the nodes that it still holds are resumed")
+    now = work.site.again()
     lab = records.lab_of(home, team)
     if note.held:
-        run = partial(together, jobs=jobs, cancelled=cancelled, brief=f"not every node of {team} was resumed")
+        run = partial(work.together, brief=f"not every node of {team} was resumed")
         remedy = f"labctl start {team} tries again."
         # The host may have been restarted.
         run((partial(networks.make, now, lab.plan, network) for network in lab.plan.networks), remedy=remedy)
-        run((partial(_wake, now, node, note.stem, progress) for node in lab.plan.nodes), remedy=remedy)
+        run((partial(_wake, now, node, note.stem, work.progress) for node in lab.plan.nodes), remedy=remedy)
         _note(home, team, note.stem, held=False)
-    _go_on(now.again(), lab, jobs=jobs, progress=progress, cancelled=cancelled)
+    _go_on(work.again(), lab)
     forget(home, now.again(), team)
     return True
 
@@ -229,20 +226,21 @@ def _wake(site: Site, node: NodePlan, stem: str, progress: Progress) -> None:
         return progress.say(f"{node.domain} is off: {exc.brief}: {exc.details}")
 
 
-def _go_on(site: Site, lab: Lab, *, jobs: int, progress: Progress, cancelled: threading.Event) -> None:
+def _go_on(work: Work, lab: Lab) -> None:
+    site = work.site
+
     def resume(node: NodePlan) -> None:
         domain = site.hypervisor.domain(node.uuid)
         if domain is not None and domain.state is State.PAUSED:
             site.hypervisor.resume_domain(node.uuid)
             # It slept while its parts were written.
             seconds = site.pace.agent
-            site.hypervisor.run_inside(node.uuid, identity.CLOCK, timeout=seconds, cancelled=cancelled)
-            progress.node(lab.plan.team, node.name, Phase.RESTORED)
+            site.hypervisor.run_inside(node.uuid, identity.CLOCK, timeout=seconds, cancelled=work.cancelled)
+            work.progress.node(lab.plan.team, node.name, Phase.RESTORED)
 
-    together(
+    work.together(
         (partial(resume, node) for node in lab.plan.nodes),
-        jobs=max(jobs, len(lab.plan.nodes)),
-        cancelled=cancelled,
+        jobs=max(work.jobs, len(lab.plan.nodes)),
         brief=f"not every node of {lab.plan.team} was resumed",
         remedy=f"labctl create {lab.plan.team} tries again.",
     )
@@ -255,7 +253,6 @@ def _described(
     heads: Mapping[str, Head],
     hashes: Mapping[str, str],
     *,
-    jobs: int,
     run: Callable[..., None],
 ) -> Held:
     """Look at the volumes, and hash the memory."""
@@ -274,7 +271,7 @@ def _described(
             room=head.room,
         )
 
-    run((partial(remembered, node) for node in lab.plan.nodes), jobs=jobs)
+    run(partial(remembered, node) for node in lab.plan.nodes)
     disks = {}
     for node in lab.plan.nodes:
         for disk in node.disks:

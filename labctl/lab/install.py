@@ -19,8 +19,9 @@ from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.remote.ssh import SshTransport
 from labctl.roles import fit
-from labctl.site.progress import Phase, Progress
+from labctl.site.progress import Phase
 from labctl.site.site import Site
+from labctl.site.work import Work
 from labctl.spec import topology
 from labctl.state import Home, LabFolder, LabRecord
 
@@ -31,17 +32,7 @@ _NESTED = (
 )
 
 
-def install(
-    home: Home,
-    site: Site,
-    team: str,
-    *,
-    until: str | None,
-    only: str | None,
-    jobs: int,
-    progress: Progress,
-    cancelled: threading.Event,
-) -> Outcome:
+def install(work: Work, team: str, *, until: str | None, only: str | None) -> Outcome:
     """Bring up the cloud of a team's lab, or go on with it; a second run looks, and changes nothing.
 
     Args:
@@ -53,40 +44,24 @@ def install(
             not running.
         LabctlError: a step failed.
     """
-    with records.locked(home, [team]):
-        fit.demand(topology.restore(records.record_of(home, team).topology))
-        return proceed(
-            home,
-            site,
-            records.lab_of(home, team),
-            until=until,
-            only=only,
-            jobs=jobs,
-            progress=progress,
-            cancelled=cancelled,
-        )
+    with records.locked(work.home, [team]):
+        lab = records.lab_of(work.home, team)
+        fit.demand(topology.restore(lab.record.topology))
+        return proceed(work, lab, until=until, only=only)
 
 
 def proceed(
-    home: Home,
-    site: Site,
-    lab: Lab,
-    *,
-    until: str | None = None,
-    only: str | None = None,
-    on: Collection[str] | None = None,
-    jobs: int,
-    progress: Progress,
-    cancelled: threading.Event,
+    work: Work, lab: Lab, *, until: str | None = None, only: str | None = None, on: Collection[str] | None = None
 ) -> Outcome:
     """Do what `install` does, for a caller who holds the lab's lock.
 
     Args:
         on: the nodes that are to be seen to; None for all.
     """
+    home, site, progress = work.home, work.site, work.progress
     plan, folder = lab.plan, home.lab(lab.plan.team)
     known = ensure_secrets(home, site, lab)
-    with connections(site, folder, plan, cancelled) as machine:
+    with connections(site, folder, plan, work.cancelled) as machine:
         draft = Cloud.of(plan, known, slow=site.virt == "qemu", nested={node.name: "qemu" for node in plan.nodes})
         chosen = {step.node for task in plan_tasks(draft, until=until, only=only, on=on) for step in task.steps}
         check_running(site, plan, lab.record, chosen)
@@ -101,9 +76,9 @@ def proceed(
             logs=folder.path / "logs",
             slow=site.pace.install,
             live=True,
-            jobs=max(jobs, len(plan.nodes)),  # most of them wait for their nodes
+            jobs=max(work.jobs, len(plan.nodes)),  # most of them wait for their nodes
             report=lambda role, node, title: progress.node(plan.team, node, Phase.INSTALLING, f"{role}: {title}"),
-            cancelled=cancelled,
+            cancelled=work.cancelled,
             remedy=f"labctl install {plan.team} {again}".rstrip() + " continues where this stopped.",
         ).run(tasks)
     record = folder.load()

@@ -6,7 +6,6 @@ A record may be lost or damaged; libvirt still knows whose each domain and each 
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
@@ -16,9 +15,9 @@ from labctl.hypervisor import DomainFacts, NetworkFacts
 from labctl.lab import networks, records
 from labctl.lab.demolition import Pieces, demolish
 from labctl.plan.lab import node_uuid
-from labctl.site.progress import Progress
 from labctl.site.site import Site
 from labctl.site.together import GroupError
+from labctl.site.work import Work
 from labctl.state import Home, LabRecord
 
 
@@ -127,14 +126,13 @@ def sound(home: Home, team: str) -> LabRecord | None:
         return None
 
 
-def destroy(
-    home: Home, site: Site, orphan: Orphan, *, jobs: int, progress: Progress, cancelled: threading.Event
-) -> None:
+def destroy(work: Work, orphan: Orphan) -> None:
     """Remove what an orphan has on the host, then what is left of its record here.
 
     Raises:
         LabctlError: something is left, or a record appeared meanwhile.
     """
+    home = work.home
     with records.locked(home, [orphan.team]):
         record = sound(home, orphan.team)
         if record is not None and record.lab == orphan.lab:
@@ -145,12 +143,12 @@ def destroy(
             volumes=orphan.volumes,
             networks={network.uuid: network.name for network in orphan.networks},
         )
-        errors = demolish(site, pieces, jobs=jobs, progress=progress, cancelled=cancelled)
+        errors = demolish(work, pieces)
         if errors:
             brief = f"something of {orphan.team}'s lab is left"
             raise GroupError(brief, errors, remedy="The same command tries again.")
         if orphan.unproven:
-            progress.say(
+            work.progress.say(
                 f"volumes with names of {orphan.team} are left, for nothing proves whose they are: "
                 + ", ".join(orphan.unproven)
             )
@@ -158,24 +156,22 @@ def destroy(
             home.lab(orphan.team).remove()
 
 
-def destroy_damaged(
-    home: Home, site: Site, team: str, *, jobs: int, progress: Progress, cancelled: threading.Event
-) -> None:
+def destroy_damaged(work: Work, team: str) -> None:
     """Take away the lab of a team whose record is damaged.
 
     Raises:
         InputError: the host has nothing of it, so it may stand on another one.
         LabctlError: something is left.
     """
-    found = find(home, site, [team])
+    found = find(work.home, work.site, [team])
     if not found:
         raise InputError(
-            f"host {site.name} has nothing of {team}'s lab, whose record is damaged",
+            f"host {work.site.name} has nothing of {team}'s lab, whose record is damaged",
             remedy=f"If it is on another host: labctl destroy {team} --host HOST; if it is nowhere: "
             f"labctl destroy {team} --forget",
         )
     for orphan in found:
-        destroy(home, site, orphan, jobs=jobs, progress=progress, cancelled=cancelled)
+        destroy(work, orphan)
 
 
 def _is_node(domain: DomainFacts) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -12,14 +11,14 @@ from labctl.errors import CapacityError, HypervisorError, InputError, LabctlErro
 from labctl.hypervisor import DomainFacts, State
 from labctl.hypervisor.facts import IO_ERROR
 from labctl.lab import hold, networks, nodes, ready, records, room, sources, trouble
+from labctl.lab.decisions import Starting
 from labctl.lab.nodes import Ledger
 from labctl.lab.records import Lab
 from labctl.lab.reset import choose
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
-from labctl.site.progress import Phase, Progress
+from labctl.site.progress import Phase
 from labctl.site.site import Site
-from labctl.site.together import together
-from labctl.state import Home
+from labctl.site.work import Work
 
 _AGAIN = 2.0  # seconds within which a guest whose disk is still full is paused again
 
@@ -39,24 +38,16 @@ class Started:
     plugged: tuple[str, ...] = ()
 
 
-def stop(
-    home: Home,
-    site: Site,
-    team: str,
-    names: Sequence[str],
-    *,
-    force: bool,
-    progress: Progress,
-    cancelled: threading.Event,
-) -> list[str]:
+def stop(work: Work, team: str, names: Sequence[str], *, force: bool) -> list[str]:
     """Power nodes off, asking the guests first; return the names of those that were on.
 
     Args:
         names: which nodes; `[]` means all.
         force: pull the plug at once.
     """
-    with records.locked(home, [team]):
-        plan = records.plan_of(records.record_of(home, team))
+    site, progress = work.site, work.progress
+    with records.locked(work.home, [team]):
+        plan = records.lab_of(work.home, team).plan
         chosen = [plan.node(name) for name in choose(plan, names)]
         running = []
         for node in chosen:
@@ -67,44 +58,32 @@ def stop(
                 progress.say(f"{node.domain} is a domain that is not {team}'s ({domain.uuid}); it is left alone")
             elif domain.state.active:
                 running.append(node)
-        pieces = [partial(_stop, site, team, node, force, progress, cancelled) for node in running]
-        together(
+        pieces = [partial(_stop, work, team, node, force) for node in running]
+        work.together(
             pieces,
             jobs=len(pieces),
-            cancelled=cancelled,
             brief="not every node could be stopped",
             remedy=f"labctl stop {team} --force cuts the power.",
         )
         return [node.name for node in running]
 
 
-def start(
-    home: Home,
-    site: Site,
-    team: str,
-    names: Sequence[str],
-    *,
-    overcommit: bool,
-    jobs: int,
-    wait: bool,
-    progress: Progress,
-    cancelled: threading.Event,
-) -> Started:
+def start(work: Work, team: str, names: Sequence[str], how: Starting) -> Started:
     """Have nodes run, on networks that they are plugged into.
 
     Args:
         names: which nodes; `[]` means all.
-        overcommit: go on where the host has too little memory or processors.
-        wait: whether to wait until each is ready.
 
     Raises:
         CapacityError: the host has not enough of something; or a node's disk is still full.
         RefusedError: a reset of one of them is not finished.
         LabctlError: a node could not be started, or did not get ready.
     """
+    home, progress = work.home, work.progress
     with records.locked(home, [team]), ExitStack() as held:
-        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
-        site = site.again()
+        hold.release(work, team)
+        work = work.again()
+        site = work.site
         lab = sources.lab_of(home, site, team)
         nodes.refuse_foreign(site, [lab])
         existing, absent = _existing(site, lab, names)
@@ -113,30 +92,25 @@ def start(
         trouble.refuse_lost(site, lab.plan, off)
         paused = [node for node in existing if site.domains[node.domain].state is State.PAUSED]
         wanted = [replace(lab.plan, nodes=tuple(off))]
-        for remark in room.reserve(home, site, wanted, overcommit=overcommit, held=held):
+        for remark in room.reserve(home, site, wanted, overcommit=how.overcommit, held=held):
             progress.say(remark)
         run = partial(
-            together,
-            cancelled=cancelled,
+            work.together,
             brief="not every node could be started",
             remedy=f"labctl start {team} tries again.",
         )
         plugged: set[str] = set()
-        run((partial(_network, site, lab.plan, network, plugged) for network in lab.plan.networks), jobs=jobs)
+        run(partial(_network, site, lab.plan, network, plugged) for network in lab.plan.networks)
         run(
             [
-                *(partial(_start, site, team, node, progress) for node in off),
-                *(partial(_resume, site, team, node, progress, cancelled) for node in paused),
+                *(partial(_start, work, team, node) for node in off),
+                *(partial(_resume, work, team, node) for node in paused),
             ],
-            jobs=jobs,
         )
-        if wait and (off or paused):
-            folder, ledger = home.lab(team), Ledger(home.lab(team), lab.record)
+        if how.wait and (off or paused):
+            ledger = Ledger(home.lab(team), lab.record)
             run(
-                [
-                    partial(ready.wait, site, folder, ledger, lab.plan, node, progress, cancelled)
-                    for node in [*off, *paused]
-                ],
+                (partial(ready.wait, work, ledger, lab.plan, node) for node in [*off, *paused]),
                 jobs=len(off) + len(paused),
             )
         if absent:
@@ -169,27 +143,31 @@ def _network(site: Site, lab: LabPlan, network: NetworkPlan, plugged: set[str]) 
     plugged.update(networks.plug(site, lab, network))
 
 
-def _start(site: Site, team: str, node: NodePlan, progress: Progress) -> None:
-    site.hypervisor.start_domain(node.uuid)
-    progress.node(team, node.name, Phase.BOOTING)
+def _start(work: Work, team: str, node: NodePlan) -> None:
+    work.site.hypervisor.start_domain(node.uuid)
+    work.progress.node(team, node.name, Phase.BOOTING)
 
 
-def _resume(site: Site, team: str, node: NodePlan, progress: Progress, cancelled: threading.Event) -> None:
+def _resume(work: Work, team: str, node: NodePlan) -> None:
+    site = work.site
+
     def stuck(domain: DomainFacts | None) -> bool:
         return domain is not None and domain.reason == IO_ERROR
 
     was_full = stuck(site.domains[node.domain])
     site.hypervisor.resume_domain(node.uuid)
     # QEMU writes again what it could not, and pauses the guest once more when there is still no room.
-    if was_full and site.hypervisor.wait_for_domain(node.uuid, stuck, timeout=_AGAIN, cancelled=cancelled):
+    if was_full and site.hypervisor.wait_for_domain(node.uuid, stuck, timeout=_AGAIN, cancelled=work.cancelled):
         raise CapacityError(
             f"{node.domain} is paused again: its disk cannot be written to",
             remedy=f"Free some room on the host (labctl image list, labctl golden list), then labctl start {team}.",
         )
-    progress.node(team, node.name, Phase.BOOTING)
+    work.progress.node(team, node.name, Phase.BOOTING)
 
 
-def _stop(site: Site, team: str, node: NodePlan, force: bool, progress: Progress, cancelled: threading.Event) -> None:
+def _stop(work: Work, team: str, node: NodePlan, force: bool) -> None:
+    site, progress, cancelled = work.site, work.progress, work.cancelled
+
     def off(domain: DomainFacts | None) -> bool:
         return domain is None or not domain.state.active
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from labctl.errors import DeadlineError, LabctlError, RemoteError
@@ -12,23 +11,13 @@ from labctl.plan.model import LabPlan, NodePlan
 from labctl.remote import cloudinit
 from labctl.remote import wait as remote_wait
 from labctl.remote.ssh import SshTransport
-from labctl.site.progress import Phase, Progress
+from labctl.site.progress import Phase
 from labctl.site.site import Site
 from labctl.site.together import Cancelled
-from labctl.state import LabFolder
+from labctl.site.work import Work
 
 
-def wait(
-    site: Site,
-    folder: LabFolder,
-    ledger: Ledger,
-    lab: LabPlan,
-    node: NodePlan,
-    progress: Progress,
-    cancelled: threading.Event,
-    *,
-    seeded: bool = False,
-) -> None:
+def wait(work: Work, ledger: Ledger, lab: LabPlan, node: NodePlan, *, seeded: bool = False) -> None:
     """Wait until a node is ready, and record it.
 
     Args:
@@ -38,10 +27,11 @@ def wait(
         DeadlineError: it took too long; the details name the last state seen.
         RemoteError: the node shows another host key, or its cloud-init failed.
     """
-    deadline = time.monotonic() + site.pace.boot
+    progress, cancelled = work.progress, work.cancelled
+    deadline = time.monotonic() + work.site.pace.boot
     remedy = trouble.silent(lab, node).remedy
     try:
-        with _login(site, folder, node, deadline, cancelled) as transport:
+        with _login(work, lab, node, deadline) as transport:
             progress.node(lab.team, node.name, Phase.SEEDED)
             result = None if seeded else cloudinit.wait_seeded(transport, deadline=deadline, cancelled=cancelled)
     except (DeadlineError, RemoteError) as exc:
@@ -66,13 +56,14 @@ def answers(site: Site, node: NodePlan, *, timeout: float) -> bool:
         return False
 
 
-def _login(site: Site, folder: LabFolder, node: NodePlan, deadline: float, cancelled: threading.Event) -> SshTransport:
-    return site.log_in(
-        site.dialer,
+def _login(work: Work, lab: LabPlan, node: NodePlan, deadline: float) -> SshTransport:
+    folder = work.home.lab(lab.team)
+    return work.site.log_in(
+        work.site.dialer,
         str(node.mgmt),
         name=node.domain,
         key=secrets.login_key(folder),
         host_key=secrets.host_key(folder, node.name),
         deadline=deadline,
-        cancelled=cancelled,
+        cancelled=work.cancelled,
     )

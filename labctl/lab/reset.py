@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,31 +10,25 @@ from functools import partial
 
 from labctl.errors import InputError, RefusedError, RemoteError
 from labctl.lab import create, demolition, events, hold, nodes, records, room, sources
+from labctl.lab.decisions import Starting
 from labctl.lab.nodes import Ledger
 from labctl.lab.records import Lab
 from labctl.plan.lab import BARE, INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.roles.role import ROLES
 from labctl.rounds.events import Reset
-from labctl.site.progress import Phase, Progress
-from labctl.site.site import Site
-from labctl.site.together import together
+from labctl.site.progress import Phase
+from labctl.site.work import Work
 from labctl.state import Home
 
 
 def reset(
-    home: Home,
-    site: Site,
+    work: Work,
     team: str,
     names: Sequence[str],
     *,
-    cold: bool = False,
     stage: str | None = None,
-    overcommit: bool = False,
-    jobs: int,
-    wait: bool,
-    progress: Progress,
-    cancelled: threading.Event,
+    how: Starting = Starting(),  # noqa: B008
 ) -> list[str]:
     """Make nodes of a lab anew: fresh disks on the same base, same names, addresses, MACs and host keys.
 
@@ -44,9 +37,7 @@ def reset(
 
     Args:
         names: which nodes; all of them is `[]`.
-        cold: boot, whatever memory there is.
         stage: bare puts nodes of an installed lab on base images; None stands for the lab's own.
-        overcommit: go on where the host has too little for nodes that are off.
 
     Returns:
         The names of the nodes that were reset.
@@ -57,31 +48,9 @@ def reset(
         CapacityError: nodes are off, and the host has not enough of something any more.
     """
     with ExitStack() as held:
-        chosen = _take_down(
-            home,
-            site,
-            team,
-            names,
-            held,
-            stage=stage,
-            overcommit=overcommit,
-            jobs=jobs,
-            progress=progress,
-            cancelled=cancelled,
-        )
+        chosen = _take_down(work, team, names, held, stage=stage, overcommit=how.overcommit)
         # The nodes are missing now, and the lab is recorded as incomplete: what is left to do is what create does.
-        create.create(
-            home,
-            site.again(),
-            [team],
-            None,
-            overcommit=True,
-            cold=cold,
-            jobs=jobs,
-            wait=wait,
-            progress=progress,
-            cancelled=cancelled,
-        )
+        create.create(work.again(), [team], how=replace(how, overcommit=True))
     return chosen
 
 
@@ -102,20 +71,21 @@ def losses(home: Home, team: str, names: Sequence[str]) -> list[str]:
     ]
 
 
-def clean(home: Home, site: Site, team: str, names: Sequence[str], cancelled: threading.Event) -> list[str]:
+def clean(work: Work, team: str, names: Sequence[str]) -> list[str]:
     """Make the cloud forget what resets of these nodes took away; return what was cleaned, node and role.
 
     Raises:
         LabctlError: a node could not do it.
     """
-    with records.locked(home, [team]):
-        lab = records.lab_of(home, team)
+    site = work.site
+    with records.locked(work.home, [team]):
+        lab = records.lab_of(work.home, team)
         done = []
         for name in choose(lab.plan, names):
             node = lab.plan.node(name)
             for role in filter(lambda role: ROLES[role].clean, node.roles):
                 line = f"set -e; . /root/admin-openrc; {ROLES[role].clean.strip()}"
-                said = site.hypervisor.run_inside(node.uuid, line, timeout=site.pace.clean, cancelled=cancelled)
+                said = site.hypervisor.run_inside(node.uuid, line, timeout=site.pace.clean, cancelled=work.cancelled)
                 if said.exit_code:
                     raise RemoteError(f"{node.domain}: {role} could not be cleaned up", details=said.stderr.strip())
                 done.append(f"{name}: {role}")
@@ -123,27 +93,18 @@ def clean(home: Home, site: Site, team: str, names: Sequence[str], cancelled: th
 
 
 def _take_down(
-    home: Home,
-    site: Site,
-    team: str,
-    names: Sequence[str],
-    held: ExitStack,
-    *,
-    stage: str | None,
-    overcommit: bool,
-    jobs: int,
-    progress: Progress,
-    cancelled: threading.Event,
+    work: Work, team: str, names: Sequence[str], held: ExitStack, *, stage: str | None, overcommit: bool
 ) -> list[str]:
     """Write down that nodes begin their next generation, and remove what stands of the last one; return their names.
 
     Args:
         held: keeps what they take reserved.
     """
+    home, site = work.home, work.site
     with records.locked(home, [team]):
         lab = sources.lab_of(home, site, team)
         nodes.refuse_foreign(site, [lab])
-        hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
+        hold.release(work, team)
         chosen = choose(lab.plan, names)
         if lab.record.restoring and len(chosen) < len(lab.plan.nodes):
             raise RefusedError(
@@ -157,15 +118,13 @@ def _take_down(
         demolition.refuse_used(site, lab.plan, old)
         wanted = [replace(lab.plan, nodes=tuple(old))]
         for remark in room.reserve(home, site, wanted, overcommit=overcommit, held=held):
-            progress.say(remark)
+            work.progress.say(remark)
         ledger.renew(chosen, bare=bare, restoring="")
         events.during(home, team, Reset(at=time.time(), nodes=tuple(chosen), whole=len(chosen) == len(lab.plan.nodes)))
         for node in old:
-            progress.node(team, node.name, Phase.STOPPING)
-        together(
+            work.progress.node(team, node.name, Phase.STOPPING)
+        work.together(
             [partial(nodes.remove_node, site, ledger, node) for node in old],
-            jobs=jobs,
-            cancelled=cancelled,
             brief="not every node could be removed",
             remedy=f"labctl reset -t {team} {' '.join(chosen)} tries again.",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -10,13 +9,14 @@ from functools import partial
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GoldenManifest
 from labctl.lab import create, demolition, events, hold, nodes, records, room, sources
+from labctl.lab.decisions import Starting
 from labctl.lab.nodes import Ledger
 from labctl.lab.records import Lab
 from labctl.plan.lab import INSTALLED
 from labctl.rounds.events import Reset
-from labctl.site.progress import Phase, Progress
+from labctl.site.progress import Phase
 from labctl.site.site import Site
-from labctl.site.together import together
+from labctl.site.work import Work
 from labctl.state import Home
 
 
@@ -35,17 +35,7 @@ def label(snapshot: GoldenManifest) -> str:
     return snapshot.name.partition(".")[2]
 
 
-def restore(
-    home: Home,
-    site: Site,
-    team: str,
-    name: str,
-    *,
-    overcommit: bool = False,
-    jobs: int,
-    progress: Progress,
-    cancelled: threading.Event,
-) -> None:
+def restore(work: Work, team: str, name: str, *, overcommit: bool = False) -> None:
     """Give a whole lab back as it was when the snapshot was saved, running. What came later is lost.
 
     An interrupted run is finished by the same command, or by `create`.
@@ -55,29 +45,21 @@ def restore(
         CapacityError: nodes are off, and the host has not enough of something any more.
         LabctlError: a node could not be brought back.
     """
+    home = work.home
     with ExitStack() as held:
         with records.locked(home, [team]):
-            hold.release(home, site, team, jobs=jobs, progress=progress, cancelled=cancelled)
-            site = site.again()
+            hold.release(work, team)
+            work = work.again()
+            site = work.site
             lab = sources.lab_of(home, site, team)
             nodes.refuse_foreign(site, [lab])
             saved = find(home, site, team, name)
             demolition.refuse_used(site, lab.plan, lab.plan.nodes)
             for remark in room.reserve(home, site, [lab.plan], overcommit=overcommit, held=held):
-                progress.say(remark)
-            _take_down(home, site, lab, saved, jobs=jobs, progress=progress, cancelled=cancelled)
+                work.progress.say(remark)
+            _take_down(work, lab, saved)
         # What is left to do is what create does: the nodes are missing, and the record tells what they come from.
-        create.create(
-            home,
-            site.again(),
-            [team],
-            None,
-            overcommit=True,
-            jobs=jobs,
-            wait=True,
-            progress=progress,
-            cancelled=cancelled,
-        )
+        create.create(work.again(), [team], how=Starting(overcommit=True))
 
 
 def remove(home: Home, site: Site, team: str, name: str) -> None:
@@ -116,19 +98,10 @@ def find(home: Home, site: Site, team: str, name: str) -> GoldenManifest:
     return known[name]
 
 
-def _take_down(
-    home: Home,
-    site: Site,
-    lab: Lab,
-    saved: GoldenManifest,
-    *,
-    jobs: int,
-    progress: Progress,
-    cancelled: threading.Event,
-) -> None:
+def _take_down(work: Work, lab: Lab, saved: GoldenManifest) -> None:
     """Write down that all nodes are to come from a snapshot, and remove what stands of them."""
     team = lab.plan.team
-    ledger = Ledger(home.lab(team), lab.record)
+    ledger = Ledger(work.home.lab(team), lab.record)
     # A snapshot from before the cloud came up takes the lab back to before that.
     installed = lab.record.installed and saved.stage == INSTALLED if saved.installed is None else saved.installed
     ledger.renew(
@@ -139,13 +112,11 @@ def _take_down(
         nested=dict(saved.nested),
         restoring=saved.id,
     )
-    events.during(home, team, Reset(at=time.time(), nodes=tuple(node.name for node in lab.plan.nodes), whole=True))
+    events.during(work.home, team, Reset(at=time.time(), nodes=tuple(node.name for node in lab.plan.nodes), whole=True))
     for node in lab.plan.nodes:
-        progress.node(team, node.name, Phase.STOPPING)
-    together(
-        [partial(nodes.remove_node, site, ledger, node) for node in lab.plan.nodes],
-        jobs=jobs,
-        cancelled=cancelled,
+        work.progress.node(team, node.name, Phase.STOPPING)
+    work.together(
+        [partial(nodes.remove_node, work.site, ledger, node) for node in lab.plan.nodes],
         brief="not every node could be removed",
         remedy=f"labctl create {team} completes the restore.",
     )

@@ -16,7 +16,7 @@ from labctl.render import fork, identity, xml
 from labctl.render.seed import SeedKeys
 from labctl.roles import shared
 from labctl.site.site import Site
-from labctl.state import Home
+from labctl.site.work import Work
 
 _QUEUE = 600.0  # seconds to wait until other labs have read the head of a memory image
 
@@ -49,7 +49,7 @@ def obstacle(site: Site, golden: GoldenManifest) -> str:
     )
 
 
-def restore(home: Home, site: Site, ledger: Ledger, node: NodePlan, memory: GoldenMemory, own: str) -> None:
+def restore(work: Work, ledger: Ledger, node: NodePlan, memory: GoldenMemory, own: str) -> None:
     """Start a defined domain from a memory image, paused.
 
     One image serves every lab: its head is written for this domain, then libvirt reads it. Both happen under a lock of
@@ -63,6 +63,7 @@ def restore(home: Home, site: Site, ledger: Ledger, node: NodePlan, memory: Gold
         CapacityError: the pool has no room for a copy.
         HypervisorError: the image is damaged or does not fit; the domain is as it was, defined and off.
     """
+    site, home = work.site, work.home
     pool = site.settings.pool.name
     cookie = fork.cookie(memory.cookie)
     head = replace(memory.head.of(fork.document(memory.document, own)), cookie=cookie).encode()

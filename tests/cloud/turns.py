@@ -13,13 +13,11 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
-from labctl.cli import progress
-from labctl.cli.labs import site_of
-from labctl.lab import capture, records, sources
+from labctl.cli.labs import site_of, working
+from labctl.lab import capture, records
 from labctl.state import Home
 
 LABCTL = Path(sys.executable).with_name("labctl")
@@ -50,8 +48,8 @@ def main() -> None:
 
 def probes(home: Home, team: str) -> int:
     """Wait until every probe of every role holds; return how many there are."""
-    with site_of(home, team) as place, progress.shown(quiet=True) as quiet:
-        return len(capture.prove(home, place, sources.lab_of(home, place, team), quiet, threading.Event()))
+    with site_of(home, team) as place, working(home, place) as work:
+        return len(capture.prove(work, records.lab_of(home, team)))
 
 
 def timed(title: str, *argv: str | Path) -> None:

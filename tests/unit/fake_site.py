@@ -20,7 +20,7 @@ import socket
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -39,6 +39,7 @@ from labctl.images.golden import GoldenManifest
 from labctl.images.store import Manifest
 from labctl.lab import capture, create, destroy, power, records, reset, snapshot, status
 from labctl.lab.create import Created
+from labctl.lab.decisions import Choice, Starting
 from labctl.lab.power import Started
 from labctl.lab.status import LabStatus
 from labctl.plan.model import LabPlan
@@ -47,6 +48,7 @@ from labctl.remote.translate import HostKeyError, LoginError
 from labctl.render import identity
 from labctl.site.progress import Phase
 from labctl.site.site import Site
+from labctl.site.work import Work
 from labctl.spec import topology
 from labctl.spec.host import Host
 from labctl.state import Home, LabRecord
@@ -154,46 +156,46 @@ class World:
     def create(self, *teams: str, named: str | None = "mini", wait: bool = True, **options: Any) -> list[Created]:
         """Run `labctl create`; `named=None` completes labs that there are."""
         spec = topology.load(named) if named else None
-        return create.create(
-            self.home, self.site(), teams, spec, wait=wait, overcommit=False, **self._options(jobs=True), **options
-        )
+        choice = replace(options.pop("choice", Choice()), topology=spec)
+        return create.create(self.work(), teams, choice, Starting(wait=wait, **options))
 
     def reset(self, team: str, *names: str, wait: bool = True, **options: Any) -> list[str]:
         """Run `labctl reset`."""
-        return reset.reset(self.home, self.site(), team, names, wait=wait, **self._options(jobs=True), **options)
+        stage = options.pop("stage", None)
+        return reset.reset(self.work(), team, names, stage=stage, how=Starting(wait=wait, **options))
 
     def destroy(self, team: str) -> None:
         """Run `labctl destroy`."""
-        destroy.destroy(self.home, self.site(), team, **self._options(jobs=True))
+        destroy.destroy(self.work(), team)
 
     def start(self, team: str, *names: str, wait: bool = True, overcommit: bool = False) -> Started:
         """Run `labctl start`."""
-        options = self._options(jobs=True) | {"wait": wait, "overcommit": overcommit}
-        return power.start(self.home, self.site(), team, names, **options)
+        return power.start(self.work(), team, names, Starting(wait=wait, overcommit=overcommit))
 
     def stop(self, team: str, *names: str, force: bool = False) -> list[str]:
         """Run `labctl stop`."""
-        return power.stop(self.home, self.site(), team, names, force=force, **self._options())
+        return power.stop(self.work(), team, names, force=force)
 
     def capture(self, team: str, name: str | None = None) -> GoldenManifest:
         """Run `labctl golden capture`."""
-        return capture.capture(self.home, self.site(), team, name=name, **self._options(jobs=True))
+        return capture.capture(self.work(), team, name)
 
     def snapshot(self, team: str, name: str) -> GoldenManifest:
         """Run `labctl snapshot save`."""
-        return capture.snapshot(self.home, self.site(), team, name, **self._options(jobs=True))
+        return capture.snapshot(self.work(), team, name)
 
     def restore(self, team: str, name: str) -> None:
         """Run `labctl snapshot restore`."""
-        snapshot.restore(self.home, self.site(), team, name, **self._options(jobs=True))
+        snapshot.restore(self.work(), team, name)
 
     def status(self, team: str) -> LabStatus:
         """Run `labctl status`."""
         return status.status(self.home, self.site(), team)
 
-    def _options(self, *, jobs: bool = False) -> dict[str, Any]:
-        options = {"progress": self.notes, "cancelled": threading.Event()}
-        return options | ({"jobs": 1} if jobs else {})
+    def work(self, *, jobs: int = 1) -> Work:
+        """Return a command's work on the host, which is connected to anew."""
+        cancelled = threading.Event()
+        return Work(home=self.home, site=self.site(), jobs=jobs, progress=self.notes, cancelled=cancelled)
 
     # -- the way in ---------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,14 +78,14 @@ def exported(world: World) -> None:
     captured(world)
     site = world.site()
     (golden,) = site.golden.every()
-    bundle.export(world.home, site, golden, world.folder / "set", say=_nothing, cancelled=threading.Event())
+    bundle.export(world.work(), golden, world.folder / "set")
     site.golden.remove(golden.id)
 
 
 def imported(world: World) -> None:
     """Import the golden set from its file."""
     with contextlib.suppress(InputError):  # it is on this host already: the run that died had ended but for that
-        bundle.import_(world.home, world.site(), world.folder / "set", say=_nothing, cancelled=threading.Event())
+        bundle.import_(world.work(), world.folder / "set")
     site = world.site()
     (golden,) = site.golden.every()
     assert golden.image in site.volumes
@@ -216,7 +215,7 @@ def believed(world: World) -> None:
         ready = {(record.lab, node, generation) for node, generation in record.ready.items()}
         assert ready <= world.seen, f"recorded ready, and never seen: {ready - world.seen}"
     for golden in [*site.golden.every(), *site.snapshots.every()]:
-        bundle.verify(site, golden, jobs=1, cancelled=threading.Event())
+        bundle.verify(world.work(), golden)
     for image in site.images.every():
         size = site.volumes[image.volume].allocation
         assert size == image.manifest.size, f"{image.volume} is cut short"

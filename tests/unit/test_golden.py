@@ -121,8 +121,9 @@ def test_a_capture_waits_until_the_nodes_are_at_rest(
     site: Any = SimpleNamespace(
         pace=replace(pace("kvm"), rest=patience), hypervisor=SimpleNamespace(processor_time=processor_time)
     )
-    lab, progress = SimpleNamespace(plan=gridka), SimpleNamespace(say=told.append)
-    capture._settle(site, cast(Any, lab), cast(Any, progress), threading.Event())
+    progress = SimpleNamespace(say=told.append)
+    work: Any = SimpleNamespace(site=site, progress=progress, cancelled=threading.Event())
+    capture._rest(work, cast(Any, SimpleNamespace(plan=gridka)))
     assert len(told) == bool(said)
     assert all(said in line and "db-node" in line for line in told)
 
@@ -131,8 +132,9 @@ def test_a_capture_that_waits_can_be_given_up(gridka: LabPlan) -> None:
     site: Any = SimpleNamespace(pace=pace("kvm"), hypervisor=SimpleNamespace(processor_time=lambda node: 0.0))
     cancelled = threading.Event()
     cancelled.set()
+    work: Any = SimpleNamespace(site=site, cancelled=cancelled)
     with pytest.raises(Cancelled):
-        capture._settle(site, cast(Any, SimpleNamespace(plan=gridka)), cast(Any, None), cancelled)
+        capture._rest(work, cast(Any, SimpleNamespace(plan=gridka)))
 
 
 @pytest.mark.parametrize(

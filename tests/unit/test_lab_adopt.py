@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from dataclasses import replace
 
 import pytest
@@ -20,9 +19,7 @@ BOTH = ("node-1", "node-2")
 def adopted(world: World, named: str | None = None) -> Adopted:
     (orphan,) = orphans.find(world.home, world.site())
     spec = topology.load(named) if named else None
-    return adopt.adopt(
-        world.home, world.site(), orphan, spec, jobs=2, progress=world.notes, cancelled=threading.Event()
-    )
+    return adopt.adopt(world.work(jobs=2), orphan, spec)
 
 
 def lose(world: World, team: str) -> None:
@@ -112,7 +109,7 @@ def test_a_team_with_another_lab_on_record_is_refused(world: World) -> None:
     (orphan,) = orphans.find(world.home, world.site())
     (world.home.root / "aside").rename(world.home.root / "labs/red")
     with pytest.raises(RefusedError, match="has another lab on record"):
-        adopt.adopt(world.home, world.site(), orphan, None, jobs=1, progress=world.notes, cancelled=threading.Event())
+        adopt.adopt(world.work(), orphan, None)
 
 
 def test_objects_that_are_not_what_their_metadata_says_are_refused(world: World) -> None:
@@ -121,13 +118,5 @@ def test_objects_that_are_not_what_their_metadata_says_are_refused(world: World)
     (orphan,) = orphans.find(world.home, world.site())
     swapped = dict(zip(BOTH, reversed(orphan.domains.values()), strict=True))
     with pytest.raises(LabctlError, match="not what their metadata says"):
-        adopt.adopt(
-            world.home,
-            world.site(),
-            replace(orphan, domains=swapped),
-            None,
-            jobs=1,
-            progress=world.notes,
-            cancelled=threading.Event(),
-        )
+        adopt.adopt(world.work(), replace(orphan, domains=swapped), None)
     assert not world.home.lab("red").begun

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,27 +12,25 @@ from labctl.lab import bundle
 from labctl.lab.decisions import Choice
 from tests.unit.fake_site import World
 
-NEVER = threading.Event()
-
 
 @pytest.fixture
 def exported(world: World, tmp_path: Path) -> Path:
     """Return the file of a set that was captured from a lab."""
     world.create("red")
     world.host.guest("red-node-1").write(mark="red")
-    bundle.export(world.home, world.site(), world.capture("red"), tmp_path / "set", say=lambda _: None, cancelled=NEVER)
+    bundle.export(world.work(), world.capture("red"), tmp_path / "set")
     return tmp_path / "set"
 
 
 def imported(world: World, file: Path) -> GoldenManifest:
-    return bundle.import_(world.home, world.site(), file, say=lambda _: None, cancelled=NEVER)
+    return bundle.import_(world.work(), file)
 
 
 def test_a_set_is_used_on_another_host_as_on_its_own(exported: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = World(tmp_path / "other")
     made = imported(other, exported)
-    bundle.verify(other.site(), made, jobs=1, cancelled=NEVER)
+    bundle.verify(other.work(), made)
     other.create("green", choice=Choice(golden="mini-bare"))
     assert other.host.guest("green-node-1").disk["mark"] == "red"
     assert other.host.accidents == []
@@ -68,5 +65,5 @@ def test_a_volume_that_was_changed_is_named_by_verify(world: World, exported: Pa
     volume = golden.disks["node-2"].volume
     world.host.files[site.volumes[volume].path].write(70_000, b"rot")
     with pytest.raises(LabctlError, match="is damaged") as caught:
-        bundle.verify(world.site(), golden, jobs=1, cancelled=NEVER)
+        bundle.verify(world.work(), golden)
     assert caught.value.details == volume

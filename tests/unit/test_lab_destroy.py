@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import xml.etree.ElementTree as ET
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -13,7 +12,7 @@ import pytest
 from labctl.errors import HypervisorError, InputError, LabctlError, RefusedError
 from labctl.hypervisor.fake_host import FakeDomain
 from labctl.lab import destroy, orphans
-from tests.unit.fake_site import Notes, World
+from tests.unit.fake_site import World
 
 NOTHING = {"domains": [], "networks": [], "labs": []}
 
@@ -55,7 +54,7 @@ def foreign(world: World, name: str, *, disk: str = "", network: str = "") -> UU
 def by_metadata(world: World, *teams: str, host: Any = None) -> list[orphans.Orphan]:
     found = orphans.find(world.home, world.site(), teams)
     for orphan in found:
-        orphans.destroy(world.home, world.site(), orphan, jobs=2, progress=world.notes, cancelled=threading.Event())
+        orphans.destroy(world.work(jobs=2), orphan)
     return found
 
 
@@ -155,7 +154,7 @@ def test_a_damaged_lab_of_which_the_host_has_nothing_is_not_called_destroyed(wor
     world.destroy("red")
     world.home.lab("red").write("lab.json", "{")
     with pytest.raises(InputError, match="has nothing of red's lab") as caught:
-        orphans.destroy_damaged(world.home, world.site(), "red", jobs=1, progress=Notes(), cancelled=threading.Event())
+        orphans.destroy_damaged(world.work(), "red")
     assert "labctl destroy red --forget" in caught.value.remedy
     assert world.home.lab("red").begun
 
@@ -210,7 +209,7 @@ def test_a_record_that_appears_meanwhile_keeps_an_orphan(world: World) -> None:
     (orphan,) = orphans.find(world.home, world.site())
     world.home.lab("red").save(record)
     with pytest.raises(LabctlError, match="has a record by now"):
-        orphans.destroy(world.home, world.site(), orphan, jobs=1, progress=Notes(), cancelled=threading.Event())
+        orphans.destroy(world.work(), orphan)
     assert [node.ready for node in world.status("red").nodes] == [True, True]
 
 
@@ -225,10 +224,10 @@ def test_forgetting_a_lab_touches_no_host(world: World) -> None:
 
 def test_a_lab_on_another_host_is_not_destroyed_here(world: World) -> None:
     world.create("red")
-    site = world.site()
-    object.__setattr__(site, "name", "elsewhere")
+    work = world.work()
+    object.__setattr__(work.site, "name", "elsewhere")
     with pytest.raises(RefusedError, match="on host fake"):
-        destroy.destroy(world.home, site, "red", jobs=1, progress=Notes(), cancelled=threading.Event())
+        destroy.destroy(work, "red")
 
 
 def stuck(world: World, volume: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from pathlib import Path
 from typing import Any, cast
@@ -16,10 +17,11 @@ from labctl.hypervisor.fake_host import FakeHost
 from labctl.lab import decisions
 from labctl.site import site
 from labctl.site.site import Site
+from labctl.site.work import Work
 from labctl.spec import topology
 from labctl.spec.host import Host
 from labctl.state import Home, LabRecord
-from tests.unit.fake_site import World
+from tests.unit.fake_site import Notes, World
 
 HOST = "test:///default"  # libvirt's test driver offers no KVM
 
@@ -58,10 +60,10 @@ def test_a_lab_is_not_completed_with_nodes_of_the_other_kind(tmp_path: Path) -> 
         virt="kvm",
     )
     home.lab("team01").save(record)
-    with site.opened(home, HOST, virt="qemu") as place, pytest.raises(RefusedError) as caught:
-        decisions.decide(
-            home, place, ["team01"], None, choice=decisions.Choice(), overcommit=False, held=None, say=lambda text: None
-        )
+    with site.opened(home, HOST, virt="qemu") as place:
+        work = Work(home=home, site=place, jobs=1, progress=Notes(), cancelled=threading.Event())
+        with pytest.raises(RefusedError) as caught:
+            decisions.decide(work, ["team01"], decisions.Choice(), overcommit=False, held=None)
     assert caught.value.brief == "the nodes of team01 are under KVM, and these would be emulated"
 
 

@@ -14,6 +14,7 @@ from netaddr import IPNetwork
 from labctl.errors import InputError
 from labctl.images.store import Image, Manifest
 from labctl.lab import reset
+from labctl.site.work import Work
 from labctl.spec import topology
 from labctl.state import Home, LabRecord
 
@@ -45,16 +46,7 @@ def test_a_stage_whose_image_is_missing_costs_nothing(tmp_path: Path) -> None:
         settings=SimpleNamespace(pool=SimpleNamespace(name="labctl")),
         images=SimpleNamespace(every=lambda volumes: [image("openstack"), image("openstack-medium")]),
     )
+    work = Work(home=home, site=site, jobs=1, progress=cast(Any, None), cancelled=threading.Event())
     with pytest.raises(InputError, match="no image debian-13"):
-        reset.reset(
-            home,
-            site,
-            "red",
-            ["image-node"],
-            stage="bare",
-            jobs=1,
-            wait=True,
-            progress=cast(Any, None),
-            cancelled=threading.Event(),
-        )
+        reset.reset(work, "red", ["image-node"], stage="bare")
     assert home.lab("red").load() == record

@@ -1,0 +1,76 @@
+"""What all parts of building a lab share: which of its nodes are to be made, and how they fare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from labctl.errors import LabctlError
+from labctl.images.golden import GoldenMemory
+from labctl.lab import nodes, secrets
+from labctl.lab.nodes import Ledger
+from labctl.lab.sources import SourcedLab
+from labctl.plan.model import LabPlan, NodePlan
+from labctl.site.progress import Phase
+from labctl.site.work import Work
+
+
+class Construction:
+    """One lab while it is built.
+
+    Args:
+        memory: what nodes are restored from, by node; the others boot.
+
+    Attributes:
+        missing: names of the nodes that are to be made.
+        new: the nodes that nobody has seen ready, in the topology's order.
+        restored: names of the nodes that this run restored from memory.
+        failed: names of the nodes with which there is no going on in this run.
+    """
+
+    def __init__(self, work: Work, lab: SourcedLab, memory: Mapping[str, GoldenMemory]) -> None:
+        self.work, self.lab, self.memory = work, lab, memory
+        self.site = work.site
+        self.plan: LabPlan = lab.plan
+        self.folder = work.home.lab(lab.plan.team)
+        self.ledger = Ledger(self.folder, lab.record)
+        self.keys = secrets.ensure(self.folder, lab.plan)
+        self.missing = {node.name for node in lab.plan.nodes if nodes.missing(self.site, lab.record, node)}
+        self.new = [node for node in lab.plan.nodes if node.name in self.missing or not self.stood(node)]
+        self.restored: set[str] = set()
+        self.failed: set[str] = set()
+
+    @property
+    def whole(self) -> bool:
+        """Whether all nodes go on from memory of one moment."""
+        return len(self.restored) == len(self.plan.nodes)
+
+    def stood(self, node: NodePlan) -> bool:
+        """Whether this generation of the node was seen ready once; what its users did to it since is their affair."""
+        return self.ledger.record.ready.get(node.name) == node.generation
+
+    def attempt(self, part: Callable[[NodePlan], None], node: NodePlan) -> None:
+        """Do a part of a node's way; where it fails, the node's further parts are left out."""
+        try:
+            part(node)
+        except LabctlError:
+            self.failed.add(node.name)
+            raise
+
+    def make(self, node: NodePlan) -> None:
+        """Make a node's volumes and define its domain."""
+        copies = self.lab.snapshot.copies(node) if self.lab.snapshot else {}
+        keys, images = self.keys[node.name], self.lab.images
+        nodes.make_node(self.site, self.ledger, self.plan, node, images=images, keys=keys, copies=copies)
+
+    def remove(self, node: NodePlan) -> None:
+        """Remove what stands of a node."""
+        nodes.remove_node(self.site, self.ledger, node)
+
+    def start(self, node: NodePlan, *, paused: bool) -> None:
+        """Boot a node."""
+        self.ledger.boots(node)
+        self.site.hypervisor.start_domain(node.uuid, paused=paused)
+
+    def tell(self, node: NodePlan, phase: Phase) -> None:
+        """Tell how far a node is."""
+        self.work.progress.node(self.plan.team, node.name, phase)

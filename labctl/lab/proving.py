@@ -1,0 +1,99 @@
+"""Brings up the cloud of a lab that is built: a cloud that goes on from memory is asked, another one is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from labctl.cloud.cloud import Cloud
+from labctl.images.golden import GoldenManifest
+from labctl.lab import install, probe, warm
+from labctl.lab.construction import Construction
+from labctl.lab.probe import Probe
+from labctl.lab.records import Lab
+from labctl.plan.lab import INSTALLED
+from labctl.plan.model import NodePlan
+from labctl.site.progress import Phase
+
+
+class Proving:
+    """The cloud of one lab.
+
+    Attributes:
+        installed: steps of its installation that changed something.
+    """
+
+    def __init__(self, construction: Construction) -> None:
+        self._lab = construction
+        self._cloud: Cloud | None = None
+        self._probes: list[Probe] = []
+        self._forgotten: set[str] = set()  # nodes whose services are down for the others until they report
+        self.installed: list[str] = []
+
+    def prepare(self) -> None:
+        """Find out what its nodes are to be asked, where the cloud goes on from memory."""
+        lab = self._lab
+        golden = self._running_cloud()
+        if golden is not None and lab.new and lab.lab.snapshot is None:
+            known = install.ensure_secrets(lab.work.home, lab.site, lab.lab)
+            self._cloud = Cloud.of(lab.plan, known, slow=lab.site.virt == "qemu", nested=golden.nested)
+            self._probes = probe.probes(self._cloud)
+
+    def before_release(self, node: NodePlan) -> None:
+        """Have the cloud take the services of a node that goes on alone for down, until they report."""
+        lab = self._lab
+        if self._cloud is None or node.name not in lab.restored or lab.whole:
+            return
+        database = lab.plan.node(self._cloud.node("mariadb"))
+        reports = any((each.node, each.about) == (database.name, node.name) for each in self._probes)
+        if not reports or database.name in lab.restored:
+            return  # what a restored database knows of the node is as old as the node
+        if why := warm.forget_reports(lab.site, database, self._cloud, node.name, lab.work.cancelled):
+            lab.work.progress.say(
+                f"{node.domain}: its services cannot be marked as down, so their reports are not awaited: {why}"
+            )
+        else:
+            self._forgotten.add(node.name)
+
+    def ask(self, node: NodePlan) -> None:
+        """Wait until all that a node's roles do holds, in a cloud that goes on from memory."""
+        lab = self._lab
+        if self._probes and not lab.failed:  # the cloud cannot work as long as a node is missing
+            lab.tell(node, Phase.PROVING)
+            about = node.name if node.name in self._forgotten else None
+            asked = [each for each in self._probes if each.node == node.name or each.about == about]
+            probe.ask(lab.site, lab.plan, asked, lab.work.cancelled)
+
+    def pieces(self) -> list[Callable[[], None]]:
+        """Return the work that brings the cloud up, where that is the lab's stage and anything may be missing."""
+        lab = self._lab
+        record = lab.ledger.record
+        if lab.failed:
+            return []
+        if lab.lab.snapshot or record.stage != INSTALLED or record.bare or (record.installed and not lab.new):
+            return []
+        if lab.new and (golden := self._running_cloud()) is not None:
+            return [partial(self._proven, golden)]
+        return [self._install]
+
+    def _proven(self, golden: GoldenManifest) -> None:
+        """Write down that the cloud, whose nodes were all restored and asked, is up."""
+        self._lab.ledger.change(installed=True, nested=dict(golden.nested))
+        for node in self._lab.new:
+            self._lab.tell(node, Phase.INSTALLED)
+
+    def _running_cloud(self) -> GoldenManifest | None:
+        """Return the golden set whose running cloud this lab has; None where the installer is to bring it up."""
+        golden, record = self._lab.lab.golden, self._lab.ledger.record
+        whole = golden is not None and golden.stage == record.stage == INSTALLED
+        restored = all(record.restored.get(node.name) == node.generation for node in self._lab.new)
+        return golden if whole and restored and not record.bare else None
+
+    def _install(self) -> None:
+        lab = self._lab
+        record, golden = lab.ledger.record, lab.lab.golden
+        # The disks of a captured cloud know of all its nodes; those that were baked do not until it has run.
+        missing = {node.name for node in lab.new}
+        on = missing if record.installed and golden is not None and golden.memory else None
+        outcome = install.proceed(lab.work.again(), Lab(plan=lab.plan, record=record), on=on)
+        self.installed += outcome.changed

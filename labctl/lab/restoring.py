@@ -1,0 +1,64 @@
+"""Restores nodes of a lab that is built from memory, and makes them nodes of this lab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from labctl.errors import CapacityError, DeadlineError, HypervisorError
+from labctl.lab import install, nodes, warm
+from labctl.lab.construction import Construction
+from labctl.plan.model import NodePlan
+
+
+class Restoring:
+    """The nodes of one lab that go on from memory."""
+
+    def __init__(self, construction: Construction) -> None:
+        self._lab = construction
+
+    def restore(self, node: NodePlan) -> bool:
+        """Restore a node's memory, paused; return whether it has any and it could be."""
+        lab = self._lab
+        memory = lab.memory.get(node.name)
+        if memory is None:
+            return False
+        own = nodes.document(lab.site, lab.plan, node, images=lab.lab.images)
+        try:
+            warm.restore(lab.work, lab.ledger, node, memory, own)
+        except (CapacityError, HypervisorError) as exc:
+            lab.work.progress.say(f"{node.domain} boots instead: {exc.brief}: {exc.details}")
+            lab.site.hypervisor.power_off(node.uuid)
+            return False
+        lab.restored.add(node.name)
+        return True
+
+    def identify(self, node: NodePlan, release: Callable[[NodePlan], None]) -> None:
+        """Make a restored guest this lab's; one that does not come to itself is restored once more, then booted.
+
+        Args:
+            release: lets a node go that was restored once more.
+        """
+        lab = self._lab
+        for last in (False, True):
+            try:
+                alone = last or not lab.whole
+                warm.identify(lab.site, node, lab.keys[node.name], lab.work.cancelled, alone=alone)
+                return lab.ledger.identified(node)
+            except DeadlineError as exc:
+                again = "booted" if last else "restored once more"
+                lab.work.progress.say(f"{node.domain} is {again}: {exc.brief}")
+            lab.remove(node)
+            lab.make(node)
+            if last or not self.restore(node):
+                lab.restored.discard(node.name)
+                return lab.start(node, paused=False)
+            release(node)
+        return None
+
+    def end(self) -> None:
+        """Write down that a lab is back at its snapshot, with what the installer had done by then."""
+        lab = self._lab
+        if lab.lab.snapshot is not None and not lab.failed:
+            journal = install.journal_of(lab.lab.snapshot, lab.ledger.record.generations)
+            lab.folder.write(install.JOURNAL, journal)
+            lab.ledger.change(restoring="")
