@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from labctl.state import Home
 
 if TYPE_CHECKING:
     from labctl.checks.model import Report, Result
+    from labctl.lab.rounds import Seat
     from labctl.lab.sabotage import Told
     from labctl.sabotage.draw import Lot
     from labctl.sabotage.ledger import Entry
@@ -103,7 +105,7 @@ def break_command(
 ) -> None:
     """Break labs."""
     from labctl.cli.show import show
-    from labctl.lab import sabotage
+    from labctl.lab import rounds, sabotage
     from labctl.report import sabotage as views
 
     ids, patterns = options.ids_and_teams(words)
@@ -119,6 +121,7 @@ def break_command(
         lots = sabotage.draw_lots(home, plans, level=level, seed=seed, same=same, ids=ids)
         show(output, document=[views.lot_document(lot) for lot in lots], text=views.lots(lots))
         return
+    rounds.refuse_played(home, teams)
     injected: list[tuple[Lot, Entry]] = []
     for turn in range(1 if ids else count):
         word = f"{seed}#{turn}" if seed and turn else seed
@@ -175,13 +178,22 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
 
 @sabotage_command.command("hint")
 @click.argument("team", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
+@click.option("--fault", "number", metavar="N", type=click.IntRange(1, 9), help="Of which fault of the round.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, whatever it costs.")
 @options.common
-def hint_command(team: str | None) -> None:
-    """Print the next of three hints about a fault, and record that it was taken."""
-    from labctl.lab import sabotage
+def hint_command(team: str | None, number: int | None, yes: bool) -> None:
+    """Print the next of three hints about a fault, and record that it was taken.
+
+    In a round TEAM is the team that plays, and a hint has a price, which is told before; on a terminal labctl asks.
+    `labctl hint` is the same command.
+    """
+    from labctl.lab import rounds, sabotage
 
     home = Home()
     name = options.one_team(home, team)
+    if (seat := rounds.seat_of(home, name)) is not None:
+        _hint_in_round(home, seat, number, yes=yes)
+        return
     given = sabotage.hint(home, name)
     if given is None:
         click.echo(f"{name}: all hints were given.")
@@ -218,12 +230,17 @@ def heal_command(words: tuple[str, ...]) -> int:
     If a team has changed what the fault changed, heal keeps the team's work and reports that. A second heal does no
     harm. Exit code 4 if a check is red afterwards.
     """
-    from labctl.report import checks as views
-
     home = Home()
     ids, patterns = options.ids_and_teams(words)
+    return 0 if heal_labs(home, _teams(home, patterns), ids) else RED
+
+
+def heal_labs(home: Home, teams: Sequence[str], ids: Sequence[str] = ()) -> bool:
+    """Heal labs one after the other and tell about each; return whether all checks are green."""
+    from labctl.report import checks as views
+
     green = True
-    for team in _teams(home, patterns):
+    for team in teams:
         done, report = _heal(home, team, ids)
         for entry in done:
             for note in entry.notes:
@@ -232,7 +249,7 @@ def heal_command(words: tuple[str, ...]) -> int:
             options.say(f"{team}: there is nothing to heal.")
         options.say(f"{team}: all checks are green." if report.green else views.text(report))
         green &= report.green
-    return 0 if green else RED
+    return green
 
 
 @sabotage_command.command("verify")
@@ -284,6 +301,21 @@ def lint_command(files: tuple[Path, ...]) -> int:
     return 2 if found else 0
 
 
+def _hint_in_round(home: Home, seat: Seat, number: int | None, *, yes: bool) -> None:
+    """Offer the next hint, and give it to who takes it; a drill looks like any other round."""
+    from labctl.lab import rounds
+
+    offer = rounds.offer(home, seat, number)
+    if offer is None:
+        click.echo(f"{seat.player}: there is no hint left{f' for fault {number}' if number else ''}.")
+        return
+    what = f"hint {offer.number} for fault {offer.slot}"
+    if not yes and sys.stdin.isatty():
+        options.confirm(f"{seat.player}: {what} costs {offer.price} points. Take it?", no="No hint was taken.")
+    rounds.take(home, seat, offer)
+    click.echo(f"{seat.player}: {what}, {offer.price} points: {offer.text}")
+
+
 def _teams(home: Home, patterns: Sequence[str]) -> tuple[str, ...]:
     return options.expand(patterns) if patterns else (options.one_team(home, None),)
 
@@ -321,7 +353,7 @@ def _one(
 
     for lot in lots:
         with site_of(home, lot.team) as place:
-            done.append((lot, sabotage.inject(home, place, lot, told=_told(lot.team, say), cancelled=cancelled)))
+            done.append((lot, sabotage.inject(home, place, lot, told=told(say), cancelled=cancelled)))
 
 
 def _heal(home: Home, team: str, ids: Sequence[str]) -> tuple[list[Entry], Report]:
@@ -334,10 +366,10 @@ def _heal(home: Home, team: str, ids: Sequence[str]) -> tuple[list[Entry], Repor
         progress.shown(quiet=options.quiet()) as shown,
         cancellable() as cancelled,
     ):
-        return sabotage.heal(home, place, team, ids=ids, told=_told(team, shown.say), cancelled=cancelled)
+        return sabotage.heal(home, place, team, ids=ids, told=told(shown.say), cancelled=cancelled)
 
 
-def _told(team: str, say: Callable[[str], None]) -> Told:
+def told(say: Callable[[str], None]) -> Told:
     """Return what tells of a run without spoiling it."""
     from labctl.lab.sabotage import Told
 

@@ -102,9 +102,19 @@ def plans_of(home: Home, teams: Sequence[str]) -> list[LabPlan]:
 
 
 def draw_lots(
-    home: Home, plans: Sequence[LabPlan], *, level: int | None, seed: str | None, same: bool, ids: Sequence[str] = ()
+    home: Home,
+    plans: Sequence[LabPlan],
+    *,
+    level: int | None,
+    seed: str | None,
+    same: bool,
+    ids: Sequence[str] = (),
+    before: Sequence[Lot] = (),
 ) -> list[Lot]:
     """Draw for labs, or take the faults that are named.
+
+    Args:
+        before: lots that were drawn before these and are not injected yet.
 
     Raises:
         InputError: nothing is left to draw, or there is no such fault.
@@ -119,7 +129,14 @@ def draw_lots(
             for name in ids
         ]
     found = [
-        {fault.id: fault for fault in draw.candidates(scene, level=level, taken=_taken(home, team))}
+        {
+            fault.id: fault
+            for fault in draw.candidates(
+                scene,
+                level=level,
+                taken=[*_taken(home, team), *(lot.order[0] for lot in before if lot.team == team)],
+            )
+        }
         for team, scene in scenes.items()
     ]
     common = [fault for name, fault in found[0].items() if all(name in each for each in found)]

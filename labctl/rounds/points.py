@@ -129,7 +129,7 @@ def score(events: Sequence[Event], rules: Rules, *, now: float | None = None) ->
         return None
     clock = Clock(events)
     deadline = opened.minutes * 60
-    faults, innocent = _faults(events)
+    faults, innocent = faults_of(events)
     # What a team does counts until time is up; checks that run then still see what it did.
     played = [
         event for event in events if isinstance(event, (Checked, Restarted, Healed)) or clock(event.at) <= deadline
@@ -159,6 +159,27 @@ def score(events: Sequence[Event], rules: Rules, *, now: float | None = None) ->
     )
 
 
+def faults_of(events: Sequence[Event]) -> tuple[list[Injected], set[str]]:
+    """Return the faults of a round, and the checks that a team answers for: no fault turned these red.
+
+    What the run of checks right before the start of the clock did not see green belongs to the faults; of what a fault
+    wants green, the checks that another one turned red are left out.
+    """
+    faults = list(_of(events, Injected))
+    started = next((number for number, event in enumerate(events) if isinstance(event, Started)), len(events))
+    runs = list(_of(events[:started], Checked))
+    sabotaged = {check for fault in faults for check in (*fault.red, *fault.also)}
+    before = [run.verdicts for run in runs if run.baseline][:1]
+    broken = [run.verdicts for run in runs if not run.baseline][-1:]
+    innocent = {
+        check
+        for verdicts in before
+        for check, verdict in verdicts.items()
+        if check not in sabotaged and all(each.get(check, _GREEN) == _GREEN for each in (verdicts, *broken))
+    }
+    return [replace(fault, green=tuple(sorted(innocent & set(fault.green)))) for fault in faults], innocent
+
+
 def fits(fault: Injected, report: Reported) -> int:
     """Return how much of a diagnosis is right: 2 for service and node, 1 for one of them, 0 for none."""
     return (report.service in fault.services) + (report.node in fault.nodes)
@@ -184,7 +205,7 @@ def price(number: int, level: int | None, rules: Rules) -> int:
 def pending(events: Sequence[Event], rules: Rules) -> float:
     """Return for how many seconds more repairs that look good must be seen to be sustained; 0 where none is open."""
     runs = [event.at for event in _of(events, Checked)]
-    faults, _ = _faults(events)
+    faults, _ = faults_of(events)
     stretches = [_stretch(fault, events, rules) for fault in faults]
     return max(
         (rules.sustained - (last - since) for since, last in filter(None, stretches) if last == runs[-1]), default=0.0
@@ -199,27 +220,6 @@ def frozen(events: Sequence[Event]) -> float | None:
 
 def _of(events: Sequence[Event], kind: type[_Kind]) -> Iterator[_Kind]:
     return (event for event in events if isinstance(event, kind))
-
-
-def _faults(events: Sequence[Event]) -> tuple[list[Injected], set[str]]:
-    """Return the faults of a round, and the checks that a team answers for: no fault turned these red.
-
-    What the run of checks right before the start of the clock did not see green belongs to the faults; of what a fault
-    wants green, the checks that another one turned red are left out.
-    """
-    faults = list(_of(events, Injected))
-    started = next((number for number, event in enumerate(events) if isinstance(event, Started)), len(events))
-    runs = list(_of(events[:started], Checked))
-    sabotaged = {check for fault in faults for check in (*fault.red, *fault.also)}
-    before = [run.verdicts for run in runs if run.baseline][:1]
-    broken = [run.verdicts for run in runs if not run.baseline][-1:]
-    innocent = {
-        check
-        for verdicts in before
-        for check, verdict in verdicts.items()
-        if check not in sabotaged and all(each.get(check, _GREEN) == _GREEN for each in (verdicts, *broken))
-    }
-    return [replace(fault, green=tuple(sorted(innocent & set(fault.green)))) for fault in faults], innocent
 
 
 def _until_closed(events: Sequence[Event]) -> Sequence[Event]:

@@ -100,6 +100,15 @@ class Engine:
             notes.append(f"{node}: {record.target}: {outcome}")
         return replace(entry, state=state, notes=(*entry.notes, *notes))
 
+    def restart(self, entry: Entry) -> None:
+        """Restart the units that an injection had restarted: a repair that is one outlives that.
+
+        Raises:
+            LabctlError: a node cannot be reached.
+        """
+        for node, record in entry.records:
+            changes.restart(record.restart, self._context(self.guest(node)))
+
     def _prove(self, entry: Entry) -> Entry:
         """See that a named check is red, the named green ones are green, and every node lets us in."""
         began = time.monotonic()

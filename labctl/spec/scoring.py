@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from labctl.errors import InputError
 from labctl.spec import document, problems
 from labctl.spec.document import Location
 from labctl.spec.values import Count, Switch
@@ -156,3 +158,28 @@ def _keys_at(location: Location) -> tuple[str, ...]:
 def document_of(rules: Rules) -> dict[str, Any]:
     """Return rules as plain data: what a record keeps, and what a file may say."""
     return rules.model_dump(mode="json")
+
+
+def text_of(rules: _Part) -> str:
+    """Return rules as the text of a file, with what each key means."""
+    lines = []
+    for name, field in type(rules).model_fields.items():
+        value = getattr(rules, name)
+        lines.append(f"# {field.description}")
+        if isinstance(value, _Part):
+            lines += [f"{name}:", *(f"  {line}" for line in text_of(value).splitlines())]
+        else:
+            lines.append(f"{name}: {json.dumps(value)}")  # JSON is YAML
+    return "\n".join([*lines, ""])
+
+
+def restored(plain: dict[str, Any]) -> Rules:
+    """Return rules from what `document_of` returned; what a record of an older labctl lacks is as shipped.
+
+    Raises:
+        InputError: it is something else.
+    """
+    try:
+        return Rules.model_validate(plain)
+    except ValidationError as exc:
+        raise InputError("the rules on record cannot be read", details=str(exc)) from exc

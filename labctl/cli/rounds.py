@@ -1,0 +1,412 @@
+"""Commands about rounds: a clock, points, reports, scores."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from labctl.cli import options
+from labctl.cli.group import Group
+from labctl.errors import InputError, LabctlError
+from labctl.state import Home
+
+if TYPE_CHECKING:
+    from labctl.lab.opening import Setup
+    from labctl.lab.rounds import Seat
+    from labctl.lab.sabotage import Told
+    from labctl.report.rounds import Board
+    from labctl.rounds.points import Score
+    from labctl.spec.scoring import Rules
+
+_RULES = click.option(
+    "--rules", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Rules of your own."
+)
+
+
+def _complete_service(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from labctl.lab import records, rounds
+
+    try:
+        seat = rounds.going_on(Home(), [ctx.params["team"]])[0]
+        names = rounds.services(records.lab_of(Home(), seat.lab).plan)
+    except (LabctlError, KeyError):
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _complete_player(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from labctl.lab import rounds
+
+    try:
+        players = [seat.player for seat in rounds.seats(Home())]
+    except LabctlError:
+        return []
+    return [CompletionItem(name) for name in players if name.startswith(incomplete)]
+
+
+_PLAYERS = click.argument("teams", metavar="[TEAM]...", nargs=-1, shell_complete=_complete_player)
+
+
+@click.group("round", cls=Group)
+def round_command() -> None:
+    """Play rounds: broken labs, a clock, and points.
+
+    In a round TEAM is the team that plays, whosever lab it works on. Commands about labs (check, reset, sabotage) go on
+    to name the lab's own team.
+
+    \b
+    labctl round open team01..team10 --random --swap
+    labctl report team01 --suspect chrony --node node-1 --symptom B05
+    labctl hint team01; labctl score; labctl round close
+    """
+
+
+@round_command.command("open")
+@click.argument("words", metavar="TEAM... [ID]...", nargs=-1, required=True, shell_complete=options.complete_team)
+@click.option("--random", "chance", is_flag=True, help="Draw faults; now and then nothing is broken.")
+@click.option("--drill", is_flag=True, help="Break nothing: who says so wins.")
+@click.option("--count", type=click.IntRange(1, 5), default=1, show_default=True, help="How many faults a lab gets.")
+@click.option("--level", type=click.IntRange(1, 3), help="Draw among faults of this level.")
+@click.option("--seed", metavar="WORD", help="The same word draws the same again.")
+@click.option("--same-for-all", "same", is_flag=True, help="Every lab gets the same faults.")
+@click.option("--minutes", type=click.IntRange(1, 1440), default=45, show_default=True, help="How long it lasts.")
+@click.option("--swap", is_flag=True, help="Teams work on one another's labs.")
+@_RULES
+@click.option("--dry-run", is_flag=True, help="Say who would get what, but do nothing. For the organiser's eyes.")
+@options.output
+@options.common
+def open_command(
+    words: tuple[str, ...],
+    chance: bool,
+    drill: bool,
+    count: int,
+    level: int | None,
+    seed: str | None,
+    same: bool,
+    minutes: int,
+    swap: bool,
+    rules: Path | None,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Open a round: check labs, break them, and start the clock for all teams at once.
+
+    What is red before anything is broken costs nobody. After the faults all checks run again: what these turned red
+    belongs to them. Nothing stands in the labs before, and no round goes on in them. Where a lab cannot be broken, the
+    clock starts for nobody.
+    """
+    from labctl.lab.opening import Setup
+
+    ids, patterns = options.ids_and_teams(words)
+    if not patterns:
+        raise InputError("which teams?", remedy="labctl round open team01..team10 --random")
+    if (bool(ids), chance, drill).count(True) != 1:
+        raise InputError("which fault?", remedy="Say --random, or --drill, or name faults: labctl sabotage list.")
+    made = {"seed": seed} if seed else {}
+    setup = Setup(
+        teams=options.expand(patterns),
+        ids=ids,
+        count=count,
+        drill=drill,
+        level=level,
+        same=same,
+        minutes=minutes,
+        swap=swap,
+        rules=_rules(rules),
+        **made,
+    )
+    home = Home()
+    if dry_run:
+        _dry_run(home, setup, output)
+        return
+    opened = _open(home, setup)
+    now = time.time()
+    if output == "table":
+        options.say("\n".join(_opening(seat) for seat in opened))
+    else:
+        _show_status(opened, now, output)
+
+
+@round_command.command("status")
+@_PLAYERS
+@options.output
+@options.common
+def status_command(teams: tuple[str, ...], output: str) -> None:
+    """Say how far rounds are and how much time is left, without spoilers: those that go on, else the last one."""
+    from labctl.lab import rounds
+
+    home = Home()
+    try:
+        every = rounds.going_on(home)
+    except InputError:
+        every = rounds.seats(home)
+    _show_status(rounds.chosen(every, _expanded(teams)), time.time(), output)
+
+
+@round_command.command("close")
+@_PLAYERS
+@click.option("--no-check", "checks", flag_value=False, default=True, type=bool, help="End it as it was seen last.")
+@click.option("--heal", is_flag=True, help="Undo afterwards what still stands in the labs.")
+@options.common
+def close_command(teams: tuple[str, ...], checks: bool, heal: bool) -> None:
+    """End rounds: hands off the labs, then a last look at them.
+
+    All checks run, and again when what looks mended must still be green; then the units that the faults touched are
+    restarted, for the share of a lasting repair. A close that was interrupted is finished by the next.
+    """
+    from labctl.cli.sabotage import heal_labs
+    from labctl.lab import closing, rounds
+
+    home = Home()
+    some = rounds.going_on(home, _expanded(teams))
+    with _acting() as (told, cancelled):
+        closing.close(home, some, checks=checks, told=told, cancelled=cancelled)
+    options.say("\n".join(f"{seat.player}: closed. labctl score {seat.player}" for seat in some))
+    if heal:
+        heal_labs(home, [seat.lab for seat in some])
+
+
+@round_command.command("note")
+@click.argument("text", metavar="TEXT")
+@click.option("-t", "--team", "teams", metavar="TEAM", multiple=True, shell_complete=_complete_player, help="For one.")
+@options.common
+def note_command(text: str, teams: tuple[str, ...]) -> None:
+    """Write something down beside what happens in rounds that go on; it changes no points."""
+    from labctl.lab import rounds
+
+    noted = rounds.note(Home(), _expanded(teams), text)
+    options.say(f"Noted for {', '.join(seat.player for seat in noted)}.")
+
+
+@round_command.command("pause")
+@_PLAYERS
+@click.option("--reason", metavar="TEXT", default="", help="Why, for the record.")
+@options.common
+def pause_command(teams: tuple[str, ...], reason: str) -> None:
+    """Stop the clock of rounds that go on, for an outage that is not the teams' fault."""
+    from labctl.lab import rounds
+
+    _said(rounds.pause(Home(), _expanded(teams), reason), "stopped", "No clock runs.")
+
+
+@round_command.command("resume")
+@_PLAYERS
+@options.common
+def resume_command(teams: tuple[str, ...]) -> None:
+    """Let clocks go on."""
+    from labctl.lab import rounds
+
+    _said(rounds.resume(Home(), _expanded(teams)), "goes on", "No clock stands.")
+
+
+@round_command.command("rules")
+@options.common
+def rules_command() -> None:
+    """Print the rules that labctl has, as a file to edit for --rules."""
+    from labctl.spec import scoring
+
+    click.echo(scoring.text_of(scoring.Rules()), nl=False)
+
+
+@click.command("report")
+@click.argument("team", metavar="TEAM", shell_complete=_complete_player)
+@click.option("--suspect", "service", metavar="SERVICE", default="", shell_complete=_complete_service, help="What.")
+@click.option("--node", metavar="NODE", default="", help="Where.")
+@click.option("--symptom", metavar="CHECK", default="", help="A check that shows it, B05.")
+@click.option("--nothing", is_flag=True, help="Nothing is broken.")
+@options.common
+def report_command(team: str, service: str, node: str, symptom: str, nothing: bool) -> None:
+    """Record what a team says is broken.
+
+    Nobody is told whether it is right; a wrong one costs.
+
+    Several reports may be made: the best answer for each fault counts.
+
+    \b
+    labctl report team01 --suspect chrony --node node-1 --symptom B05
+    labctl report team01 --nothing
+    """
+    from labctl.lab import rounds
+
+    home = Home()
+    left = rounds.report(home, options.one_of([team]), service=service, node=node, symptom=symptom, nothing=nothing)
+    options.say(f"{team}: noted." if left else f"{team}: noted, but time is up: it does not count.")
+
+
+@click.command("score")
+@_PLAYERS
+@click.option("--no-check", "checks", flag_value=False, default=True, type=bool, help="Run no checks first.")
+@click.option("--freeze", metavar="HH:MM", help="From then on teams and the public see nothing new.")
+@click.option("--reveal", is_flag=True, help="Let them see everything again.")
+@click.option("--replay", is_flag=True, help="Recompute a round from its events; touch no lab.")
+@_RULES
+@click.option("--round", "name", metavar="ID", help="An older round. Default: the one that was opened last.")
+@click.option(
+    "--view",
+    type=click.Choice(["organiser", "team", "public"]),
+    default="organiser",
+    show_default=True,
+    help="Whose eyes it is for.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml", "csv", "junit", "ctftime"]),
+    default="table",
+    show_default=True,
+    help="How to print.",
+)
+@options.common
+def score_command(
+    teams: tuple[str, ...],
+    checks: bool,
+    freeze: str | None,
+    reveal: bool,
+    replay: bool,
+    rules: Path | None,
+    name: str | None,
+    view: str,
+    output: str,
+) -> None:
+    """Check the labs of a round, and print how many points each team has.
+
+    Points are made of the round's events and its rules by nothing else: --replay gives the same ones again, and others
+    with --rules. A repair counts when it was seen twice, a while apart. Teams and the public never see which faults
+    there are, and until the end not what points were for.
+    """
+    from labctl.lab import closing, rounds
+
+    if rules is not None and not replay:
+        raise InputError("--rules goes with --replay", remedy="The rules of a round are announced when it is opened.")
+    if freeze and reveal:
+        raise InputError("--freeze and --reveal do not go together")
+    home = Home()
+    every = rounds.seats(home, of=name)
+    players = _expanded(teams)
+    some = rounds.chosen(every, players)
+    if view == "team" and not players:
+        raise InputError("whose score?", remedy="Name the team that looks: labctl score team01 --view team.")
+    if freeze:
+        rounds.freeze(home, every, _today(freeze, every))
+    elif reveal:
+        rounds.reveal(home, every)
+    elif checks and not replay:
+        with _acting() as (told, cancelled):
+            closing.look(home, some, told=told, cancelled=cancelled)
+    again = rounds.seats(home, of=every[0].opened.round)
+    _show_scores(_board(again, players, view, _rules(rules) if rules else None), output)
+
+
+@contextlib.contextmanager
+def _acting() -> Iterator[tuple[Told, threading.Event]]:
+    """Yield what tells of a run without spoiling it, and what interrupts it."""
+    from labctl.cli import progress
+    from labctl.cli.labs import cancellable
+    from labctl.cli.sabotage import told
+
+    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+        yield told(shown.say), cancelled
+
+
+def _open(home: Home, setup: Setup) -> list[Seat]:
+    from labctl.lab import opening
+
+    with _acting() as (told, cancelled):
+        return opening.open_round(home, setup, told=told, cancelled=cancelled)
+
+
+def _dry_run(home: Home, setup: Setup, output: str) -> None:
+    from labctl.cli.show import show
+    from labctl.lab import opening
+    from labctl.report import sabotage as views
+
+    lots = opening.lots(home, setup)
+    lines = [f"{player} works on the lab of {lab}." for player, lab in sorted(setup.labs.items())]
+    lines += ["", views.lots(lots) if lots else "A drill: nothing would be broken.", "", "Nothing was done."]
+    show(
+        output,
+        document={"labs": setup.labs, "seed": setup.seed, "lots": [views.lot_document(lot) for lot in lots]},
+        text="\n".join(lines),
+    )
+
+
+def _opening(seat: Seat) -> str:
+    end = datetime.fromtimestamp(seat.events[-1].at + seat.opened.minutes * 60).strftime("%H:%M")
+    whose = "its own lab" if seat.lab == seat.player else f"the lab of {seat.lab}"
+    return f"{seat.player}: works on {whose} until {end}. Round {seat.opened.round}."
+
+
+def _show_status(some: Sequence[Seat], now: float, output: str) -> None:
+    from labctl.cli.show import show
+    from labctl.report import rounds as views
+
+    show(output, document=[views.status_document(seat, now) for seat in some], text=views.status(some, now))
+
+
+def _show_scores(board: Board, output: str) -> None:
+    from labctl.cli.show import show
+    from labctl.report import rounds as views
+
+    if output in ("csv", "junit"):
+        click.echo(views.csv_text(board) if output == "csv" else views.junit(board))
+    elif output == "ctftime":
+        show("json", document=views.ctftime(board), text="")
+    else:
+        show(output, document=views.document(board), text=views.text(board))
+
+
+def _board(seats: Sequence[Seat], players: Sequence[str], view: str, rules: Rules | None) -> Board:
+    """Return scores as somebody may see them, each with its place among all who play."""
+    from labctl.report.rounds import Board
+    from labctl.rounds import events, points, standings
+
+    moments = [points.frozen(seat.events) for seat in seats]
+    frozen = min((moment for moment in moments if moment is not None), default=None)
+    now = None if view == "organiser" else frozen
+    scores: list[Score] = [score for seat in seats if (score := seat.score(rules=rules, now=now)) is not None]
+    return Board(
+        round=seats[0].opened.round,
+        view=view,
+        closed=all(events.closed(seat.events) for seat in seats),
+        frozen=frozen,
+        standings=tuple(each for each in standings.ranked(scores) if not players or each.score.player in players),
+        seats={seat.player: seat for seat in seats},
+    )
+
+
+def _rules(file: Path | None) -> Rules:
+    from labctl.spec import scoring
+
+    return scoring.load(file) if file is not None else scoring.Rules()
+
+
+def _expanded(teams: Sequence[str]) -> tuple[str, ...]:
+    return options.expand(teams) if teams else ()
+
+
+def _said(some: Sequence[Seat], how: str, none: str) -> None:
+    options.say("\n".join(f"{seat.player}: the clock {how}." for seat in some) or none)
+
+
+def _today(text: str, some: Sequence[Seat]) -> float:
+    """Return the moment of today that the words HH:MM name, seconds since 1970.
+
+    Raises:
+        InputError: they name none, or one before the round.
+    """
+    try:
+        clock = datetime.strptime(text, "%H:%M").time()
+    except ValueError as exc:
+        raise InputError(f"{text!r} is no time of day", remedy="Say it as 16:30.") from exc
+    moment = datetime.combine(datetime.now().date(), clock).timestamp()
+    if moment < max(seat.opened.at for seat in some):
+        raise InputError(f"{text} was before the round", remedy="Name a moment of today after its opening.")
+    return moment

@@ -1,0 +1,101 @@
+"""Closes rounds, and checks for scores: repairs are seen twice, and once more after a restart of what was touched."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from labctl.checks.check import CHECKS
+from labctl.checks.graph import verdicts
+from labctl.errors import LabctlError
+from labctl.lab import check, events, many, records, rounds
+from labctl.lab.rounds import Seat
+from labctl.lab.sabotage import Ledger, Told, engine_of
+from labctl.rounds import points
+from labctl.rounds.events import Checked, Closed, Injected, Restarted
+from labctl.site.site import Site
+from labctl.site.together import Cancelled
+from labctl.state import Home
+
+
+def look(home: Home, some: Sequence[Seat], *, told: Told, cancelled: threading.Event) -> None:
+    """Run all checks where a clock has started and the round is not closed; what they say is written down."""
+    labs = [seat.lab for seat in some if seat.state in ("running", "paused")]
+
+    def one(site: Site, team: str) -> None:
+        told.say(f"{team}: checking")
+        check.check(home, site, team, told=told.result, cancelled=cancelled)
+
+    many.each(home, labs, one, cancelled=cancelled).check()
+
+
+def close(home: Home, some: Sequence[Seat], *, checks: bool, told: Told, cancelled: threading.Event) -> None:
+    """End rounds. Where checks are wanted, they run first, again as soon as what looks mended must still be green, and
+    once more when the units that the faults touched were restarted.
+
+    A round whose clock has not started just ends. One that was interrupted here goes on, and is closed by the next run.
+
+    Raises:
+        LabctlError: a lab cannot be checked; its round is not closed.
+    """
+    by_lab = {seat.lab: seat for seat in some}
+
+    def one(site: Site, team: str) -> None:
+        if checks and by_lab[team].state != "preparing":
+            _last_look(home, site, team, told=told, cancelled=cancelled)
+        events.append(home, team, Closed(at=time.time()))
+
+    many.each(home, list(by_lab), one, cancelled=cancelled).check()
+
+
+def _last_look(home: Home, site: Site, team: str, *, told: Told, cancelled: threading.Event) -> None:
+    run = partial(check.check, home, site, team, told=told.result, cancelled=cancelled)
+    told.say(f"{team}: checking")
+    run()
+    seconds = points.pending(events.played(home, team), _seat(home, team).rules)
+    if seconds > 0 and not cancelled.is_set():
+        told.say(f"{team}: checking again in {seconds:.0f} s")
+        cancelled.wait(seconds)
+        run()
+    if cancelled.is_set():
+        raise Cancelled("interrupted")
+    seat = _seat(home, team)
+    score = seat.score()
+    won = [fault.slot for fault in score.faults if fault.repaired_at is not None] if score else []
+    if won:
+        told.say(f"{team}: restarting what was touched, and checking")
+        faults, _ = points.faults_of(seat.events)
+        mended = [fault for fault in faults if fault.slot in won]
+        _restart(home, site, team, mended, told=told, cancelled=cancelled)
+
+
+def _restart(
+    home: Home, site: Site, team: str, mended: Sequence[Injected], *, told: Told, cancelled: threading.Event
+) -> None:
+    """Restart the units that faults had restarted, and see whether their checks stay green."""
+    plan = records.lab_of(home, team).plan
+    book = Ledger(home.lab(team))
+    entries = {entry.uid: entry for entry in book.entries()}
+    wanted = sorted({name for fault in mended for name in (*fault.red, *fault.green)})
+    with check.subject(home, site, plan, cancelled) as lab:
+        engine = engine_of(home, site, plan, lab, told, book)
+        lost = set()
+        for fault in mended:
+            try:
+                engine.restart(entries[fault.entry])
+            except LabctlError as exc:
+                told.say(f"{team}: {exc.brief}")
+                lost.add(fault.slot)
+        report = check.run(lab, [CHECKS[name] for name in wanted], told=told.result)
+    now = time.time()
+    seen = Checked(at=now, verdicts={name: str(verdict) for name, verdict in verdicts(report.results).items()})
+    for fault in mended:
+        held = fault.slot not in lost and points.green(fault, seen)
+        events.append(home, team, Restarted(at=now, slot=fault.slot, held=held))
+
+
+def _seat(home: Home, team: str) -> Seat:
+    """Return the place of the round that goes on in a lab, as it is now."""
+    return next(seat for seat in rounds.going_on(home) if seat.lab == team)
