@@ -22,6 +22,9 @@ class Pace:
         idle: what a node at rest takes of a processor, of 1.
         install: how many times longer than natively a step of the installer may take.
         sabotage: the same, for a change of a fault.
+        request: for an answer of a cloud's API; the first one of an emulated fork took a hundred seconds.
+        instance: for a login to a server in a cloud.
+        removal: for something in a cloud to be gone after it was deleted.
     """
 
     boot: float
@@ -36,6 +39,9 @@ class Pace:
     idle: float
     install: float
     sabotage: float
+    request: float
+    instance: float
+    removal: float
 
 
 _PACES = {
@@ -52,6 +58,9 @@ _PACES = {
         idle=0.1,
         install=2.0,
         sabotage=1.0,
+        request=30.0,
+        instance=30.0,
+        removal=120.0,
     ),
     "qemu": Pace(
         boot=1800.0,
@@ -66,6 +75,9 @@ _PACES = {
         idle=0.5,
         install=15.0,
         sabotage=6.0,
+        request=240.0,
+        instance=180.0,
+        removal=600.0,
     ),
 }
 

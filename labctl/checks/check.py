@@ -15,6 +15,7 @@ from labctl.plan.model import LabPlan, NodePlan
 from labctl.registry import Registry
 
 if TYPE_CHECKING:  # openstacksdk takes a second to import, and checks of nodes do without
+    from labctl.checks.cloud import Cloud
     from labctl.cloud.connect import Login
     from labctl.cloud.http import Dialer
 
@@ -47,6 +48,8 @@ class Subject:
         cancelled: ends the run when set.
         dialer: a way to every name and port in the lab's networks.
         login: returns how a user logs in to the lab's cloud: admin or demo.
+        run: the run's ID; names of what checks make bear it.
+        cloud: connections to the lab's cloud, and what checks made in it; None where the lab has none.
         logins: node to why nobody can log in; nothing for the others.
         answers: node and check to what the node said; those who cannot be asked are missing.
     """
@@ -58,6 +61,8 @@ class Subject:
     cancelled: threading.Event = field(default_factory=threading.Event)
     dialer: Dialer | None = None
     login: Callable[[str], Login] | None = None
+    run: str = ""
+    cloud: Cloud | None = None
     logins: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[tuple[str, str], Answer] = field(default_factory=dict)
 
@@ -148,6 +153,18 @@ def check(
     return register
 
 
+def named(name: str) -> list[Check]:
+    """Return the check of an ID, or all its parts: C03 is C03:glance and the others.
+
+    Raises:
+        InputError: there is no check of that ID.
+    """
+    head, colon, part = name.partition(":")
+    name = f"{head.upper()}{colon}{part}"
+    parts = [each for each in CHECKS if each.id.partition(":")[0] == name]
+    return parts or [CHECKS[name]]
+
+
 def chosen(stage: str, ids: tuple[str, ...] = (), *, quick: bool = False) -> list[Check]:
     """Return the checks of a stage by ID: all of them, the quick ones, or those that are named.
 
@@ -155,5 +172,5 @@ def chosen(stage: str, ids: tuple[str, ...] = (), *, quick: bool = False) -> lis
         InputError: there is no check of that ID.
     """
     if ids:
-        return [CHECKS[name] for name in sorted(set(ids))]
+        return list({each.id: each for name in sorted(set(ids)) for each in named(name)}.values())
     return [each for each in CHECKS if stage in each.stages and (each.quick or not quick)]

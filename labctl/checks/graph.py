@@ -6,7 +6,7 @@ import graphlib
 from collections.abc import Mapping, Sequence
 
 from labctl.checks.check import Check
-from labctl.checks.model import Result, Verdict, worst
+from labctl.checks.model import Result, Verdict
 
 
 def order(checks: Sequence[Check]) -> list[Check]:
@@ -17,11 +17,8 @@ def order(checks: Sequence[Check]) -> list[Check]:
 
 
 def verdicts(results: Sequence[Result]) -> dict[str, Verdict]:
-    """Return check to its verdict, the worst of its parts."""
-    found: dict[str, list[Verdict]] = {}
-    for result in results:
-        found.setdefault(result.id, []).append(result.verdict)
-    return {name: worst(each) for name, each in found.items()}
+    """Return check, or part of one, to its verdict."""
+    return {result.name: result.verdict for result in results}
 
 
 def blocked_by(check: Check, known: Mapping[str, Verdict]) -> str | None:

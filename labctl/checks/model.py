@@ -60,6 +60,7 @@ class Result:
     Attributes:
         limit: seconds that it may take on such nodes; later is slow, which is no failure by itself.
         part: which part of the check it is about; empty for the whole.
+        blamed: who the pattern of all results accuses; those count before the steps' own suspects.
     """
 
     id: str
@@ -68,6 +69,12 @@ class Result:
     seconds: float
     limit: float
     part: str = ""
+    blamed: tuple[Suspect, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the graph calls it: its ID, or C03:glance for a part."""
+        return f"{self.id}:{self.part}" if self.part else self.id
 
     @property
     def first(self) -> Step | None:
@@ -81,13 +88,14 @@ class Result:
 
     @property
     def suspects(self) -> tuple[Suspect, ...]:
-        """Who is to blame, by the order of the steps; three at most."""
+        """Who is to blame: the pattern's suspects, then the steps' own by their order; three at most."""
         found = {
             (step.suspect, step.node): Suspect(service=step.suspect, node=step.node, evidence=step.evidence)
             for step in reversed(self.steps)
             if step.verdict is Verdict.FAIL and step.suspect
         }
-        return tuple(reversed(found.values()))[:3]
+        own = [each for each in reversed(found.values()) if str(each) not in {str(other) for other in self.blamed}]
+        return (*self.blamed, *own)[:3]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +128,8 @@ class Report:
         )
 
     def verdict(self, check: str) -> Verdict:
-        """Return the verdict of a check, the worst of its parts; SKIPPED where it was not run."""
-        return worst(result.verdict for result in self.results if result.id == check)
+        """Return the verdict of a check, the worst of its parts, or of a part; SKIPPED where it was not run."""
+        return worst(result.verdict for result in self.results if check in (result.id, result.name))
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

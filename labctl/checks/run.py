@@ -8,16 +8,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from labctl.checks import ask, graph
+from labctl.checks import ask, graph, patterns
 from labctl.checks.check import Check, Subject
 from labctl.checks.model import Report, Result, Step, Verdict, worst
-from labctl.errors import LabctlError
 
 Told = Callable[[Result], None]
 
 
 def run(subject: Subject, checks: Sequence[Check], *, mode: str, told: Told) -> Report:
-    """Run checks in the order of their needs.
+    """Run checks in the order of their needs. What they make is removed at the end; what a run before left, first.
 
     Args:
         mode: quick or full; for the report.
@@ -26,17 +25,29 @@ def run(subject: Subject, checks: Sequence[Check], *, mode: str, told: Told) -> 
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     subject = ask.asked(subject, checks)
     results: list[Result] = []
-    for generation in _generations(checks):
-        quiet = [check for check in generation if check.quick]
-        known = graph.verdicts(results)
-        with ThreadPoolExecutor(max_workers=max(1, len(quiet)), thread_name_prefix="check") as executor:
-            found = list(executor.map(lambda check: _run(subject, check, known), quiet))  # noqa: B023 - used at once
-        found += [_run(subject, check, known) for check in generation if not check.quick]
-        for result in found:
-            told(result)
-        results += found
+    changes = subject.cloud is not None and not all(check.quick for check in checks)
+    if changes and subject.cloud is not None:
+        subject.cloud.made.remove(subject.cloud)
+    leftovers: list[str] = []
+    try:
+        for generation in _generations(checks):
+            quiet = [check for check in generation if check.quick]
+            known = graph.verdicts(results)
+            with ThreadPoolExecutor(max_workers=max(1, len(quiet)), thread_name_prefix="check") as executor:
+                for result in executor.map(lambda check: _run(subject, check, known), quiet):  # noqa: B023 - used at once
+                    told(result)
+                    results.append(result)
+            for check in generation:
+                if not check.quick:
+                    result = _run(subject, check, known)
+                    told(result)
+                    results.append(result)
+    finally:
+        if changes and subject.cloud is not None:
+            leftovers = subject.cloud.made.remove(subject.cloud)
+    results = patterns.blamed(subject.lab, checks, results)
     return Report(
-        run=uuid.uuid4().hex[:12],
+        run=subject.run or uuid.uuid4().hex[:12],
         lab=subject.lab.team,
         topology=subject.lab.topology,
         mode=mode,
@@ -44,6 +55,7 @@ def run(subject: Subject, checks: Sequence[Check], *, mode: str, told: Told) -> 
         seconds=round(time.monotonic() - began, 1),
         results=tuple(sorted(results, key=lambda result: (result.id, result.part))),
         frontier=graph.frontier(checks, results),
+        leftovers=tuple(leftovers),
     )
 
 
@@ -61,8 +73,10 @@ def _run(subject: Subject, check: Check, known: dict[str, Verdict]) -> Result:
     limit = check.limit[1] if subject.virt == "qemu" else check.limit[0]
     began = time.monotonic()
     steps = list(_steps(subject, check, known))
+    name, _, part = check.id.partition(":")
     return Result(
-        id=check.id,
+        id=name,
+        part=part,
         verdict=worst(step.verdict for step in steps),
         steps=tuple(steps),
         seconds=round(max(time.monotonic() - began, *(step.seconds for step in steps), 0.0), 2),
@@ -90,6 +104,6 @@ def _steps(subject: Subject, check: Check, known: dict[str, Verdict]) -> list[St
         ]
     try:
         steps += check.steps(subject)
-    except (LabctlError, ValueError, LookupError) as exc:
+    except Exception as exc:  # noqa: BLE001 - whatever breaks a check, the others go on
         steps.append(Step(name="judge", verdict=Verdict.ERROR, evidence=f"{type(exc).__name__}: {exc}"))
     return steps or [Step(name="begin", verdict=Verdict.SKIPPED, evidence="the lab has nothing of the kind")]

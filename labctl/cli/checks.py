@@ -81,10 +81,10 @@ def check_command(
 @options.common
 def explain_command(ids: tuple[str, ...]) -> None:
     """Say what a check tests."""
-    from labctl.checks.check import CHECKS
+    from labctl.checks.check import named
     from labctl.report import checks as views
 
-    click.echo("\n\n".join(views.explained(CHECKS[name.upper()]) for name in ids))
+    click.echo("\n\n".join(views.explained(each) for name in ids for each in named(name)))
 
 
 def _check(home: Home, teams: tuple[str, ...], ids: tuple[str, ...], *, quick: bool) -> list[Report]:
@@ -129,4 +129,4 @@ def _telling() -> Iterator[Callable[[str, Result | None], None]]:
     from labctl.cli import progress
 
     with progress.shown(quiet=options.quiet()) as shown:
-        yield lambda team, result: shown.say(f"{team}  {f'{result.id}  {result.verdict}' if result else 'is asked'}")
+        yield lambda team, result: shown.say(f"{team}  {f'{result.name}  {result.verdict}' if result else 'is asked'}")

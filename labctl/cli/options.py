@@ -15,7 +15,7 @@ from labctl.state import Home
 
 F = TypeVar("F", bound=Callable[..., Any])
 _QUIET = "labctl.quiet"
-_ID = re.compile(r"[A-Z]{1,2}-?[0-9]{1,2}")
+_ID = re.compile(r"[A-Z]{1,2}-?[0-9]{1,2}(:[a-z-]+)?")
 
 
 def common(command: F) -> F:

@@ -32,6 +32,10 @@ class Dialer(Protocol):
         """Open a TCP connection to a port of the lab, by name or address."""
         ...
 
+    def address(self, name: str) -> str:
+        """Return the address that a name of the lab stands for."""
+        ...
+
 
 def session(dialer: Dialer) -> requests.Session:
     """Return a session whose every connection goes into the lab.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,17 +14,25 @@ from netaddr import IPAddress
 
 from labctl.checks import run as runner
 from labctl.checks.check import Check, Subject, chosen
+from labctl.checks.cloud import Cloud
+from labctl.checks.made import Made
 from labctl.checks.model import Report, Result
 from labctl.errors import RemoteError
 from labctl.guest import Guest
-from labctl.lab import events, inside, install, records, status
+from labctl.lab import events, inside, install, openstack, records, status
+from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
+from labctl.remote.inside import LabDialer
+from labctl.remote.ssh import SshTransport
 from labctl.roles.login import USERS
 from labctl.site.site import Site
 from labctl.state import Home
 
 if TYPE_CHECKING:
     from labctl.cloud.connect import Login
+
+MADE = "checks.json"
+"""What checks made in the lab's cloud and have not removed."""
 
 
 def check(
@@ -49,7 +58,9 @@ def check(
     """
     plan = records.plan_of(records.record_of(home, team))
     checks = chosen(plan.stage, tuple(ids), quick=quick)
-    with subject(home, site, plan, cancelled) as lab:
+    # Two runs that make things would remove each other's.
+    alone = contextlib.nullcontext() if all(each.quick for each in checks) else home.lock("check", team)
+    with alone, subject(home, site, plan, cancelled) as lab:
         report = runner.run(lab, checks, mode="quick" if quick else "full", told=told)
     if not cancelled.is_set():
         events.checked(home, team, report, time.time(), baseline=baseline)
@@ -63,6 +74,7 @@ def subject(home: Home, site: Site, plan: LabPlan, cancelled: threading.Event) -
     with (
         install.connections(site, home.lab(plan.team), plan, cancelled, patience=site.pace.login) as machines,
         inside.opened(home, site, plan) as dialer,
+        contextlib.ExitStack() as stack,
     ):
 
         def guest(name: str) -> Guest:
@@ -78,7 +90,41 @@ def subject(home: Home, site: Site, plan: LabPlan, cancelled: threading.Event) -
             cancelled=cancelled,
             dialer=dialer,
             login=partial(login, home, plan.team),
+            run=(run_id := uuid.uuid4().hex[:8]),
+            cloud=_cloud(home, site, plan, dialer, run_id, stack) if plan.stage == INSTALLED else None,
         )
+
+
+def _cloud(
+    home: Home, site: Site, plan: LabPlan, dialer: LabDialer, run_id: str, stack: contextlib.ExitStack
+) -> Cloud | None:
+    """Return the lab's cloud as checks see it; None where it has none."""
+    folder = home.lab(plan.team)
+    known = openstack.load(folder)
+    if plan.openstack is None or "key" not in known:
+        return None
+
+    def instance(address: str, host_key: str) -> Guest:
+        seconds = site.pace.instance
+        stream = dialer.open(address, 22, timeout=seconds / 4)
+        return stack.enter_context(
+            SshTransport.connect(stream, name=address, key=known["key"], host_key=host_key, user="lab", timeout=seconds)
+        )
+
+    return Cloud(
+        lab=plan,
+        seconds=site.pace.request,
+        dialer=dialer,
+        login=partial(login, home, plan.team),
+        instance=instance,
+        public_key=known["key-public"],
+        made=Made(
+            run_id,
+            read=partial(folder.read, MADE),
+            write=partial(folder.write, MADE),
+            patience=site.pace.removal,
+        ),
+    )
 
 
 def login(home: Home, team: str, user: str) -> Login:

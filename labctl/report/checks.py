@@ -29,7 +29,7 @@ def document(report: Report) -> dict[str, Any]:
 def text(report: Report) -> str:
     """Return a report as people read it: every check in a line, then who is to blame."""
     rows = [
-        [_name(result), result.verdict, f"{result.seconds:.1f} s", CHECKS[result.id].title, _why(result)]
+        [result.name, result.verdict, f"{result.seconds:.1f} s", CHECKS[result.name].title, _why(result)]
         for result in report.results
     ]
     counts = {verdict: sum(result.verdict is verdict for result in report.results) for verdict in Verdict}
@@ -40,9 +40,9 @@ def text(report: Report) -> str:
         table(["CHECK", "RESULT", "TOOK", "WHAT", "WHY"], rows),
     ]
     suspects = [
-        f"  {result.id}  {suspect}: {suspect.evidence}"
+        f"  {result.name}  {suspect}: {suspect.evidence}"
         for result in report.results
-        if result.id in report.frontier
+        if result.name in report.frontier
         for suspect in result.suspects
     ]
     if suspects:
@@ -115,16 +115,12 @@ def _result(result: Result) -> dict[str, Any]:
 
 
 def _case(report: Report, result: Result) -> list[str]:
-    name = quoting.xml(f"{_name(result)} {CHECKS[result.id].title}")
+    name = quoting.xml(f"{result.name} {CHECKS[result.name].title}")
     head = f'    <testcase classname="{quoting.xml(report.lab)}" name="{name}" time="{result.seconds}"'
     if result.verdict is Verdict.PASS:
         return [f"{head}/>"]
     word = {Verdict.FAIL: "failure", Verdict.SKIPPED: "skipped"}.get(result.verdict, "error")
     return [f"{head}>", f'      <{word} message="{quoting.xml(_why(result))}"/>', "    </testcase>"]
-
-
-def _name(result: Result) -> str:
-    return f"{result.id}:{result.part}" if result.part else result.id
 
 
 def _why(result: Result) -> str:

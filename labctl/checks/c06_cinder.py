@@ -1,0 +1,49 @@
+"""C06: Cinder's services, as admin sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from labctl.checks import reports
+from labctl.checks.log import Log, Wrong, cloud_check
+from labctl.checks.reports import Heard
+
+_FREE = 2  # GiB that the pool must have left
+
+
+@cloud_check(
+    "C06",
+    "Cinder's services report",
+    exercises="Cinder's scheduler, volume service, LVM",
+    needs=("C03:cinder",),
+    quick=True,
+    limit=(20, 60),
+)
+def services(log: Log) -> None:
+    """Ask Cinder for its services: the scheduler and the volume service of the back end lvm, and no other back end;
+    enabled, and reported lately. The pool must have two gibibytes left."""
+    cloud, node = log.cloud, log.cloud.node("cinder")
+    if not node:
+        log.skip("no node has the role cinder")
+    others: set[str] = set()
+
+    def ask() -> Iterable[Heard]:
+        for each in cloud.admin.block_storage.services():
+            host, _, backend = each.host.partition("@")
+            if backend not in ("", "lvm"):
+                others.add(each.host)
+            if each.updated_at:
+                on = each.status == "enabled"
+                yield Heard(binary=each.binary, node=host, at=reports.moment(each.updated_at), on=on)
+
+    reports.judge(log, [("cinder-scheduler", node), ("cinder-volume", node)], ask, "services")
+    with log.step("back ends", node=node, suspect="cinder-volume", go_on=True):
+        if others:
+            raise Wrong(f"there is a back end that the plan does not have: {', '.join(sorted(others))}")
+    with log.step("room in the pool", node=node, suspect="cinder-volume", go_on=True):
+        pools = log.again(lambda: list(cloud.admin.block_storage.backend_pools()))
+        free = [(each.capabilities or {}).get("free_capacity_gb", 0) for each in pools]
+        if not free:
+            raise Wrong("the scheduler knows no pool")
+        if max(float(each) for each in free) < _FREE:
+            raise Wrong(f"{max(free)} GiB are free, fewer than {_FREE}")

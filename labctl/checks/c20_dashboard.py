@@ -1,0 +1,112 @@
+"""C20: the dashboard, by plain HTTP."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Any
+
+from labctl.checks.log import Log, Wrong, cloud_check
+
+_INPUT = re.compile(r"<input\b[^>]*>")
+_ATTRIBUTE = re.compile(r'([a-z-]+)="([^"]*)"')
+_PAGES = (
+    ("instances", "project/instances/", 'id="instances"'),
+    ("volumes", "project/volumes/", 'id="volumes"'),
+    ("images", "project/images/", "</html>"),
+)
+_KEPT = 10.0  # seconds after which the session must still be good
+
+
+@cloud_check(
+    "C20:login",
+    "The dashboard lets demo in",
+    exercises="Apache, Django, memcached, Keystone from the dashboard's node",
+    needs=("C01",),
+    quick=True,
+    limit=(60, 180),
+)
+def login(log: Log) -> None:
+    """Get the dashboard's login page, send its form with the CSRF token as demo, and see the overview that follows."""
+    _enter(log)
+
+
+@cloud_check(
+    "C20:pages",
+    "The dashboard shows its pages",
+    exercises="Apache, Django, memcached; Nova, Cinder and Glance by their public endpoints from the dashboard's node",
+    needs=("C20:login", "C03:nova", "C03:cinder", "C03:glance"),
+    limit=(60, 300),
+)
+def pages(log: Log) -> None:
+    """Log in to the dashboard as demo and open the lists of instances, volumes and images; after ten seconds the
+    session must still be kept."""
+    session, root = _enter(log)
+    node = log.cloud.node("horizon")
+    for title, path, mark in _PAGES:
+        log.ask(title, lambda: _page(log, session, root + path, mark), node=node, suspect="apache2")  # noqa: B023
+    log.pause(_KEPT, _KEPT)
+    log.ask(
+        "the session is kept", lambda: _page(log, session, f"{root}project/", "</html>"), node=node, suspect="memcached"
+    )
+
+
+def _enter(log: Log) -> tuple[Any, str]:
+    """Log in; return the session and the dashboard's URL."""
+    cloud = log.cloud
+    node = cloud.node("horizon")
+    if not node:
+        log.skip("no node has the role horizon")
+    root, session = f"http://{cloud.public('horizon')}/horizon/", cloud.http()
+    page = log.ask(
+        "login page",
+        lambda: _page(log, session, f"{root}auth/login/", "csrfmiddlewaretoken"),
+        node=node,
+        suspect="apache2",
+    )
+    with log.step("log in", node=node, suspect="apache2: the dashboard's way to keystone"):
+        known = cloud.login("demo")
+        fields = _hidden(page) | {"username": known.username, "password": known.password}
+        answer = session.post(
+            f"{root}auth/login/", data=fields, headers={"Referer": f"{root}auth/login/"}, timeout=cloud.seconds
+        )
+        _good(answer)
+        if "/auth/login" in answer.url or 'id="id_password"' in answer.text:
+            raise Wrong(_message(answer.text))
+    return session, root
+
+
+def _page(log: Log, session: Any, url: str, mark: str) -> str:
+    answer = session.get(url, timeout=(log.subject.scaled(5, 30), log.cloud.seconds))
+    _good(answer)
+    if "/auth/login" in answer.url and "/auth/login" not in url:
+        raise Wrong("the session is not kept: the login page comes again")
+    if mark not in answer.text:
+        raise Wrong(f"the page has no {mark}")
+    return str(answer.text)
+
+
+def _good(answer: Any) -> None:
+    if answer.status_code != 200:
+        from labctl.cloud import trouble
+
+        raise Wrong(trouble.answer(answer).says)
+
+
+def _hidden(page: str) -> dict[str, str]:
+    """Return the hidden fields of a page's form."""
+    inputs = [dict(_ATTRIBUTE.findall(tag)) for tag in _INPUT.findall(page)]
+    return {
+        each["name"]: unescape(each.get("value", ""))
+        for each in inputs
+        if each.get("type") == "hidden" and "name" in each
+    }
+
+
+def _message(page: str) -> str:
+    """Return what the login page complains about."""
+    found = re.search(
+        r'class="[^"]*(?:alert-danger|help-block|error)[^"]*"[^>]*>(.*?)</(?:div|span|p)>', page, re.DOTALL
+    )
+    text = " ".join(unescape(re.sub(r"<[^>]+>", " ", found[1])).split()) if found else ""
+    return f"the dashboard does not let demo in: {text or 'the login page comes again'}"

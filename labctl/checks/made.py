@@ -1,0 +1,266 @@
+"""What checks make in a cloud: on record before it exists, and removed in reverse order, by this run or the next."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+MARK = "labctl-check"
+"""Names of all that checks make begin with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thing:
+    """Something that was made, or was about to be.
+
+    Attributes:
+        kind: key of `KINDS`.
+        name: bears the run's ID.
+        id: the cloud's; None where nobody learnt it.
+        parent: what it belongs to, by ID: a router for an interface, a server for an attachment.
+    """
+
+    kind: str
+    name: str
+    id: str | None = None
+    parent: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}" + (f" ({self.id})" if self.id else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """How things of a kind are found and removed.
+
+    Attributes:
+        find: returns the IDs of those that bear a name.
+        remove: removes one by its thing, whose ID is known; gone already is well.
+        gone: whether it is gone; None where `remove` is at once.
+    """
+
+    find: Callable[[Any, Thing], list[str]]
+    remove: Callable[[Any, Thing], object]
+    gone: Callable[[Any, Thing], bool] | None = None
+
+
+class Made:
+    """The things of a run, on record.
+
+    Args:
+        run: its ID.
+        read, write: the record's text in the lab's state.
+        cloud: returns connections: demo, admin or inside.
+        patience: seconds that the removal of one thing may take.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        *,
+        read: Callable[[], str | None],
+        write: Callable[[str], None],
+        patience: float,
+    ) -> None:
+        self.run = run
+        self._write, self._patience = write, patience
+        self._things = [Thing(**each) for each in json.loads(read() or "[]")]
+        self._lock = threading.Lock()
+
+    @property
+    def things(self) -> tuple[Thing, ...]:
+        """What is not removed yet, in the order of its making."""
+        return tuple(self._things)
+
+    def name(self, what: str) -> str:
+        """Return the name of something that this run makes."""
+        return f"{MARK}-{self.run}-{what}"
+
+    def make(self, kind: str, what: str, create: Callable[[str], Any], *, parent: str = "") -> Any:
+        """Make something: its name is on record before, its ID after."""
+        thing = Thing(kind=kind, name=self.name(what), parent=parent)
+        self._note([*self._things, thing])
+        try:
+            made = create(thing.name)
+        except Exception as exc:
+            if 400 <= (getattr(exc, "status_code", None) or 0) < 500:  # refused: there is nothing to remove
+                self._note([each for each in self._things if each is not thing])
+            raise
+        self._note([replace(each, id=made.id) if each is thing else each for each in self._things])
+        return made
+
+    @contextlib.contextmanager
+    def scope(self, cloud: Any, leftovers: list[str] | None = None) -> Iterator[None]:
+        """Remove at the end what is made within."""
+        before = set(self._things)
+        names = {(each.kind, each.name) for each in before}
+        try:
+            yield
+        finally:
+            found = self.remove(cloud, lambda each: (each.kind, each.name) not in names)
+            if leftovers is not None:
+                leftovers += found
+
+    def remove(self, cloud: Any, which: Callable[[Thing], bool] = lambda _: True) -> list[str]:
+        """Remove things in reverse order; return those that could not be, each with the reason."""
+        left = []
+        for thing in reversed(self._things):
+            if which(thing):
+                try:
+                    self._remove(cloud, thing)
+                except Exception as exc:  # noqa: BLE001 - whatever it is, the other things are removed all the same
+                    left.append(f"{thing}: {' '.join(str(exc).split())[:160]}")
+                else:
+                    self._note([each for each in self._things if each is not thing])
+        return left
+
+    def _remove(self, cloud: Any, thing: Thing) -> None:
+        kind = KINDS[thing.kind]
+        for found in [thing.id] if thing.id else kind.find(cloud, thing):
+            known = replace(thing, id=found)
+            kind.remove(cloud, known)
+            end, pause = time.monotonic() + self._patience, 1.0
+            while kind.gone is not None and not kind.gone(cloud, known):
+                if time.monotonic() > end:
+                    raise TimeoutError(f"it is still there after {self._patience:.0f} s")
+                time.sleep(pause)
+                pause = min(pause * 1.5, 5.0)
+
+    def _note(self, things: list[Thing]) -> None:
+        with self._lock:
+            self._things = things
+            self._write(json.dumps([asdict(each) for each in things], indent=1))
+
+
+def _named(things: Callable[[Any, str], Any]) -> Callable[[Any, Thing], list[str]]:
+    return lambda cloud, thing: [each.id for each in things(cloud, thing.name) if each is not None]
+
+
+def _missing(get: Callable[[Any, str], Any]) -> Callable[[Any, Thing], bool]:
+    def gone(cloud: Any, thing: Thing) -> bool:
+        from openstack.exceptions import NotFoundException
+
+        try:
+            found = get(cloud, thing.id or "")
+        except NotFoundException:
+            return True
+        if str(getattr(found, "status", "")).lower() in ("error_deleting", "error deleting"):
+            raise RuntimeError(f"it is {found.status}")
+        return str(getattr(found, "status", "")).upper() in ("DELETED", "DELETE_COMPLETE")
+
+    return gone
+
+
+def _quietly(do: Callable[[Any, Thing], object]) -> Callable[[Any, Thing], None]:
+    """Return what does it and takes it as well where it is gone or was never there."""
+
+    def done(cloud: Any, thing: Thing) -> None:
+        from openstack.exceptions import NotFoundException
+
+        with contextlib.suppress(NotFoundException):
+            do(cloud, thing)
+
+    return done
+
+
+def _detach(cloud: Any, thing: Thing) -> None:
+    """Remove a router's interface to a subnet: `parent` is the router."""
+    cloud.demo.network.remove_interface_from_router(thing.parent, thing.id)
+
+
+def _grants(cloud: Any, thing: Thing) -> list[str]:
+    user, project, role = thing.parent.split("/")
+    found = cloud.admin.identity.role_assignments(user_id=user, scope_project_id=project, role_id=role)
+    return ["grant" for _ in found]
+
+
+def _revoke(cloud: Any, thing: Thing) -> None:
+    user, project, role = thing.parent.split("/")
+    answer = cloud.admin.identity.delete(f"/projects/{project}/users/{user}/roles/{role}")
+    if answer.status_code not in (204, 404):
+        raise RuntimeError(f"HTTP {answer.status_code}")
+
+
+def _ungroup(cloud: Any, thing: Thing) -> None:
+    """Give a port its groups back: `parent` is the port, and what it had."""
+    port, _, groups = thing.parent.partition("/")
+    cloud.demo.network.update_port(port, security_groups=groups.split(","))
+
+
+KINDS: dict[str, Kind] = {
+    "image": Kind(
+        find=_named(lambda cloud, name: cloud.demo.image.images(name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.demo.image.delete_image(thing.id)),
+        gone=_missing(lambda cloud, each: cloud.demo.image.get_image(each)),
+    ),
+    "volume": Kind(
+        find=_named(lambda cloud, name: cloud.demo.block_storage.volumes(details=False, name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.demo.block_storage.delete_volume(thing.id)),
+        gone=_missing(lambda cloud, each: cloud.demo.block_storage.get_volume(each)),
+    ),
+    "snapshot": Kind(
+        find=_named(lambda cloud, name: cloud.demo.block_storage.snapshots(details=False, name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.demo.block_storage.delete_snapshot(thing.id)),
+        gone=_missing(lambda cloud, each: cloud.demo.block_storage.get_snapshot(each)),
+    ),
+    "server": Kind(
+        find=_named(lambda cloud, name: cloud.demo.compute.servers(details=False, name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.demo.compute.delete_server(thing.id)),
+        gone=_missing(lambda cloud, each: cloud.demo.compute.get_server(each)),
+    ),
+    "attachment": Kind(
+        find=lambda cloud, thing: [],  # noqa: ARG005 - a server that is removed gives its volumes back
+        remove=_quietly(
+            lambda cloud, thing: cloud.demo.compute.delete_volume_attachment(
+                thing.parent, thing.id, ignore_missing=True
+            )
+        ),
+        gone=lambda cloud, thing: cloud.demo.block_storage.get_volume(thing.id).status == "available",
+    ),
+    "keypair": Kind(
+        find=lambda cloud, thing: [thing.name],  # noqa: ARG005 - its name is its ID
+        remove=_quietly(lambda cloud, thing: cloud.inside.compute.delete_keypair(thing.name)),
+    ),
+    "network": Kind(
+        find=_named(lambda cloud, name: cloud.demo.network.networks(name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.demo.network.delete_network(thing.id)),
+    ),
+    "subnet": Kind(
+        find=_named(lambda cloud, name: cloud.demo.network.subnets(name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.demo.network.delete_subnet(thing.id)),
+    ),
+    "router": Kind(
+        find=_named(lambda cloud, name: cloud.demo.network.routers(name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.demo.network.delete_router(thing.id)),
+    ),
+    "interface": Kind(
+        find=lambda cloud, thing: [  # by the subnet's ID, which its name does not tell
+            fixed["subnet_id"] for port in cloud.demo.network.ports(device_id=thing.parent) for fixed in port.fixed_ips
+        ],
+        remove=_quietly(_detach),
+    ),
+    "port": Kind(
+        find=_named(lambda cloud, name: cloud.demo.network.ports(name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.demo.network.delete_port(thing.id)),
+    ),
+    "group": Kind(
+        find=_named(lambda cloud, name: cloud.demo.network.security_groups(name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.demo.network.delete_security_group(thing.id)),
+    ),
+    "grouping": Kind(find=lambda cloud, thing: [thing.name], remove=_quietly(_ungroup)),  # noqa: ARG005
+    "address": Kind(
+        find=_named(lambda cloud, name: cloud.demo.network.ips(description=name)),
+        remove=_quietly(lambda cloud, thing: cloud.demo.network.delete_ip(thing.id)),
+    ),
+    "stack": Kind(
+        find=_named(lambda cloud, name: cloud.demo.orchestration.stacks(name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.demo.orchestration.delete_stack(thing.id)),
+        gone=_missing(lambda cloud, each: cloud.demo.orchestration.get_stack(each)),
+    ),
+    "grant": Kind(find=_grants, remove=_revoke),
+}

@@ -1,0 +1,305 @@
+"""Checks of clouds against a cloud that is broken one door at a time: results, parts, suspects, residue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from openstack.exceptions import ConflictException, NotFoundException
+
+from labctl.checks import log as logs
+from labctl.checks import run as runner
+from labctl.checks.check import Check, Subject, chosen
+from labctl.checks.made import KINDS, Kind, Made
+from labctl.checks.model import Report, Result, Verdict
+from labctl.errors import DeadlineError, RemoteError
+from tests.unit import fake_cloud
+from tests.unit.fake_cloud import FakeCloud
+
+QUICK = ("C01", "C02", "C03", "C04", "C05", "C06")
+REFUSED = RemoteError("10.0.0.3 does not answer on port 9292", details="[Errno 111] Connection refused")
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCloud]:
+    monkeypatch.setattr(logs, "_PAUSE", (0.0, 0.0))
+    with fake_cloud.running() as made:
+        yield made
+
+
+def check(cloud: FakeCloud, *ids: str, **changes: Any) -> Report:
+    return runner.run(
+        cloud.subject(**changes), chosen("installed", ids or QUICK), mode="full", told=lambda result: None
+    )
+
+
+def of(report: Report, name: str) -> Result:
+    return next(result for result in report.results if result.name == name)
+
+
+def test_a_healthy_cloud_is_green_and_asked_for_nothing_odd(cloud: FakeCloud) -> None:
+    report = check(cloud)
+    bad = {result.name: result.first for result in report.results if result.verdict is not Verdict.PASS}
+    assert bad == {}
+    assert cloud.unknown == []
+    assert {"C02:glance", "C03:detail", "C04:providers", "C05", "C06"} <= {result.name for result in report.results}
+
+
+def test_a_door_that_is_shut_blocks_what_stands_behind_it_and_nothing_else(cloud: FakeCloud) -> None:
+    cloud.broken[9292] = REFUSED
+    report = check(cloud)
+    assert of(report, "C02:glance").verdict is Verdict.FAIL
+    assert of(report, "C03:glance").verdict is Verdict.BLOCKED
+    others = [result for result in report.results if "glance" not in result.name]
+    assert {result.verdict for result in others} == {Verdict.PASS}
+    assert report.frontier == ("C02:glance",)
+    assert "its unit, inactive or failed" in str(of(report, "C02:glance").suspects[0])
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (REFUSED, "refused"),
+        (RemoteError("it does not answer", details="[Errno 113] No route to host"), "no route"),
+        (DeadlineError("it does not answer", details="timed out"), "no answer in time"),
+        (503, "HTTP 503"),
+    ],
+)
+def test_doors_that_are_shut_are_told_apart(cloud: FakeCloud, broken: Any, says: str) -> None:
+    cloud.broken[8776] = broken
+    first = of(check(cloud, "C01", "C02:cinder"), "C02:cinder").first
+    assert first is not None
+    assert first.evidence.startswith(says)
+
+
+def test_a_red_request_is_named_with_status_id_and_address(cloud: FakeCloud) -> None:
+    cloud.answers["GET", 9696, "/v2.0/networks"] = (503, {"message": "no token could be checked"})
+    report = check(cloud)
+    first = of(report, "C03:neutron").first
+    assert first is not None
+    assert (first.http, first.request_id, first.node, first.name) == (503, "req-1", "allinone", "list")
+    assert first.url is not None
+    assert ":9696/v2.0/networks" in first.url
+    assert of(report, "C05").verdict is Verdict.BLOCKED
+    assert "[keystone_authtoken]" in str(of(report, "C03:neutron").suspects[0])
+
+
+def test_an_endpoint_that_is_not_in_the_catalogue_is_keystones_affair(cloud: FakeCloud) -> None:
+    cloud.absent.add("heat")
+    first, *_ = of(check(cloud), "C02:heat").suspects
+    assert "the endpoint of heat" in first.service
+
+
+def test_an_answer_that_fails_once_is_asked_for_again(cloud: FakeCloud) -> None:
+    failed: list[int] = []
+
+    def once(_: bytes) -> tuple[int, Any]:
+        failed.append(1)
+        return (500, {}) if len(failed) == 1 else (200, {"networks": []})
+
+    cloud.answers["GET", 9696, "/v2.0/networks"] = once
+    assert of(check(cloud), "C03:neutron").verdict is Verdict.PASS
+
+
+def test_a_service_that_takes_nonsense_for_a_token_is_red(cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labctl.checks.c03_lists.NONSENSE", "anything")
+    first = of(check(cloud), "C03:glance").first
+    assert first is not None
+    assert first.evidence == "HTTP 200 to a nonsense token, not 401"
+
+
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [("nova-compute", "C04:services"), ("neutron-dhcp-agent", "C05"), ("cinder-volume", "C06")],
+)
+def test_a_service_whose_last_report_is_old_is_dead_whatever_its_state(
+    cloud: FakeCloud, program: str, name: str
+) -> None:
+    cloud.age[program] = 3600
+    report = check(cloud)
+    assert report.frontier == (name,)
+    assert program in str(of(report, name).suspects[0])
+    cloud.age, cloud.absent = {}, {program}
+    first = of(check(cloud), name).first
+    assert first is not None
+    assert first.evidence == f"the cloud knows no {program} on allinone"
+
+
+def test_a_report_that_is_late_is_waited_for(cloud: FakeCloud) -> None:
+    cloud.age["nova-compute"] = 40
+
+    class Waits:
+        def wait(self, seconds: float) -> bool:
+            cloud.age.clear()
+            return False
+
+        def is_set(self) -> bool:
+            return False
+
+    assert of(check(cloud, "C04:services", cancelled=Waits()), "C04:services").verdict is Verdict.PASS
+
+
+def test_no_room_on_any_compute_node_is_told(cloud: FakeCloud) -> None:
+    cloud.answers["GET", 8778, "/resource_providers/r/usages"] = (200, {"usages": {"DISK_GB": 20}})
+    first = of(check(cloud), "C04:providers").first
+    assert first is not None
+    assert first.evidence == "allinone has no DISK_GB"
+
+
+def test_an_image_that_was_made_is_removed_and_off_the_record(cloud: FakeCloud) -> None:
+    store: dict[str, bytes] = {}
+
+    def put(body: bytes) -> tuple[int, Any]:
+        store["content"] = body
+        return 204, {}
+
+    image = {"id": "i", "name": "n", "status": "queued"}
+    cloud.answers["POST", 9292, "/v2/images"] = (201, image)
+    cloud.answers["PUT", 9292, "/v2/images/i/file"] = put
+    cloud.answers["GET", 9292, "/v2/images/i"] = lambda _: (
+        (404, {}) if ("DELETE", 9292, "/v2/images/i") in cloud.asked else (200, image | {"status": "active"})
+    )
+    cloud.answers["GET", 9292, "/v2/images/i/file"] = lambda _: (200, store["content"])
+    cloud.answers["DELETE", 9292, "/v2/images/i"] = (204, {})
+    report = check(cloud, "C07:upload")
+    assert of(report, "C07:upload").verdict is Verdict.PASS, of(report, "C07:upload").first
+    assert ("DELETE", 9292, "/v2/images/i") in cloud.asked
+    assert json.loads(cloud.record[0])[0]["id"] is None
+    assert json.loads(cloud.record[-1]) == []
+    assert report.leftovers == ()
+
+
+class World:
+    """Things of one kind, by name."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.things: dict[str, str] = {}
+        self.removed: list[str] = []
+        self.stuck: set[str] = set()
+        self.record: list[str] = []
+        monkeypatch.setitem(
+            KINDS,
+            "thing",
+            Kind(
+                find=lambda _, thing: [self.things[thing.name]] if thing.name in self.things else [],
+                remove=self._remove,
+            ),
+        )
+
+    def _remove(self, _: Any, thing: Any) -> None:
+        if thing.id in self.stuck:
+            raise ConflictException("in use")
+        self.things = {name: each for name, each in self.things.items() if each != thing.id}
+        self.removed.append(thing.id)
+
+    def create(self, name: str) -> Any:
+        self.things[name] = f"id-{len(self.things)}"
+        return SimpleNamespace(id=self.things[name])
+
+    def made(self) -> Made:
+        """A run that begins with what the last one wrote down."""
+        return Made(
+            f"run{len(self.record)}",
+            read=lambda: self.record[-1] if self.record else None,
+            write=self.record.append,
+            patience=1,
+        )
+
+
+@pytest.fixture
+def things(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(monkeypatch)
+
+
+def test_things_go_in_reverse_order(things: World) -> None:
+    made = things.made()
+    with made.scope(None):
+        for what in ("a", "b", "c"):
+            made.make("thing", what, things.create)
+    assert things.removed == ["id-2", "id-1", "id-0"]
+    assert made.things == ()
+
+
+def test_what_a_killed_run_made_is_found_by_the_name_that_it_wrote_down_before(things: World) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def killed(name: str) -> Any:
+        things.create(name)
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        things.made().make("thing", "a", killed)
+    after = things.made()
+    assert [each.id for each in after.things] == [None]
+    assert after.remove(None) == []
+    assert things.things == {}
+
+
+def test_what_was_never_made_is_no_leftover(things: World) -> None:
+    def refused(_: str) -> Any:
+        exc = ConflictException("quota")
+        exc.status_code = 409
+        raise exc
+
+    made = things.made()
+    with pytest.raises(ConflictException):
+        made.make("thing", "a", refused)
+    assert made.things == ()
+
+
+def test_what_cannot_be_removed_is_told_and_tried_again_by_the_next_run(things: World) -> None:
+    made = things.made()
+    made.make("thing", "a", things.create)
+    made.make("thing", "b", things.create)
+    things.stuck.add("id-0")
+    (left,) = made.remove(None)
+    assert "in use" in left
+    assert things.removed == ["id-1"]
+    things.stuck.clear()
+    assert things.made().remove(None) == []
+    assert things.removed == ["id-1", "id-0"]
+
+
+def test_gone_already_is_well(cloud: FakeCloud) -> None:
+    lab = cloud.subject().cloud
+    assert lab is not None
+    cloud.answers["DELETE", 9696, "/v2.0/networks/n"] = (404, {})
+    lab.made.make("network", "network", lambda _: SimpleNamespace(id="n"))
+    assert lab.made.remove(lab) == []
+    with pytest.raises(NotFoundException):
+        lab.demo.network.delete_network("n", ignore_missing=False)
+
+
+def changing(cloud: FakeCloud, things: World, order: list[str]) -> tuple[Subject, list[Check]]:
+    """A lab whose record has a thing of a killed run, and a check that makes another."""
+
+    def steps(lab: Subject) -> Any:
+        order.append("check")
+        assert lab.cloud is not None
+        lab.cloud.made.make("thing", "new", things.create)
+        yield from ()
+
+    things.made().make("thing", "old", things.create)
+    cloud.record = list(things.record)
+    return cloud.subject(), [Check(id="C07", title="", exercises="", steps=steps, quick=False)]
+
+
+def test_a_run_sweeps_before_and_after(cloud: FakeCloud, things: World) -> None:
+    lab, checks = changing(cloud, things, order := [])
+    report = runner.run(lab, checks, mode="full", told=lambda result: None)
+    assert order == ["check"]
+    assert things.things == {}
+    assert len(things.removed) == 2
+    assert report.leftovers == ()
+
+
+def test_a_leftover_is_a_finding_of_its_own(cloud: FakeCloud, things: World) -> None:
+    lab, checks = changing(cloud, things, [])
+    things.stuck.add("id-0")
+    report = runner.run(lab, checks, mode="full", told=lambda result: None)
+    assert len(report.leftovers) == 1
+    assert not report.green
