@@ -13,7 +13,7 @@ import click
 
 from labctl.checks.check import CHECKS
 from labctl.cli.root import SECTIONS, root
-from labctl.lab.installer import order_of
+from labctl.installing.tasks import order_of
 from labctl.roles.role import ROLES, Role
 from labctl.rounds.events import KINDS
 from labctl.spec import topology

@@ -112,7 +112,7 @@ class GoldenManifest:
         created: when, RFC 3339 in UTC.
         disks: by node; those besides the system disk by NODE/DEVICE.
         secrets: the cloud's passwords and keys, which are on the disks too.
-        done: what the installer need not do again (see `lab.installer.Journal`).
+        done: what the installer need not do again (see `installing.journal.Journal`).
         spec: the topology itself.
         memory: by node; empty where the set was baked.
         machine: where the memory was captured.

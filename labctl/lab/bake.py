@@ -17,9 +17,11 @@ from labctl.host.containers import Card, Container
 from labctl.images.golden import GoldenDisk, GoldenManifest
 from labctl.images.importing import digest
 from labctl.images.store import Image
-from labctl.lab import openstack
+from labctl.installing import passwords
+from labctl.installing.installer import Installer
+from labctl.installing.journal import Journal
+from labctl.installing.tasks import plan_tasks
 from labctl.lab.images import now, scratch, sets_in_use
-from labctl.lab.installer import Installer, Journal, plan_tasks
 from labctl.modes import private
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity, LabPlan, NodePlan
@@ -59,7 +61,7 @@ def bake(work: Work, topology: Topology, name: str) -> GoldenManifest:
     medium = site.images.images().get(topology.openstack.medium or "")
     nobody = Identity(team="golden", lab=uuid.uuid4(), owner=home.owner, mgmt=IPNetwork("192.0.2.0/24"))
     lab = plan(topology, nobody, stage=INSTALLED)
-    secrets = openstack.complete({}, lab)
+    secrets = passwords.complete({}, lab)
     with home.lock("golden", name), scratch(home, f"golden-{name}") as folder:
         if shutil.disk_usage(folder).free < ROOM:
             raise CapacityError(f"baking needs {ROOM // 1024**3} GiB in {folder}", remedy="Free some disk space.")

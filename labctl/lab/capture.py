@@ -12,9 +12,10 @@ from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GOLDEN, SNAPSHOT, GoldenManifest
 from labctl.images.store import check_name
-from labctl.lab import hold, install, nodes, openstack, probe, ready, records, room, sources, trouble, warm
+from labctl.installing import passwords, probe
+from labctl.installing.journal import Journal
+from labctl.lab import hold, install, nodes, ready, records, room, sources, trouble, warm
 from labctl.lab.images import now, sets_in_use
-from labctl.lab.installer import Journal
 from labctl.lab.nodes import Ledger
 from labctl.lab.records import Lab
 from labctl.lab.sources import SourcedLab
@@ -152,7 +153,7 @@ def _saved(work: Work, lab: SourcedLab, kind: str, name: str, probes: tuple[str,
         os_info=base.manifest.os_info,
         created=now(),
         disks={},
-        secrets=openstack.load(folder),
+        secrets=passwords.load(folder),
         done=tuple(journal),
         concerns={key: nodes for key, nodes in journal.items() if nodes} if kind == SNAPSHOT else {},
         spec=record.topology,

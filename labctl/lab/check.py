@@ -19,7 +19,8 @@ from labctl.checks.made import Made
 from labctl.checks.model import Report, Result
 from labctl.errors import RemoteError
 from labctl.guest import Guest
-from labctl.lab import events, inside, install, openstack, records, status
+from labctl.installing import passwords
+from labctl.lab import events, inside, install, records, status
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.remote.inside import LabDialer
@@ -100,7 +101,7 @@ def _cloud(
 ) -> Cloud | None:
     """Return the lab's cloud as checks see it; None where it has none."""
     folder = home.lab(plan.team)
-    known = openstack.load(folder)
+    known = passwords.load(folder)
     if plan.openstack is None or "key" not in known:
         return None
 

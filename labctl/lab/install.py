@@ -12,8 +12,11 @@ from functools import partial
 
 from labctl.cloud.cloud import Cloud
 from labctl.images.golden import GoldenManifest
-from labctl.lab import nodes, openstack, records, secrets, trouble
-from labctl.lab.installer import Installer, Journal, Outcome, Task, packages_first, plan_tasks
+from labctl.installing import passwords
+from labctl.installing.installer import Installer, Outcome
+from labctl.installing.journal import Journal
+from labctl.installing.tasks import Task, packages_first, plan_tasks
+from labctl.lab import nodes, records, secrets, trouble
 from labctl.lab.records import Lab
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
@@ -115,7 +118,7 @@ def cloud_on_record(home: Home, team: str) -> Cloud:
     """
     record = records.record_of(home, team)
     plan = records.plan_of(record)
-    known = openstack.complete(openstack.load(home.lab(team)), plan)
+    known = passwords.complete(passwords.load(home.lab(team)), plan)
     nested = {node.name: "qemu" for node in plan.nodes}
     return Cloud.of(plan, known, slow=record.virt == "qemu", nested=nested)
 
@@ -126,14 +129,14 @@ def ensure_secrets(home: Home, site: Site, lab: Lab) -> dict[str, str]:
     What a golden set has done already goes into the lab's journal first.
     """
     folder = home.lab(lab.plan.team)
-    known = openstack.load(folder)
+    known = passwords.load(folder)
     if not known and lab.record.golden:
         golden = next(found for found in site.golden.every(site.volumes) if found.id == lab.record.golden)
         known = dict(golden.secrets)
         folder.write(JOURNAL, "".join(json.dumps([key, {}]) + "\n" for key in golden.done))
-    complete = openstack.complete(known, lab.plan)
+    complete = passwords.complete(known, lab.plan)
     if known != complete:
-        openstack.save(folder, complete)
+        passwords.save(folder, complete)
     return complete
 
 

@@ -7,9 +7,10 @@ from functools import partial
 
 from labctl.cloud.cloud import Cloud
 from labctl.images.golden import GoldenManifest
-from labctl.lab import install, probe, warm
+from labctl.installing import probe
+from labctl.installing.probe import Probe
+from labctl.lab import install, warm
 from labctl.lab.construction import Construction
-from labctl.lab.probe import Probe
 from labctl.lab.records import Lab
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import NodePlan

@@ -12,7 +12,8 @@ from labctl.changes import PutFile, Run, Unit
 from labctl.guest import Result
 from labctl.guest.fake import FakeGuest
 from labctl.guest.guest import Command
-from labctl.lab.installer import Journal, Task
+from labctl.installing.journal import Journal
+from labctl.installing.tasks import Task
 from labctl.roles.role import Step
 from tests.unit.crash import Death, Killed
 from tests.unit.test_installer import installer

@@ -8,7 +8,8 @@ import pytest
 
 from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError
-from labctl.lab import installer, openstack
+from labctl.installing.passwords import complete
+from labctl.installing.tasks import plan_tasks
 from labctl.plan.lab import INSTALLED, plan
 from labctl.roles import fit
 from labctl.roles.role import ROLES, Role
@@ -56,7 +57,7 @@ def test_a_cloud_of_few_nodes_and_one_without_roles_fits():
     spec = topology.loads(LAB, "my.yaml", also=fit.problems)
     lab = plan(spec, IDENTITY, stage=INSTALLED)
     nested = {node.name: "qemu" for node in lab.nodes}
-    assert installer.plan_tasks(Cloud.of(lab, openstack.complete({}, lab), slow=True, nested=nested))
+    assert plan_tasks(Cloud.of(lab, complete({}, lab), slow=True, nested=nested))
 
 
 @pytest.mark.parametrize(

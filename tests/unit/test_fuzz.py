@@ -20,7 +20,8 @@ from labctl import ini
 from labctl.changes import Ini, PutFile
 from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError
-from labctl.lab import installer, openstack
+from labctl.installing.passwords import complete
+from labctl.installing.tasks import packages_first, plan_tasks
 from labctl.plan import diff, names
 from labctl.plan.lab import BARE, INSTALLED, plan
 from labctl.plan.model import LabPlan
@@ -121,8 +122,8 @@ def render(lab: LabPlan, keys: SeedKeys) -> None:
 def install(lab: LabPlan) -> None:
     """Do what `install --dry-run` does, and write what the actions would."""
     nested = {node.name: "qemu" for node in lab.nodes}
-    cloud = Cloud.of(lab, openstack.complete({}, lab), slow=True, nested=nested)
-    for task in installer.packages_first(installer.plan_tasks(cloud)):
+    cloud = Cloud.of(lab, complete({}, lab), slow=True, nested=nested)
+    for task in packages_first(plan_tasks(cloud)):
         for step in task.steps:
             for action in step.actions:
                 assert "None:" not in action.describe()

@@ -16,7 +16,8 @@ import pytest
 from labctl.errors import DeadlineError, InputError
 from labctl.guest import Result
 from labctl.images.golden import GoldenDisk, GoldenMachine, GoldenManifest, GoldenMemory, disk_key
-from labctl.lab import capture, probe, warm
+from labctl.installing import probe
+from labctl.lab import capture, warm
 from labctl.pace import pace
 from labctl.plan.model import LabPlan
 from labctl.report import golden as report

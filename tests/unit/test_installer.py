@@ -13,7 +13,9 @@ from labctl.changes import Action, Context, PutFile, Python, Run, Unit
 from labctl.errors import RemoteError
 from labctl.guest import File, Result
 from labctl.guest.fake import FakeGuest
-from labctl.lab.installer import Installer, Journal, Task
+from labctl.installing.installer import Installer
+from labctl.installing.journal import Journal
+from labctl.installing.tasks import Task
 from labctl.roles.role import Step
 from labctl.site.together import Cancelled
 from tests.unit.test_roles import cloud

@@ -16,8 +16,8 @@ from labctl.hypervisor.fake_disk import qcow2
 from labctl.images import importing
 from labctl.images.golden import GoldenManifest
 from labctl.images.store import Image, Manifest
+from labctl.installing.journal import Journal
 from labctl.lab import images, install
-from labctl.lab.installer import Journal
 from labctl.render import xml
 from tests.unit.fake_site import World, died
 

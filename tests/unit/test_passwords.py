@@ -23,7 +23,8 @@ from labctl import ini, quoting
 from labctl.changes import Ini, Run
 from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError
-from labctl.lab import installer, openstack
+from labctl.installing.passwords import complete
+from labctl.installing.tasks import plan_tasks
 from labctl.plan.lab import INSTALLED, plan
 from labctl.roles import fit, login
 from labctl.secret import reveal
@@ -71,7 +72,7 @@ def cloud(**passwords: str) -> Cloud:
     assert spec.openstack is not None
     spec = spec.model_copy(update={"openstack": spec.openstack.model_copy(update={"passwords": passwords})})
     lab = plan(spec, IDENTITY, stage=INSTALLED)
-    return Cloud.of(lab, openstack.complete({}, lab), slow=True, nested={"allinone": "qemu"})
+    return Cloud.of(lab, complete({}, lab), slow=True, nested={"allinone": "qemu"})
 
 
 def read(text: str, wanted: Mapping[str, Mapping[str, str]], path: Path) -> dict[str, dict[str, str]]:
@@ -92,7 +93,7 @@ def test_oslo_config_reads_every_value_back(tmp_path: Path):
 @pytest.mark.parametrize("password", NASTY)
 def test_every_option_of_every_service_is_read_back(password: str, tmp_path: Path):
     made = cloud(**{"*": password})
-    actions = [action for task in installer.plan_tasks(made) for step in task.steps for action in step.actions]
+    actions = [action for task in plan_tasks(made) for step in task.steps for action in step.actions]
     files = [action for action in actions if isinstance(action, Ini) and action.dialect == "oslo"]
     assert len(files) > 10
     for action in files:
@@ -206,7 +207,7 @@ def test_programs_that_set_a_password_get_it_as_it_is_and_not_as_an_argument(rol
     (tmp_path / program).chmod(0o755)
     (run,) = (
         action
-        for task in installer.plan_tasks(cloud(**{name: password}), only=role)
+        for task in plan_tasks(cloud(**{name: password}), only=role)
         for step in task.steps
         for action in step.actions
         if isinstance(action, Run) and password in reveal(action.stdin) and program in action.command

@@ -14,8 +14,8 @@ from netaddr import IPAddress, IPNetwork, IPRange
 from labctl.changes import Ini, Packages, PutFile, Python, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError
-from labctl.lab import installer, openstack
-from labctl.lab.installer import Task
+from labctl.installing.passwords import complete
+from labctl.installing.tasks import Task, packages_first, plan_tasks
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity
 from labctl.roles import login
@@ -34,13 +34,13 @@ def cloud(name: str, **passwords: str) -> Cloud:
     spec = spec.model_copy(update={"openstack": spec.openstack.model_copy(update={"passwords": passwords})})
     lab = plan(spec, IDENTITY, stage=INSTALLED)
     nested = {node.name: "qemu" for node in lab.nodes}
-    return Cloud.of(lab, openstack.complete({}, lab), slow=True, nested=nested)
+    return Cloud.of(lab, complete({}, lab), slow=True, nested=nested)
 
 
 @pytest.fixture(params=CLOUDS)
 def tasks(request: pytest.FixtureRequest) -> tuple[Cloud, list[Task]]:
     made = cloud(request.param)
-    return made, installer.plan_tasks(made)
+    return made, plan_tasks(made)
 
 
 def test_every_step_stands_on_a_node_of_the_lab_and_does_something(tasks: tuple[Cloud, list[Task]]) -> None:
@@ -56,7 +56,7 @@ def test_every_step_stands_on_a_node_of_the_lab_and_does_something(tasks: tuple[
 @pytest.mark.parametrize("name", CLOUDS)
 def test_no_description_shows_a_secret_however_it_is_written(name: str, password: str) -> None:
     made = cloud(name, **{"*": password})
-    for task in installer.plan_tasks(made):
+    for task in plan_tasks(made):
         for step in task.steps:
             for action in step.actions:
                 assert "zq" not in action.describe(), (task.name, action.describe())
@@ -103,23 +103,23 @@ def test_tasks_come_after_those_that_they_need(tasks: tuple[Cloud, list[Task]]) 
 
 
 def test_until_a_chapter_means_what_it_needs_and_the_clock() -> None:
-    planned = installer.plan_tasks(cloud("gridka"), until="glance")
+    planned = plan_tasks(cloud("gridka"), until="glance")
     assert {task.role for task in planned} == {"chrony", "mariadb", "memcached", "keystone", "glance"}
 
 
 def test_only_means_that_role_alone() -> None:
-    assert {task.role for task in installer.plan_tasks(cloud("gridka"), only="cinder")} == {"cinder"}
+    assert {task.role for task in plan_tasks(cloud("gridka"), only="cinder")} == {"cinder"}
 
 
 def test_some_nodes_alone_keep_the_order_of_all() -> None:
-    every, some = installer.plan_tasks(cloud("gridka")), installer.plan_tasks(cloud("gridka"), on={"image-node"})
+    every, some = plan_tasks(cloud("gridka")), plan_tasks(cloud("gridka"), on={"image-node"})
     assert [(task.name, task.needs) for task in some] == [(task.name, task.needs) for task in every]
     assert {step.node for task in some for step in task.steps} == {"image-node"}
     assert "glance" in {task.role for task in some if task.steps}
 
 
 def test_each_node_installs_what_all_its_tasks_need_before_the_first_of_them() -> None:
-    planned = installer.packages_first(installer.plan_tasks(cloud("gridka"), until="glance"))
+    planned = packages_first(plan_tasks(cloud("gridka"), until="glance"))
     first = {task.node: (task, packages(task.steps[0])) for task in planned if task.role == "packages"}
     assert "keystone" in first["auth-node"][1]
     assert not any("nova-compute" in names for _, names in first.values())
@@ -136,7 +136,7 @@ def packages(step: Step) -> set[str]:
 
 def test_a_role_that_no_node_has_is_refused_with_those_there_are() -> None:
     with pytest.raises(InputError, match="no node of this lab has the role swift") as caught:
-        installer.plan_tasks(cloud("gridka"), until="swift")
+        plan_tasks(cloud("gridka"), until="swift")
     assert "keystone" in caught.value.details
 
 
@@ -144,7 +144,7 @@ def test_endpoints_are_internal_addresses_and_public_names() -> None:
     made = cloud("gridka")
     services = [
         service
-        for task in installer.plan_tasks(made, only="glance")
+        for task in plan_tasks(made, only="glance")
         for step in task.steps
         for action in step.actions
         if isinstance(action, Python)
@@ -161,7 +161,7 @@ def test_endpoints_are_internal_addresses_and_public_names() -> None:
 def test_tenant_networks_are_vlans_where_there_is_a_private_network(name: str, kind: str) -> None:
     values = {
         action.path: action.values
-        for task in installer.plan_tasks(cloud(name), only="neutron")
+        for task in plan_tasks(cloud(name), only="neutron")
         for step in task.steps
         for action in step.actions
         if isinstance(action, Ini)
@@ -171,7 +171,7 @@ def test_tenant_networks_are_vlans_where_there_is_a_private_network(name: str, k
 
 @pytest.mark.parametrize(("name", "pool"), [("gridka", "172.16.1.1-172.16.1.254"), ("havana", "10.0.0.129-10.0.0.253")])
 def test_the_public_networks_gateway_is_no_floating_address(name: str, pool: str) -> None:
-    steps = [step for task in installer.plan_tasks(cloud(name)) for step in task.steps]
+    steps = [step for task in plan_tasks(cloud(name)) for step in task.steps]
     ensures = [action for step in steps for action in step.actions if isinstance(action, Python)]
     networks = [network for action in ensures for network in action.data["wanted"].get("networks", ())]
     (subnet,) = (network["subnet"] for network in networks if network["name"] == "public")
@@ -181,7 +181,7 @@ def test_the_public_networks_gateway_is_no_floating_address(name: str, pool: str
 
 
 def test_network_agents_start_when_neutron_knows_the_open_vswitch_agent() -> None:
-    (task,) = installer.plan_tasks(cloud("allinone"), only="gateway")
+    (task,) = plan_tasks(cloud("allinone"), only="gateway")
     actions = [action for step in task.steps for action in step.actions]
     heard = next(n for n, action in enumerate(actions) if isinstance(action, Wait) and "openvswitch" in action.what)
     started = next(n for n, action in enumerate(actions) if isinstance(action, Unit) and "dhcp" in str(action.names))
@@ -190,7 +190,7 @@ def test_network_agents_start_when_neutron_knows_the_open_vswitch_agent() -> Non
 
 
 def test_what_needs_the_nodes_own_kernel_is_left_out_of_baking() -> None:
-    live = {task.role for task in installer.plan_tasks(cloud("gridka")) if any(step.live for step in task.steps)}
+    live = {task.role for task in plan_tasks(cloud("gridka")) if any(step.live for step in task.steps)}
     assert live == {"chrony", "cinder", "compute", "gateway", "heat", "nova"}
 
 

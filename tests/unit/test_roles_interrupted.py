@@ -11,7 +11,7 @@ import pytest
 
 from labctl.changes import Context, Packages, Run
 from labctl.guest import Command, Guest, Result
-from labctl.lab import installer
+from labctl.installing.tasks import plan_tasks
 from labctl.secret import reveal
 from tests.unit.test_roles import cloud
 
@@ -77,7 +77,7 @@ class Node:
 
 
 def commands(role: str, program: str) -> list[Run]:
-    planned = installer.plan_tasks(cloud("gridka", rabbitmq="a pass word"))
+    planned = plan_tasks(cloud("gridka", rabbitmq="a pass word"))
     actions = [action for task in planned if task.role == role for step in task.steps for action in step.actions]
     return [action for action in actions if isinstance(action, Run) and program in action.command]
 

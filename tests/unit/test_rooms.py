@@ -12,7 +12,7 @@ import labctl
 PACKAGE = Path(labctl.__file__).parent
 
 _PURE = {"errors", "quoting", "spec", "plan"}
-_DOING = {"host", "images", "remote", "site", "state"}
+_DOING = {"host", "images", "installing", "remote", "site", "state"}
 
 # Room: the rooms that it may import. A room is a module or a package right under labctl; "" is labctl/__init__.py.
 ROOMS: dict[str, set[str]] = {
@@ -39,6 +39,20 @@ ROOMS: dict[str, set[str]] = {
     "site": {"errors", "host", "hypervisor", "images", "pace", "remote", "render", "spec", "state"},
     "cloud": {"errors", "plan", "quoting", "secret", "spec"},
     "roles": {"changes", "cloud", "errors", "plan", "quoting", "registry", "secret", "spec"},
+    "installing": {
+        "changes",
+        "cloud",
+        "errors",
+        "guest",
+        "modes",
+        "plan",
+        "quoting",
+        "remote",
+        "roles",
+        "secret",
+        "site",
+        "state",
+    },
     "sabotage": {"changes", "checks", "errors", "guest", "pace", "plan", "quoting", "registry"},
     "checks": {"cloud", "errors", "guest", "plan", "quoting", "registry"},
     "rounds": {"errors", "spec"},

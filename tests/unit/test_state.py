@@ -14,8 +14,9 @@ import pytest
 from netaddr import IPNetwork
 
 from labctl.errors import DamagedError, LockedError
-from labctl.lab import openstack, secrets
-from labctl.lab.installer import Journal
+from labctl.installing import passwords
+from labctl.installing.journal import Journal
+from labctl.lab import secrets
 from labctl.plan.lab import plan
 from labctl.plan.model import Identity, LabPlan
 from labctl.spec import topology
@@ -184,7 +185,7 @@ def test_a_lost_public_half_is_made_from_the_private_one(home: Home, record: Lab
 def test_damaged_secrets_of_a_cloud_are_named(home: Home, text: str) -> None:
     home.lab("red").write("openstack.json", text)
     with pytest.raises(DamagedError, match=r"openstack\.json is damaged"):
-        openstack.load(home.lab("red"))
+        passwords.load(home.lab("red"))
 
 
 def test_a_journal_believes_only_whole_lines(tmp_path: Path) -> None:

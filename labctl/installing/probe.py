@@ -13,7 +13,7 @@ from labctl import quoting
 from labctl.changes import Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.errors import DeadlineError
-from labctl.lab.installer import plan_tasks
+from labctl.installing.tasks import plan_tasks
 from labctl.plan.model import LabPlan
 from labctl.site.site import Site
 
