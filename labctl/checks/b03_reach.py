@@ -44,8 +44,8 @@ def question(subject: Subject, node: NodePlan) -> str:
     limit=(15, 90),
 )
 def reach(subject: Subject) -> Iterator[Step]:
-    """Ping every other node from every node, on each network that both are on, with packets of the full MTU that may
-    not be cut."""
+    """Ping every other node from every node, on each network that both are on, with packets of the full MTU that must
+    not be fragmented."""
     for node, answer in subject.said("B03"):
         silent = dict(line.partition(" ")[::2] for line in answer.text.splitlines())
         wanted = targets(subject, node)

@@ -41,7 +41,8 @@ def question(subject: Subject, node: NodePlan) -> str:
     limit=(15, 60),
 )
 def strangers(subject: Subject) -> Iterator[Step]:
-    """Ping addresses that nobody has in the plan, where the host would be, and nodes of other labs: none may answer."""
+    """Ping addresses that are not in the plan, also those that the host could have, and nodes of other labs: none may
+    answer."""
     for node, answer in subject.said("B04"):
         trouble = f"{', '.join(answer.text.split())} answers" if answer.text else ""
         yield judged(

@@ -27,8 +27,8 @@ def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
     limit=(10, 60),
 )
 def disks(subject: Subject) -> Iterator[Step]:
-    """Look for the plan's disks by letter and size on every node; data disks must be empty, for the tutorial begins
-    with that."""
+    """Compare every node's disks with the plan: letters and sizes. Data disks must be empty, because the tutorial
+    begins with empty ones."""
     for node, answer in subject.said("B06"):
         decoder = json.JSONDecoder()
         listed, end = decoder.raw_decode(answer.text)

@@ -32,7 +32,7 @@ def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
     limit=(10, 60),
 )
 def room(subject: Subject) -> Iterator[Step]:
-    """Look for 64 MiB and 500 inodes that are free for everybody on each file system of every node; write a file."""
+    """Require 64 MiB and 500 inodes that every user may use on each file system of every node; write a file."""
     for node, answer in subject.said("B07"):
         space, inodes, *rest = [*answer.text.split("\n\n"), "", ""]
         short = [f"{left} KiB left on {where}" for where, left in _left(space) if left < _BYTES]

@@ -36,8 +36,8 @@ def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
     limit=(10, 60),
 )
 def units(subject: Subject) -> Iterator[Step]:
-    """Look for failed units on every node, for those that every node has to run, and whether they would come back after
-    a reboot."""
+    """Look for failed units on every node. The units that every node needs must run, and start again after a
+    reboot."""
     for node, answer in subject.said("B08"):
         states, failed, enabled = (part.strip() for part in answer.text.split("--\n"))
         off = [

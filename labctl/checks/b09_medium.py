@@ -27,8 +27,8 @@ def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
     limit=(10, 60),
 )
 def medium(subject: Subject) -> Iterator[Step]:
-    """Look whether the medium is mounted in every node and apt would install keystone from it; skipped where no node of
-    the lab has one."""
+    """On every node the medium must be mounted, and apt must find keystone on it. Skipped if no node of the lab has a
+    medium."""
     said = list(subject.said("B09"))
     if all(answer.text == "none" for _, answer in said):
         yield Step(name="medium", verdict=Verdict.SKIPPED, evidence="the lab has none")

@@ -26,8 +26,8 @@ def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
     limit=(10, 60),
 )
 def cards(subject: Subject) -> Iterator[Step]:
-    """Compare every node's cards with the plan: up, MTU 1500, the plan's address and no other, none at all on cards
-    that the tutorial configures; and no routes but those that follow from it."""
+    """Compare every node's cards with the plan: up, MTU 1500, the plan's address and no other. Cards that the
+    tutorial configures must have no address. There must be no other routes than the plan's."""
     for node, answer in subject.said("B10"):
         decoder = json.JSONDecoder()
         listed, end = decoder.raw_decode(answer.text)

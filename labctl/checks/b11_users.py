@@ -33,8 +33,8 @@ echo x >/dev/null || echo "devices: /dev/null"
     limit=(15, 90),
 )
 def users(subject: Subject) -> Iterator[Step]:
-    """Become an ordinary user on every node by PAM, write temporary files, and read what every program reads; homes are
-    closed to others."""
+    """Become an ordinary user through PAM on every node, write temporary files, and read what every program reads.
+    Homes must be closed to others."""
     for node, answer in subject.said("B11"):
         trouble = "; ".join(answer.text.splitlines()[:3])
         yield judged(trouble, name="work as a user", node=node.name, suspect="users' rights", seconds=answer.seconds)

@@ -51,7 +51,7 @@ class Injected(Event):
 
     Attributes:
         fault: its ID.
-        slot: its number in the round, counted from 1: all that a team may know of it.
+        slot: its number in the round, counted from 1: teams may know nothing else about it.
         level: how hard it is, 1 to 3.
         entry: its ID in the lab's ledger.
         red: checks that it turned red; all of them green again is a repair.
@@ -98,7 +98,7 @@ class Reported(Event):
     """The team said what is broken.
 
     Attributes:
-        service, node: who is to blame.
+        service, node: the suspect that the team names.
         symptom: ID of a check that shows it; empty where none is named.
         nothing: the team says that nothing is broken.
     """
