@@ -111,7 +111,7 @@ def events_page() -> str:
         "",
         "The file `events.jsonl` in a lab's folder contains the events, one JSON line each, the oldest first. Only the",
         "organiser can read it (mode 0600). Lines are only added. A command continues when its line is on disk. A last",
-        "line without a line end does not count. Every event has a `kind`, one of the headings below, and `at`: seconds",
+        "line without an end does not count. Every event has a `kind`, one of the headings below, and `at`: seconds",
         "since 1970 by the organiser's clock. `at` never decreases. `labctl/rounds/points.py` computes the points from",
         "these lines and the rules.",
     ]
