@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from labctl.checks.graph import verdicts
 from labctl.checks.model import Report
 from labctl.rounds import events
 from labctl.rounds.events import Checked, Event, Healed, Injected
@@ -52,7 +51,7 @@ def during(home: Home, team: str, happened: Event) -> None:
 
 def checked(home: Home, team: str, report: Report, at: float, *, baseline: bool = False) -> None:
     """Write down what checks said where a round goes on in the lab."""
-    found = {name: str(verdict) for name, verdict in verdicts(report.results).items()}
+    found = {name: str(report.verdict(name)) for name in dict.fromkeys(each.id for each in report.results)}
     during(home, team, Checked(at=at, verdicts=found, baseline=baseline))
 
 
