@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from labctl.checks.check import CHECKS
-from labctl.checks.graph import verdicts
 from labctl.errors import LabctlError
 from labctl.lab import check, events, many, records, rounds
 from labctl.lab.rounds import Seat
 from labctl.lab.sabotage import Ledger, Told, engine_of
 from labctl.rounds import points
-from labctl.rounds.events import Checked, Closed, Injected, Restarted
+from labctl.rounds.events import Closed, Injected, Restarted
 from labctl.site.site import Site
 from labctl.site.together import Cancelled
 from labctl.state import Home
@@ -90,7 +89,7 @@ def _restart(
                 lost.add(fault.slot)
         report = check.run(lab, [CHECKS[name] for name in wanted], told=told.result)
     now = time.time()
-    seen = Checked(at=now, verdicts={name: str(verdict) for name, verdict in verdicts(report.results).items()})
+    seen = events.run_of(report, now)
     for fault in mended:
         held = fault.slot not in lost and points.green(fault, seen)
         events.append(home, team, Restarted(at=now, slot=fault.slot, held=held))

@@ -51,8 +51,13 @@ def during(home: Home, team: str, happened: Event) -> None:
 
 def checked(home: Home, team: str, report: Report, at: float, *, baseline: bool = False) -> None:
     """Write down what checks said where a round goes on in the lab."""
-    found = {name: str(report.verdict(name)) for name in dict.fromkeys(each.id for each in report.results)}
-    during(home, team, Checked(at=at, verdicts=found, baseline=baseline))
+    during(home, team, run_of(report, at, baseline=baseline))
+
+
+def run_of(report: Report, at: float, *, baseline: bool = False) -> Checked:
+    """Return what checks said as an event: of each check the worst of its parts."""
+    names = sorted({result.id for result in report.results})
+    return Checked(at=at, verdicts={name: str(report.verdict(name)) for name in names}, baseline=baseline)
 
 
 def healed(home: Home, team: str, entry: str, at: float) -> None:

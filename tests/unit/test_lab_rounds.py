@@ -56,6 +56,7 @@ class Class:
         stubborn: faults that do what they say in no lab.
         restarted: entries of the ledger whose units were restarted.
         breaks_at_restart: checks that turn red then.
+        parts: of every check.
     """
 
     world: World
@@ -63,6 +64,7 @@ class Class:
     stubborn: set[str] = field(default_factory=set)
     restarted: list[str] = field(default_factory=list)
     breaks_at_restart: set[str] = field(default_factory=set)
+    parts: tuple[str, ...] = ("",)
     patience: Patience = field(default_factory=Patience)
     time: Iterator[float] = field(default_factory=lambda: iter(range(2_000_000_000, 3_000_000_000, 10)))
 
@@ -106,8 +108,10 @@ class Class:
                 ),
                 seconds=0,
                 limit=1,
+                part=part,
             )
             for each in ids or BARE
+            for part in self.parts
         )
         return Report(
             run="1", lab=team, topology="mini", mode="full", started="", seconds=0, results=results, frontier=()
@@ -269,7 +273,7 @@ class TestReport:
     def test_who_does_not_play_reports_nothing(self, play: Class) -> None:
         assert isinstance(play.labctl("report", "red", "--nothing").exception, InputError)
 
-    def test_all_that_checks_blame_can_be_named(self, play: Class) -> None:
+    def test_all_that_checks_of_bare_labs_blame_can_be_named(self, play: Class) -> None:
         sources = (Path(check.__file__).parents[1] / "checks").glob("b[0-9]*.py")
         blamed = {word for path in sources for word in re.findall(r'suspect="([^"]+)"', path.read_text())}
         assert blamed
@@ -321,6 +325,13 @@ class TestClose:
         play.close("blue")
         assert (play.points("red"), play.points("blue")) == (50, 40)
         assert [each.held for each in of(play, "blue", Restarted)] == [False]
+
+    def test_checks_with_parts_are_whole_checks_in_a_round(self, play: Class) -> None:
+        play.parts = ("here", "there")
+        play.open()
+        play.red["red"].clear()
+        play.close()
+        assert (play.points("red"), play.points("blue")) == (50, 0)
 
     def test_what_is_red_is_neither_waited_for_nor_restarted(self, play: Class) -> None:
         play.open(rules=Rules(sustained=3600))
