@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make update'
 OLDEST := $(VENV)/oldest
+TESTS ?= tests
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages test-packages bench-packages update demo check test test-oldest bench clean
@@ -62,7 +63,7 @@ check: setup ## Lint, check types and the import rules, run the unit tests
 	$(BIN)/python -m pytest -q tests/unit
 
 test: setup test-packages ## Run all tests, having installed what they need; they boot emulated guests where there is no KVM (as root)
-	$(SUDO) $(BIN)/python -m pytest
+	$(SUDO) $(BIN)/python -m pytest $(TESTS)
 
 test-oldest: setup ## Run the unit tests with the oldest versions that pyproject.toml allows, in .venv/oldest
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(OLDEST)

@@ -8,6 +8,7 @@ import pytest
 
 from labctl.host import private
 from labctl.host.private import PrivateHost
+from tests.integration import base_image
 from tests.integration.lab_host import LabHost
 
 
@@ -31,14 +32,30 @@ def private_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateHo
 
 
 @pytest.fixture(scope="session")
-def image_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
-    """An installation with a private host and the base image, which is built as users build it."""
+def lab_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
+    """An installation with a private host."""
     host = LabHost(tmp_path_factory.mktemp("home"))
     try:
-        host.labctl("image", "build", "debian-13")
+        host.labctl("host", "up", "local")
         yield host
     finally:
         host.remove()
+
+
+@pytest.fixture(scope="session")
+def image_host(lab_host: LabHost) -> LabHost:
+    """The same installation with the base image."""
+    base_image.provide(lab_host)
+    return lab_host
+
+
+@pytest.fixture(scope="session")
+def set_host(image_host: LabHost) -> LabHost:
+    """The same installation with a golden set of topology mini, captured of a lab that booted: labs fork it."""
+    image_host.labctl("create", "origin", "--topology", "mini", "--cold")
+    image_host.labctl("golden", "capture", "origin", "--name", "origin")
+    image_host.labctl("destroy", "origin")
+    return image_host
 
 
 @pytest.fixture

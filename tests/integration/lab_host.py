@@ -14,6 +14,9 @@ from typing import Any
 
 LABCTL = Path(sys.executable).with_name("labctl")
 
+HALT = bytes.fromhex("fa f4 ebfd")
+"""Boot code that stops the processor (cli; again: hlt; jmp again): a guest that costs nothing."""
+
 
 @dataclass(frozen=True)
 class LabHost:
@@ -47,9 +50,9 @@ class LabHost:
         """Run a shell line on a node."""
         return self.labctl("ssh", "-t", team, node, "--", command, check=check, timeout=180).stdout
 
-    def virsh(self, *arguments: str) -> str:
+    def virsh(self, *arguments: str, timeout: float = 60) -> str:
         """Ask the private host's libvirt."""
-        return output(["virsh", "--connect", self.uri, *arguments])
+        return output(["virsh", "--connect", self.uri, *arguments], timeout=timeout)
 
     def inside(self, *argv: str) -> str:
         """Run a program in the private host's network namespace."""
@@ -89,9 +92,21 @@ class LabHost:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def output(argv: Sequence[str]) -> str:
+def output(argv: Sequence[str], *, timeout: float = 60) -> str:
     """Return what a program prints."""
-    return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=timeout).stdout
+
+
+def stub_disk(path: Path, *, code: bytes = HALT, content: bytes = b"") -> Path:
+    """Write a disk whose boot code is all that a guest runs.
+
+    Args:
+        content: what follows the boot code's sector; up to a MiB it is zeros.
+    """
+    with path.open("wb") as file:
+        file.write(code.ljust(510, b"\0") + b"\x55\xaa" + content)
+        file.truncate(max(file.tell(), 1024**2))
+    return path
 
 
 def processes() -> list[str]:

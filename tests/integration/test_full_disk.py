@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.lab_host import LabHost
+from tests.integration.lab_host import HALT, LabHost, stub_disk
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -35,11 +35,9 @@ def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LabHost]:
         subprocess.run(["umount", folder], check=True)
 
 
-def disk(path: Path, mebibytes: int, code: bytes = b"") -> Path:
-    """Write a disk with boot code that does nothing else, and content that cannot be left out."""
-    with path.open("wb") as file:
-        file.write(code.ljust(510, b"\0") + b"\x55\xaa" + os.urandom(mebibytes * MIB))
-    return path
+def disk(path: Path, mebibytes: int, code: bytes = HALT) -> Path:
+    """Write a disk with content that cannot be left out."""
+    return stub_disk(path, code=code, content=os.urandom(mebibytes * MIB))
 
 
 def importing(name: str, file: Path) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from tests.integration.test_lab_accidents import KILLS, kill, lasting, shares
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
+FEW = max(1, KILLS // 2)
+"""Kills of a command whose guests run: the crash matrix (tests/unit) tries every moment, the dearest here are seen."""
 SET = "mini-bare"
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 SERVE = "systemd-run -q python3 -m http.server 8000"
@@ -27,25 +29,25 @@ CONNECTIONS = "ss -tnH state established 'dport = :8000' | wc -l"
 
 
 @pytest.fixture(scope="module")
-def before(image_host: LabHost) -> dict[str, Any]:
+def before(set_host: LabHost) -> dict[str, Any]:
     """Return the inventory before anything of this file."""
-    return image_host.inventory()
+    return set_host.inventory()
 
 
 @pytest.fixture(scope="module")
-def host(image_host: LabHost, before: dict[str, Any]) -> Iterator[LabHost]:
-    """Return a host with a lab that booted, and see that nothing stays on it."""
+def host(set_host: LabHost, before: dict[str, Any]) -> Iterator[LabHost]:
+    """Return a host with a lab to capture, itself a fork, and see that nothing stays on it."""
     try:
-        image_host.labctl("create", "red", "--topology", "mini", "--cold")
+        set_host.labctl("create", "red", "--topology", "mini")
         for node in ("node-1", "node-2"):
-            image_host.ssh("red", node, "echo red >/root/mark; echo red >/run/mark; sync")
-        image_host.ssh("red", "node-2", SERVE)
-        image_host.ssh("red", "node-1", f"{CALL}; until [ $({CONNECTIONS}) = 1 ]; do sleep 1; done")
-        yield image_host
+            set_host.ssh("red", node, "echo red >/root/mark; echo red >/run/mark; sync")
+        set_host.ssh("red", "node-2", SERVE)
+        set_host.ssh("red", "node-1", f"{CALL}; until [ $({CONNECTIONS}) = 1 ]; do sleep 1; done")
+        yield set_host
     finally:
         for team in ("red", "green", "blue"):
-            image_host.labctl("destroy", team, check=False)
-        image_host.labctl("golden", "remove", SET, check=False)
+            set_host.labctl("destroy", team, check=False)
+        set_host.labctl("golden", "remove", SET, check=False)
 
 
 def volume(host: LabHost, suffix: str) -> str:
@@ -143,7 +145,7 @@ def test_a_bundle_moves_a_set(host: LabHost, tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert host.inventory() == inventory
     importing = lasting(host, "golden", "import", str(file))
-    for share in shares(KILLS):
+    for share in shares(FEW):
         host.labctl("golden", "remove", SET, check=False)
         kill(
             host,
@@ -172,7 +174,7 @@ def test_killed_captures_forks_and_resets_are_finished_and_leave_nothing(host: L
 
     capturing = lasting(host, *capture)
     forget()
-    for share in shares(KILLS):
+    for share in shares(FEW):
         kill(host, capturing * share, *capture, again=forget)
         host.labctl("create", "red")
         assert host.ssh("red", "node-1", BOOT) == boot
@@ -180,7 +182,7 @@ def test_killed_captures_forks_and_resets_are_finished_and_leave_nothing(host: L
         assert host.inventory()["volumes"] == whole
     creating, resetting = lasting(host, *create), lasting(host, *reset)
     host.labctl("destroy", "green")
-    for share in shares(KILLS, seed=1):
+    for share in shares(FEW, seed=1):
         kill(host, creating * share, *create, again=lambda: host.labctl("destroy", "green"))
         host.labctl(*create)
         assert host.ssh("green", "node-1", BOOT) == boot

@@ -34,9 +34,9 @@ def untouched() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def host(image_host: LabHost, untouched: dict[str, str]) -> LabHost:
-    """Return a host with the base image."""
-    return image_host
+def host(set_host: LabHost, untouched: dict[str, str]) -> LabHost:
+    """Return a host with a golden set, which labs start from."""
+    return set_host
 
 
 @pytest.fixture(scope="module")

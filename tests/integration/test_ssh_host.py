@@ -78,7 +78,7 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def client(image_host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def client(set_host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Start an sshd in the host's namespaces, and configure a client for it."""
     folder = tmp_path_factory.mktemp("ssh-host")
     ours, theirs = keys.generate("organiser"), keys.generate("kvm1")
@@ -97,10 +97,10 @@ def client(image_host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Ite
         (folder / name).write_text(text)
         (folder / name).chmod(0o600)
     start = f"mkdir -p /run/sshd && exec {SSHD} -D -e -f {folder}/sshd_config"
-    namespaces = [f"--net=/proc/{image_host.pid}/ns/net", f"--mount=/proc/{image_host.pid}/ns/mnt"]
+    namespaces = [f"--net=/proc/{set_host.pid}/ns/net", f"--mount=/proc/{set_host.pid}/ns/mnt"]
     with (folder / "sshd.log").open("wb") as log:
         process = subprocess.Popen(["nsenter", *namespaces, "--", "sh", "-c", start], stdout=log, stderr=log)
-    made = Client(folder, image_host)
+    made = Client(folder, set_host)
     try:
         deadline = time.monotonic() + 10
         while b"Server listening" not in (folder / "sshd.log").read_bytes():
@@ -125,7 +125,7 @@ def test_a_lab_lives_on_a_host_that_is_reached_by_ssh(client: Client) -> None:
     assert refused.returncode == 3
     assert "another machine" in refused.stderr
     assert client.greeting_through_forward("node-2.example.org").startswith(b"SSH-2.0-")
-    client.labctl("reset", "node-2")
+    client.labctl("reset", "node-2", "--cold")
     assert client.labctl("ssh", "node-2", "--", "hostname").stdout.strip() == "node-2"
     client.labctl("destroy", "far")
     after = client.host.inventory()
