@@ -11,11 +11,13 @@ from labctl.hypervisor.facts import (
     State,
     VolumeFacts,
 )
+from labctl.hypervisor.listing import Listing
 
 __all__ = [
     "DomainFacts",
     "HostFacts",
     "Hypervisor",
+    "Listing",
     "NetworkFacts",
     "NetworkOwner",
     "Owner",

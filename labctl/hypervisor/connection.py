@@ -19,11 +19,11 @@ from labctl.errors import HypervisorError, NotFoundError
 from labctl.guest import Result
 from labctl.hypervisor import agent, capabilities, events
 from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, PoolFacts, State, VolumeFacts, version
+from labctl.hypervisor.listing import Listing
 from labctl.hypervisor.translate import translated
 
 _CONNECT = {False: 20.0, True: 60.0}  # seconds, by whether SSH is on the way
 _CHUNK = 256 * 1024  # a libvirt stream packet holds at most 256 KiB of payload (VIR_NET_MESSAGE_PAYLOAD)
-
 _BUSY = 30.0  # seconds that a pool may be busy with volumes that are made
 
 
@@ -108,15 +108,19 @@ class Hypervisor:
 
     # -- networks -----------------------------------------------------------------------------------------------
 
-    def networks(self) -> dict[str, NetworkFacts]:
+    def networks(self) -> Listing[NetworkFacts]:
         """Return every network by name."""
         with translated("list the networks"):
-            found = {}
-            for network in self._connection.listAllNetworks():
-                with contextlib.suppress(NotFoundError), translated("read a network"):
-                    facts = NetworkFacts.from_xml(network.XMLDesc(), active=bool(network.isActive()))
-                    found[facts.name] = facts
-            return found
+            every = {network.name(): network for network in self._connection.listAllNetworks()}
+            running = self._connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)
+        active = {network.UUID() for network in running}
+
+        def read(name: str) -> NetworkFacts | None:
+            with contextlib.suppress(NotFoundError), translated("read a network"):
+                return NetworkFacts.from_xml(every[name].XMLDesc(), active=every[name].UUID() in active)
+            return None
+
+        return Listing(every, read, uuids={UUID(bytes=network.UUID()): name for name, network in every.items()})
 
     def create_network(self, document: str) -> None:
         """Define the network of an XML document and start it; one that is defined already is only started."""
@@ -166,10 +170,10 @@ class Hypervisor:
     def pools(self) -> dict[str, PoolFacts]:
         """Return every storage pool by name."""
         with translated("list the storage pools"):
-            facts = [
-                PoolFacts.from_xml(pool.XMLDesc(), active=bool(pool.isActive()))
-                for pool in self._connection.listAllStoragePools()
-            ]
+            every = self._connection.listAllStoragePools()
+            running = self._connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+            active = {pool.UUID() for pool in running}
+            facts = [PoolFacts.from_xml(pool.XMLDesc(), active=pool.UUID() in active) for pool in every]
             return {pool.name: pool for pool in facts}
 
     def create_pool(self, document: str) -> None:
@@ -216,15 +220,18 @@ class Hypervisor:
             pool.delete()
             pool.undefine()
 
-    def volumes(self, pool: str) -> dict[str, VolumeFacts]:
+    def volumes(self, pool: str) -> Listing[VolumeFacts]:
         """Return every volume of a pool by name."""
         with translated(f"list the volumes of {pool}"):
-            found = {}
-            for volume in self._connection.storagePoolLookupByName(pool).listAllVolumes():
-                with contextlib.suppress(NotFoundError), translated("read a volume"):
-                    facts = VolumeFacts.from_xml(volume.XMLDesc())
-                    found[facts.name] = facts
-            return found
+            listed = self._connection.storagePoolLookupByName(pool).listAllVolumes()
+        every = {volume.name(): volume for volume in listed}
+
+        def read(name: str) -> VolumeFacts | None:
+            with contextlib.suppress(NotFoundError), translated("read a volume"):
+                return VolumeFacts.from_xml(every[name].XMLDesc())
+            return None
+
+        return Listing(every, read)
 
     def create_volume(self, pool: str, document: str) -> VolumeFacts:
         """Make the volume of an XML document.
@@ -296,15 +303,36 @@ class Hypervisor:
 
     # -- domains ------------------------------------------------------------------------------------------------
 
-    def domains(self) -> dict[str, DomainFacts]:
-        """Return every domain by name."""
-        with translated("list the domains"):
-            found = {}
-            for domain in self._connection.listAllDomains():
-                with contextlib.suppress(NotFoundError):  # removed by somebody meanwhile
-                    facts = self._domain_facts(domain)
-                    found[facts.name] = facts
-            return found
+    def domains(self) -> Listing[DomainFacts]:
+        """Return every domain by name; their states are those of this moment."""
+        every = {domain.name(): (domain, state, reason) for domain, state, reason in self._states()}
+
+        def read(name: str) -> DomainFacts | None:
+            domain, state, reason = every[name]
+            with contextlib.suppress(NotFoundError), translated("read a domain"):  # removed by somebody meanwhile
+                return DomainFacts.from_xml(domain.XMLDesc(), state, reason)
+            return None
+
+        return Listing(every, read, uuids={UUID(bytes=domain.UUID()): name for name, (domain, *_) in every.items()})
+
+    def states(self) -> dict[tuple[str, UUID], State]:
+        """Return the state of every domain by name and UUID, asked for in one call."""
+        return {(domain.name(), UUID(bytes=domain.UUID())): state for domain, state, _ in self._states()}
+
+    def files(self) -> dict[str, frozenset[str]]:
+        """Return the paths of the disks of every running domain, and of all that they stand on, asked for in one call.
+
+        A domain is missing where libvirt does not tell the path of each.
+        """
+        with translated("list the domains' disks"):
+            flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING
+            every = self._connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_BLOCK, flags)
+        found = {}
+        for domain, facts in every:
+            paths = [str(value) for key, value in facts.items() if key.startswith("block.") and key.endswith(".path")]
+            if len(paths) == facts.get("block.count"):
+                found[domain.name()] = frozenset(paths)
+        return found
 
     def domain(self, uuid: UUID) -> DomainFacts | None:
         """Return the domain of that UUID; None when there is none."""
@@ -331,12 +359,18 @@ class Hypervisor:
         flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
         self._start(domain, f"start domain {domain.name()}", lambda: domain.createWithFlags(flags))
 
-    def resident(self, uuid: UUID) -> int:
-        """Return how many bytes of the host's memory a domain takes now; 0 when it is off or libvirt cannot tell."""
-        try:
-            return int(self._lookup(uuid).memoryStats().get("rss", 0)) * 1024
-        except (libvirt.libvirtError, NotFoundError):
-            return 0
+    def resident(self) -> dict[UUID, int]:
+        """Return how many bytes of the host's memory each running domain takes now, asked for in one call.
+
+        A domain is missing where libvirt cannot tell.
+        """
+        with translated("ask the domains for their memory"):
+            found = self._connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_BALLOON, 0)
+            return {
+                UUID(bytes=domain.UUID()): int(facts["balloon.rss"]) * 1024
+                for domain, facts in found
+                if "balloon.rss" in facts
+            }
 
     def processor_time(self, uuid: UUID) -> float:
         """Return how many seconds of the host's processors a running domain has taken so far."""
@@ -441,6 +475,13 @@ class Hypervisor:
         return True
 
     # -- inside -------------------------------------------------------------------------------------------------
+
+    def _states(self) -> list[tuple[libvirt.virDomain, State, str]]:
+        """Return every domain with its state and the reason for it."""
+        with translated("list the domains"):
+            found = self._connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0)
+        states = [(domain, State.from_libvirt(facts.get("state.state", 0)), facts) for domain, facts in found]
+        return [(domain, state, state.reason(facts.get("state.reason", 0))) for domain, state, facts in states]
 
     def _lookup(self, uuid: UUID) -> libvirt.virDomain:
         with translated(f"find domain {uuid}"):

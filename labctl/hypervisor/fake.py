@@ -30,6 +30,7 @@ from labctl.hypervisor import fake_xml
 from labctl.hypervisor.facts import DomainFacts, HostFacts, NetworkFacts, PoolFacts, State, VolumeFacts
 from labctl.hypervisor.fake_disk import File, qcow2
 from labctl.hypervisor.fake_host import FakeDomain, FakeHost, FakeNetwork, FakePool, Refusal, invalid
+from labctl.hypervisor.listing import Listing
 from labctl.hypervisor.memory import MOST, Head
 from labctl.hypervisor.translate import error_for
 
@@ -68,7 +69,7 @@ class FakeHypervisor:
         """Read what the host is and has."""
         with self._does("read the host's facts"):
             host = self._host
-            taken = sum(self.resident(uuid) for uuid in host.domains) // 1024**2
+            taken = sum(self._resident().values()) // 1024**2
             return HostFacts(
                 hostname=host.hostname,
                 memory=host.memory,
@@ -90,10 +91,11 @@ class FakeHypervisor:
 
     # -- networks -----------------------------------------------------------------------------------------------
 
-    def networks(self) -> dict[str, NetworkFacts]:
+    def networks(self) -> Listing[NetworkFacts]:
         """Return every network by name."""
         with self._does("list the networks"):
-            return {network.facts.name: network.facts for network in self._host.networks.values()}
+            found = {network.facts.name: network.facts for network in self._host.networks.values()}
+            return Listing(found, found.get, uuids={facts.uuid: name for name, facts in found.items()})
 
     def create_network(self, document: str) -> None:
         """Define a network and start it."""
@@ -221,15 +223,17 @@ class FakeHypervisor:
             with self._does(f"remove storage pool {uuid}"):
                 del host.pools[found[0].name]
 
-    def volumes(self, pool: str) -> dict[str, VolumeFacts]:
+    def volumes(self, pool: str) -> Listing[VolumeFacts]:
         """Return every volume of a pool by name."""
         with self._does(f"list the volumes of {pool}"):
-            found = {}
             storage = self._host.pool(pool, active=True)
-            for name in sorted(storage.listed):
+
+            def read(name: str) -> VolumeFacts | None:
                 with contextlib.suppress(Refusal):
-                    found[name] = self._host.volume_facts(*self._host.volume(storage, name))
-            return found
+                    return self._host.volume_facts(*self._host.volume(storage, name))
+                return None
+
+            return Listing(dict.fromkeys(storage.listed), read)
 
     def create_volume(self, pool: str, document: str) -> VolumeFacts:
         """Make the volume of an XML document."""
@@ -316,10 +320,23 @@ class FakeHypervisor:
 
     # -- domains ------------------------------------------------------------------------------------------------
 
-    def domains(self) -> dict[str, DomainFacts]:
+    def domains(self) -> Listing[DomainFacts]:
         """Return every domain by name."""
         with self._does("list the domains"):
-            return {domain.name: _facts(domain) for domain in self._host.domains.values()}
+            found = {domain.name: _facts(domain) for domain in self._host.domains.values()}
+            return Listing(found, found.get, uuids={facts.uuid: name for name, facts in found.items()})
+
+    def states(self) -> dict[tuple[str, UUID], State]:
+        """Return the state of every domain by name and UUID."""
+        with self._does("list the domains"):
+            found = [_facts(domain) for domain in self._host.domains.values()]
+            return {(facts.name, facts.uuid): facts.state for facts in found}
+
+    def files(self) -> dict[str, frozenset[str]]:
+        """Return the paths of the disks of every running domain, and of all that they stand on."""
+        with self._does("list the domains' disks"):
+            found = [_facts(domain) for domain in self._host.domains.values()]
+            return {facts.name: facts.files for facts in found if facts.state.active}
 
     def domain(self, uuid: UUID) -> DomainFacts | None:
         """Return the domain of that UUID; None when there is none."""
@@ -346,13 +363,17 @@ class FakeHypervisor:
             if not paused:
                 self._host.go_on(domain)
 
-    def resident(self, uuid: UUID) -> int:
-        """Return how many bytes of the host's memory a domain takes now."""
-        with self._host.lock:
-            domain = self._host.domains.get(uuid)
-            if domain is None or not domain.state.active:
-                return 0
-            return int(_facts(domain).memory * self._host.touched) * 1024**2
+    def resident(self) -> dict[UUID, int]:
+        """Return how many bytes of the host's memory each running domain takes now."""
+        with self._does("ask the domains for their memory"):
+            return self._resident()
+
+    def _resident(self) -> dict[UUID, int]:
+        return {
+            uuid: int(_facts(domain).memory * self._host.touched) * 1024**2
+            for uuid, domain in self._host.domains.items()
+            if domain.state.active
+        }
 
     def processor_time(self, uuid: UUID) -> float:
         """Return how many seconds of the host's processors a domain has taken: fake guests are at rest."""

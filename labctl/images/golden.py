@@ -238,8 +238,9 @@ class GoldenStore:
         """
         known = self._hypervisor.volumes(self._pool) if volumes is None else volumes
         found = []
-        for name, volume in known.items():
-            if not self._manifest.fullmatch(name) or volume.capacity > _MANIFEST_LIMIT:
+        for name in filter(self._manifest.fullmatch, known):
+            volume = known.get(name)
+            if volume is None or volume.capacity > _MANIFEST_LIMIT:
                 continue
             try:
                 document = self._hypervisor.download(self._pool, name, volume.capacity)

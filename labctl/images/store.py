@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -99,7 +99,7 @@ class ImageStore:
         self._hypervisor = hypervisor
         self._pool = pool
 
-    def images(self, volumes: dict[str, VolumeFacts] | None = None) -> dict[str, Image]:
+    def images(self, volumes: Mapping[str, VolumeFacts] | None = None) -> dict[str, Image]:
         """Return the newest image of each name.
 
         Args:
@@ -107,7 +107,7 @@ class ImageStore:
         """
         return {image.manifest.name: image for image in self.every(volumes)}
 
-    def every(self, volumes: dict[str, VolumeFacts] | None = None) -> list[Image]:
+    def every(self, volumes: Mapping[str, VolumeFacts] | None = None) -> list[Image]:
         """Return all images, older ones of a name too, the oldest first; see `images`."""
         found = self._all(self._hypervisor.volumes(self._pool) if volumes is None else volumes)
         return sorted(found, key=lambda image: image.manifest.created)
@@ -162,11 +162,11 @@ class ImageStore:
                 )
         self._clear(name, keep=(), in_use=in_use)
 
-    def _all(self, volumes: dict[str, VolumeFacts]) -> list[Image]:
+    def _all(self, volumes: Mapping[str, VolumeFacts]) -> list[Image]:
         found = []
-        for name, volume in volumes.items():
-            disk = volumes.get(name.removesuffix(".json") + ".qcow2")
-            if not _MANIFEST.fullmatch(name) or disk is None or volume.capacity > _MANIFEST_LIMIT:
+        for name in filter(_MANIFEST.fullmatch, volumes):
+            volume, disk = volumes.get(name), volumes.get(name.removesuffix(".json") + ".qcow2")
+            if volume is None or disk is None or volume.capacity > _MANIFEST_LIMIT:
                 continue
             document = self._hypervisor.download(self._pool, name, volume.capacity)
             try:
@@ -186,10 +186,10 @@ class ImageStore:
                 self._hypervisor.remove_volume(self._pool, volume.name)
 
     @staticmethod
-    def _disks(name: str, volumes: dict[str, VolumeFacts]) -> list[VolumeFacts]:
+    def _disks(name: str, volumes: Mapping[str, VolumeFacts]) -> list[VolumeFacts]:
         """Return the disks of a name's images, whole or not."""
         ours = re.compile(rf"image-{re.escape(name)}-[0-9a-f]{{12}}\.qcow2")
-        return [volume for volume in volumes.values() if ours.fullmatch(volume.name)]
+        return [volumes[name] for name in filter(ours.fullmatch, volumes) if name in volumes]
 
     def _upload(self, volume: str, disk: Path) -> None:
         try:
@@ -203,5 +203,5 @@ class ImageStore:
             raise
 
     @staticmethod
-    def _users(base: VolumeFacts, volumes: dict[str, VolumeFacts]) -> list[str]:
+    def _users(base: VolumeFacts, volumes: Mapping[str, VolumeFacts]) -> list[str]:
         return sorted(volume.name for volume in volumes.values() if volume.backing == base.path)

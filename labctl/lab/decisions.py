@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from netaddr import IPNetwork
@@ -92,17 +93,21 @@ def decide(
 
 def _identities(home: Home, site: Site, teams: Sequence[str], choice: Choice) -> list[LabRecord]:
     topology = choice.topology
-    taken = [record.mgmt for record in home.records()]
-    taken += [subnet for network in site.networks.values() for subnet in network.subnets]
-    taken += site.dialer.routes()
+
+    @functools.cache
+    def taken() -> list[IPNetwork]:
+        leased = [record.mgmt for record in home.records()]
+        leased += [subnet for network in site.networks.values() for subnet in network.subnets]
+        return leased + site.dialer.routes()
+
     records = []
     for team in teams:
         record = home.lab(team).load()
         if record is None:
             if topology is None:
                 raise InputError(f"{team} has no lab yet", remedy=f"labctl create {team} --topology gridka")
-            record = _new(home, site, team, topology, choice, taken)
-            taken.append(record.mgmt)
+            record = _new(home, site, team, topology, choice, taken())
+            taken().append(record.mgmt)
         else:
             _check_same(record, site, topology)
             _check_choice(record, site, choice)
@@ -111,7 +116,7 @@ def _identities(home: Home, site: Site, teams: Sequence[str], choice: Choice) ->
     return records
 
 
-def _leased_again(site: Site, record: LabRecord, taken: Sequence[IPNetwork]) -> LabRecord:
+def _leased_again(site: Site, record: LabRecord, taken: Callable[[], Sequence[IPNetwork]]) -> LabRecord:
     """Return the record; its subnet is another one where somebody else's network is on it and nothing runs yet.
 
     Another installation of labctl on the same host may have chosen that subnet at the same time, and been faster.
@@ -119,15 +124,15 @@ def _leased_again(site: Site, record: LabRecord, taken: Sequence[IPNetwork]) -> 
     lab = plan_of(record)
     own = {network.uuid for network in lab.networks}
     uuids = {node.uuid for node in lab.nodes}
-    stands = any(network.uuid in own and network.active for network in site.networks.values())
-    if stands or any(domain.uuid in uuids for domain in site.domains.values()):
+    standing = (site.networks.of(uuid) for uuid in own)
+    if not uuids.isdisjoint(site.domains.uuids) or any(network.active for network in standing if network):
         return record
     others = [subnet for each in site.networks.values() if each.uuid not in own for subnet in each.subnets]
     if not any(addresses.overlaps(record.mgmt, subnet) for subnet in others):
         return record
     settings = site.settings.mgmt
     inner = restore(record.topology).subnets
-    return replace(record, mgmt=addresses.lease(settings.pool, settings.prefix, taken, own=inner))
+    return replace(record, mgmt=addresses.lease(settings.pool, settings.prefix, taken(), own=inner))
 
 
 def _new(home: Home, site: Site, team: str, topology: Topology, choice: Choice, taken: list[IPNetwork]) -> LabRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePath
 from uuid import UUID
 
 from labctl.errors import LabctlError, RefusedError
@@ -104,8 +105,15 @@ def _held(site: Site, pieces: Pieces) -> list[tuple[DomainFacts, list[str]]]:
     def plugs(name: str) -> set[str]:
         return {name, site.networks[name].bridge} if name in site.networks else {name}
 
+    paths = {each for name in pieces.volumes for each in (name, _path(site, name))}
+    running = site.hypervisor.files()
     found = []
-    for domain in site.domains.values():
+    for name in site.domains:
+        if not pieces.networks and paths.isdisjoint(running.get(name, paths)):
+            continue  # it need not be asked for
+        domain = site.domains.get(name)
+        if domain is None:
+            continue
         disks = _chains(site, {*domain.disks.values(), *domain.files})
         things = [f"volume {name}" for name in sorted(pieces.volumes) if {name, _path(site, name)} & disks]
         things += [f"network {name}" for name in sorted(pieces.networks.values()) if plugs(name) & set(domain.networks)]
@@ -120,13 +128,13 @@ def _path(site: Site, volume: str) -> str:
 
 def _chains(site: Site, disks: Iterable[str]) -> set[str]:
     """Return the paths (or names) of disks, and of all that they stand on."""
-    backing = {volume.path: volume.backing for volume in site.volumes.values()}
     found: set[str] = set()
     for disk in disks:
         below: str | None = disk
         while below and below not in found:
             found.add(below)
-            below = backing.get(below)
+            volume = site.volumes.get(PurePath(below).name)
+            below = volume.backing if volume is not None and volume.path == below else None
     return found
 
 

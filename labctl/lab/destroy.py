@@ -37,8 +37,7 @@ def destroy(work: Work, team: str) -> None:
             hold.forget(home, site, team)
         except LabctlError as exc:
             errors.append(exc)
-        uuids = {domain.uuid: domain for domain in site.domains.values()}
-        ours = {node.name: uuids[node.uuid] for node in lab.nodes if node.uuid in uuids}
+        ours = {node.name: domain for node in lab.nodes if (domain := site.domains.of(node.uuid))}
         strangers = {name: domain for name, domain in ours.items() if not nodes.belongs(domain, lab, lab.node(name))}
         pieces = Pieces(
             team=team,

@@ -11,10 +11,9 @@ import threading
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
-from uuid import UUID
 
 from labctl.errors import AlreadyExistsError, ForeignObjectError, LabctlError, RefusedError
-from labctl.hypervisor import DomainFacts, NetworkFacts
+from labctl.hypervisor import DomainFacts
 from labctl.images.store import Image
 from labctl.lab.records import Lab
 from labctl.plan.model import LabPlan, NodePlan
@@ -230,22 +229,24 @@ def refuse_foreign(site: Site, labs: Iterable[Lab]) -> None:
 def foreign(site: Site, lab: LabPlan, record: LabRecord) -> list[str]:
     """Name every object on the host that bears a name of this lab, or its UUID, and is not this lab's."""
     domains, networks = site.domains, site.networks
-    uuids = {domain.uuid: domain for domain in domains.values()}
-    bridges = {network.bridge: network for network in networks.values()}
     taken = [
         f"domain {domain.name} ({domain.uuid})"
         for node in lab.nodes
-        for domain in {id(found): found for found in (domains.get(node.domain), uuids.get(node.uuid)) if found}.values()
+        for domain in {each.uuid: each for each in (domains.get(node.domain), domains.of(node.uuid)) if each}.values()
         if not belongs(domain, lab, node)
     ]
     for network in lab.networks:
-        rivals: dict[UUID, NetworkFacts] = {
-            found.uuid: found for found in (networks.get(network.name), bridges.get(network.bridge)) if found
-        }
-        taken += [f"network {name.name} ({uuid})" for uuid, name in rivals.items() if uuid != network.uuid]
+        own, named = networks.of(network.uuid), networks.get(network.name)
+        rivals = [named] if named else []
+        if own is None or not own.active:  # where it runs, nobody else has its bridge
+            rivals += [each for each in networks.values() if each.bridge == network.bridge]
+        others = {rival.uuid: rival.name for rival in rivals if rival.uuid != network.uuid}
+        taken += [f"network {name} ({uuid})" for uuid, name in others.items()]
     names = set().union(*(volumes_of(node) for node in lab.nodes))
     ours = set(record.volumes)
-    taken += [f"volume {name} in pool {site.settings.pool.name}" for name in sorted(names & set(site.volumes) - ours)]
+    taken += [
+        f"volume {name} in pool {site.settings.pool.name}" for name in sorted(names - ours) if name in site.volumes
+    ]
     return taken
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 from labctl.errors import LabctlError
+from labctl.hypervisor import State
 from labctl.lab import records, status
 from labctl.site import site
 from labctl.state import Home, LabRecord
@@ -37,7 +40,8 @@ def labs(home: Home) -> list[LabLine]:
         here = [record for record in records if record.host == host]
         try:
             with site.opened(home, host, start=False) as place:
-                lines += [_line(place, record) for record in here]
+                found = place.hypervisor.states()
+                lines += [_line(place, record, found) for record in here]
         except LabctlError as exc:
             lines += [
                 LabLine(
@@ -48,7 +52,10 @@ def labs(home: Home) -> list[LabLine]:
     return sorted(lines, key=lambda line: line.team)
 
 
-def _line(place: site.Site, record: LabRecord) -> LabLine:
+def _line(place: site.Site, record: LabRecord, found: Mapping[tuple[str, UUID], State]) -> LabLine:
+    """Describe a lab; its domains are told by name and UUID, which libvirt lists at once."""
     plan = records.plan_of(record)
-    states = tuple(status.state_of(place, plan, node) for node in plan.nodes)
+    states = tuple(
+        str(found.get((node.domain, node.uuid)) or status.state_of(place, plan, node)) for node in plan.nodes
+    )
     return LabLine(team=record.team, record=record, nodes=len(plan.nodes), states=states, trouble="")

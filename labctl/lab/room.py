@@ -85,9 +85,10 @@ def left(home: Home, site: Site, *, besides: Collection[str] = ()) -> Capacity:
     reserved = [promise for promise in _reserved(home, site) if promise.domain not in besides]
     reserved = [promise for promise in reserved if not _runs(site, promise.domain)]
     making = [promise for promise in reserved if promise.domain not in site.domains]
-    memory = sum(promise.memory for promise in reserved)
+    memory, resident = sum(promise.memory for promise in reserved), site.hypervisor.resident()
+    untouched = sum(_untouched(domain, resident.get(domain.uuid, 0)) for domain in running)
     return Capacity(
-        memory=site.host.available - sum(_untouched(site, domain) for domain in running) - memory,
+        memory=site.host.available - untouched - memory,
         cpus=site.host.cpus,
         vcpus=sum(domain.vcpus for domain in running) + sum(promise.vcpus for promise in reserved),
         disk=site.room().available - _growth(site) - sum(promise.disk for promise in making),
@@ -95,11 +96,11 @@ def left(home: Home, site: Site, *, besides: Collection[str] = ()) -> Capacity:
     )
 
 
-def _untouched(site: Site, domain: DomainFacts) -> int:
-    """Return how many MiB a running guest may still come to use."""
+def _untouched(domain: DomainFacts, resident: int) -> int:
+    """Return how many MiB a running guest may still come to use that takes so many bytes."""
     stage = domain.owner.stage if domain.owner else ""
     promised = domain.memory + capacity.overhead(domain.virt, stage)
-    return max(0, promised - site.hypervisor.resident(domain.uuid) // capacity.MIB)
+    return max(0, promised - resident // capacity.MIB)
 
 
 def _growth(site: Site) -> int:

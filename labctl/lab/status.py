@@ -82,9 +82,11 @@ def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabSta
     """
     record = records.record_of(home, team)
     plan = records.plan_of(record)
-    known = trouble.troubles(site, record, plan)
+    known, resident = trouble.troubles(site, record, plan), site.hypervisor.resident()
     with ThreadPoolExecutor(max_workers=len(plan.nodes), thread_name_prefix="status") as executor:
-        found = executor.map(lambda node: _node(site, plan, node, known.get(node.name), timeout), plan.nodes)
+        found = executor.map(
+            lambda node: _node(site, plan, node, known.get(node.name), resident.get(node.uuid, 0), timeout), plan.nodes
+        )
         return LabStatus(
             team=team,
             topology=plan.topology,
@@ -117,7 +119,9 @@ def state_of(site: Site, plan: LabPlan, node: NodePlan) -> str:
     return str(domain.state) if nodes.belongs(domain, plan, node) else FOREIGN
 
 
-def _node(site: Site, plan: LabPlan, node: NodePlan, known: Trouble | None, timeout: float) -> NodeStatus:
+def _node(
+    site: Site, plan: LabPlan, node: NodePlan, known: Trouble | None, resident: int, timeout: float
+) -> NodeStatus:
     state = state_of(site, plan, node)
     own = [(nic.network, nic.address) for nic in node.nics if nic.address is not None]
     answers = (known is None or known.reachable) and state == "running" and ready.answers(site, node, timeout=timeout)
@@ -132,6 +136,6 @@ def _node(site: Site, plan: LabPlan, node: NodePlan, known: Trouble | None, time
             for network in plan.networks
             if network.subnet is not None
         },
-        memory=site.hypervisor.resident(node.uuid) if state not in (ABSENT, FOREIGN) else 0,
+        memory=resident if state not in (ABSENT, FOREIGN) else 0,
         disk=sum(site.volumes[disk.volume].allocation for disk in node.disks if disk.volume in site.volumes),
     )

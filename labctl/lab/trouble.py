@@ -152,7 +152,7 @@ def _together(plan: LabPlan, wrong: Iterable[Trouble]) -> str:
 
 def _lost(site: Site, node: NodePlan) -> str:
     """Name the volumes of a node that are gone."""
-    return ", ".join(sorted(nodes.volumes_of(node) - set(site.volumes)))
+    return ", ".join(sorted(name for name in nodes.volumes_of(node) if name not in site.volumes))
 
 
 def _reset(plan: LabPlan, node: NodePlan) -> str:

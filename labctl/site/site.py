@@ -13,7 +13,7 @@ from typing import Literal
 from labctl import pace
 from labctl.errors import HypervisorError, InputError
 from labctl.host import private
-from labctl.hypervisor import DomainFacts, HostFacts, Hypervisor, NetworkFacts, PoolFacts, VolumeFacts
+from labctl.hypervisor import DomainFacts, HostFacts, Hypervisor, Listing, NetworkFacts, PoolFacts, VolumeFacts
 from labctl.images.golden import SNAPSHOT, GoldenStore
 from labctl.images.store import ImageStore
 from labctl.pace import Pace
@@ -61,12 +61,12 @@ class Site:
         return self.hypervisor.host()
 
     @functools.cached_property
-    def domains(self) -> dict[str, DomainFacts]:
+    def domains(self) -> Listing[DomainFacts]:
         """Every domain by name."""
         return self.hypervisor.domains()
 
     @functools.cached_property
-    def networks(self) -> dict[str, NetworkFacts]:
+    def networks(self) -> Listing[NetworkFacts]:
         """Every network by name."""
         return self.hypervisor.networks()
 
@@ -81,7 +81,7 @@ class Site:
         return self.hypervisor.pools()[self.pool.name]
 
     @functools.cached_property
-    def volumes(self) -> dict[str, VolumeFacts]:
+    def volumes(self) -> Listing[VolumeFacts]:
         """Every volume of the pool by name."""
         return self.hypervisor.volumes(self.pool.name)
 

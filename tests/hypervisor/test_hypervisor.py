@@ -284,7 +284,6 @@ def test_what_is_not_there_is_told(hypervisor: Hypervisor) -> None:
     for call in (hypervisor.start_domain, hypervisor.power_off, hypervisor.suspend_domain, hypervisor.processor_time):
         with pytest.raises(NotFoundError):
             call(uuid4())
-    assert hypervisor.resident(uuid4()) == 0
     for document in ("<domain/>", "<domain", "<network><name>n</name></network>"):
         with pytest.raises(HypervisorError):
             hypervisor.define_domain(document)
@@ -293,9 +292,9 @@ def test_what_is_not_there_is_told(hypervisor: Hypervisor) -> None:
 def test_a_domain_tells_what_it_takes(machine: Machine) -> None:
     uuid, hypervisor = uuid4(), machine.hypervisor
     hypervisor.define_domain(domain_xml(hypervisor, uuid))
-    assert hypervisor.resident(uuid) == 0
+    assert hypervisor.resident() == {}
     hypervisor.start_domain(uuid)
-    assert hypervisor.resident(uuid) > 0
+    assert hypervisor.resident()[uuid] > 0
     assert hypervisor.processor_time(uuid) >= 0
 
 
@@ -325,6 +324,31 @@ def test_only_a_running_guest_with_an_agent_is_asked(machine: Machine) -> None:
     assert hypervisor.domains()["d"].agent is False
     with pytest.raises(DeadlineError):
         hypervisor.run_inside(uuid, "true", timeout=1, cancelled=cancelled)
+
+
+def test_all_domains_tell_their_states_and_disks_at_once(machine: Machine) -> None:
+    one, two, hypervisor = uuid4(), uuid4(), machine.hypervisor
+    base = hypervisor.create_volume("p", xml.volume_xml("base", "qcow2", 4 * MIB))
+    top = hypervisor.create_volume("p", overlay_xml("top", base.path))
+    hypervisor.define_domain(domain_xml(hypervisor, one, "one", devices=disk(top.path)))
+    hypervisor.define_domain(domain_xml(hypervisor, two, "two"))
+    assert hypervisor.files() == {}
+    hypervisor.start_domain(one)
+    assert hypervisor.states() == {("one", one): State.RUNNING, ("two", two): State.SHUTOFF}
+    assert hypervisor.files() == {"one": {top.path, base.path}}
+
+
+def test_what_is_gone_when_it_is_looked_at_is_not_there(machine: Machine) -> None:
+    uuid, hypervisor = uuid4(), machine.hypervisor
+    hypervisor.create_volume("p", xml.volume_xml("v", "raw", 0))
+    hypervisor.define_domain(domain_xml(hypervisor, uuid))
+    volumes, domains = hypervisor.volumes("p"), hypervisor.domains()
+    assert (list(volumes), list(domains), domains.uuids) == (["v"], ["d"], {uuid: "d"})
+    hypervisor.remove_volume("p", "v")
+    assert "v" not in volumes
+    assert not volumes.values()
+    assert domains.of(uuid) == domains["d"]
+    assert domains.of(uuid4()) is None
 
 
 @pytest.mark.parametrize("what", ["disk", "backing"])

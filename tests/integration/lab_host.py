@@ -98,14 +98,17 @@ def output(argv: Sequence[str], *, timeout: float = 60) -> str:
 
 
 def stub_disk(path: Path, *, code: bytes = HALT, content: bytes = b"") -> Path:
-    """Write a disk whose boot code is all that a guest runs.
+    """Write a qcow2 disk whose boot code is all that a guest runs.
 
     Args:
         content: what follows the boot code's sector; up to a MiB it is zeros.
     """
-    with path.open("wb") as file:
+    raw = path.with_suffix(".part")
+    with raw.open("wb") as file:
         file.write(code.ljust(510, b"\0") + b"\x55\xaa" + content)
         file.truncate(max(file.tell(), 1024**2))
+    output(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(path)])
+    raw.unlink()
     return path
 
 

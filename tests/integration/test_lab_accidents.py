@@ -23,7 +23,7 @@ SEED = int(os.environ.get("LABCTL_TEST_SEED", "20130826"))
 def topology(lab_host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Write topology mini with guests that halt at once: what is killed here ends before a guest would boot."""
     folder = tmp_path_factory.mktemp("stub")
-    lab_host.labctl("image", "import", "stub", str(stub_disk(folder / "stub.raw")))
+    lab_host.labctl("image", "import", "stub", str(stub_disk(folder / "stub.qcow2")))
     file = folder / "mini.yaml"
     file.write_text(lab_host.labctl("init", "mini").stdout.replace("image: debian-13", "image: stub"))
     yield str(file)

@@ -7,7 +7,6 @@ neither libvirt's socket nor the host's folders.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
 import signal
@@ -22,7 +21,7 @@ import pytest
 from labctl.errors import RemoteError
 from labctl.host.namespace import NetworkNamespace, connect
 from labctl.remote import keys
-from tests.integration.lab_host import LABCTL, LabHost
+from tests.integration.lab_host import LABCTL, LabHost, stub_disk
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 
@@ -133,11 +132,7 @@ def test_a_lab_lives_on_a_host_that_is_reached_by_ssh(client: Client) -> None:
 
 
 def test_an_image_is_uploaded_through_it(client: Client, tmp_path: Path) -> None:
-    disk = tmp_path / "disk.raw"
-    content = bytearray(4 * 1024**2)
-    content[510:512] = b"\x55\xaa"
-    disk.write_bytes(content)
-    known = hashlib.sha256(content).hexdigest()  # a disk without partitions does not say where it ends
-    client.labctl("image", "import", "far-away", str(disk), "--sha256", known, "--host", URI)
+    disk = stub_disk(tmp_path / "disk.qcow2")
+    client.labctl("image", "import", "far-away", str(disk), "--host", URI)
     assert "far-away" in client.host.labctl("image", "list").stdout
     client.labctl("image", "remove", "far-away", "--host", URI)

@@ -12,6 +12,7 @@ import pytest
 from netaddr import IPNetwork
 
 from labctl.errors import InputError
+from labctl.hypervisor import Listing
 from labctl.images.store import Image, Manifest
 from labctl.lab import reset
 from labctl.site.work import Work
@@ -40,9 +41,9 @@ def test_a_stage_whose_image_is_missing_costs_nothing(tmp_path: Path) -> None:
     )
     home.lab("red").save(record)
     site: Any = SimpleNamespace(
-        domains={},
-        networks={},
-        volumes={},
+        domains=Listing({}, {}.get),
+        networks=Listing({}, {}.get),
+        volumes=Listing({}, {}.get),
         settings=SimpleNamespace(pool=SimpleNamespace(name="labctl")),
         images=SimpleNamespace(every=lambda volumes: [image("openstack"), image("openstack-medium")]),
     )
