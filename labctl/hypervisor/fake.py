@@ -17,7 +17,7 @@ import json
 import threading
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import BinaryIO, Self
 from uuid import UUID
@@ -336,7 +336,16 @@ class FakeHypervisor:
         """Return the paths of the disks of every running domain, and of all that they stand on."""
         with self._does("list the domains' disks"):
             found = [_facts(domain) for domain in self._host.domains.values()]
-            return {facts.name: facts.files for facts in found if facts.state.active}
+            return {facts.name: frozenset(self._chains(facts.files)) for facts in found if facts.state.active}
+
+    def _chains(self, paths: Iterable[str]) -> Iterator[str]:
+        """Yield paths of disks, and of all that they stand on."""
+        for path in paths:
+            below: str | None = path
+            while below is not None:
+                yield below
+                file = self._host.files.get(below)
+                _, below = (file and file.disk) or (0, None)
 
     def domain(self, uuid: UUID) -> DomainFacts | None:
         """Return the domain of that UUID; None when there is none."""
