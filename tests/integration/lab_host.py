@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -68,7 +69,7 @@ class LabHost:
             "volumes": sorted(line.split()[0] for line in self.virsh("vol-list", "labctl").splitlines()[2:] if line),
             "links": sorted(link["ifname"] for link in links),
             "rules": [line for line in self.inside("nft", "list", "ruleset").splitlines() if "counter" not in line],
-            "processes": sorted(name for name in processes() if name in {"qemu-system-x86", "dnsmasq"}),
+            "processes": sorted(name for name in processes(self.pid) if name in {"qemu-system-x86", "dnsmasq"}),
             "labs": sorted(str(path.relative_to(home)) for path in (self.home / "labs").rglob("*")),
             "locks": sorted(path.name for path in (self.home / "locks").glob("*")),
         }
@@ -80,11 +81,17 @@ class LabHost:
 
     @property
     def uri(self) -> str:
-        return str(self.document("host", "status")[0]["uri"])
+        return str(self._status["uri"])
 
     @property
     def pid(self) -> int:
-        return int(self.document("host", "status")[0]["pid"])
+        return int(self._status["pid"])
+
+    @functools.cached_property
+    def _status(self) -> dict[str, Any]:
+        """What is said of the private host, which runs from when it is first asked for until the end."""
+        (status,) = self.document("host", "status")
+        return dict(status)
 
     def remove(self) -> None:
         """End the private host and delete the folder."""
@@ -112,12 +119,14 @@ def stub_disk(path: Path, *, code: bytes = HALT, content: bytes = b"") -> Path:
     return path
 
 
-def processes() -> list[str]:
-    """Return the names of all processes of this machine that are not zombies."""
+def processes(init: int) -> list[str]:
+    """Return the names of all processes in the PID namespace of a private host that are not zombies."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
+            if not (folder / "ns/pid").samefile(f"/proc/{init}/ns/pid"):
+                continue
+            name, _, rest = (folder / "stat").read_text().partition("(")[2].rpartition(")")
         except OSError:
             continue
         if rest.split()[0] != "Z":
