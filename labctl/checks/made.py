@@ -123,18 +123,34 @@ class Made:
         kind = KINDS[thing.kind]
         for found in [thing.id] if thing.id else kind.find(cloud, thing):
             known = replace(thing, id=found)
-            kind.remove(cloud, known)
-            end, pause = time.monotonic() + self._patience, 1.0
-            while kind.gone is not None and not kind.gone(cloud, known):
-                if time.monotonic() > end:
-                    raise TimeoutError(f"it is still there after {self._patience:.0f} s")
-                time.sleep(pause)
-                pause = min(pause * 1.5, 5.0)
+            self._until(lambda: _accepted(kind, cloud, known), "it may not be removed")  # noqa: B023 - used at once
+            if (gone := kind.gone) is not None:
+                self._until(lambda: gone(cloud, known), "it is still there")  # noqa: B023
+
+    def _until(self, done: Callable[[], str | bool], what: str) -> None:
+        """Wait for something; a text says why it is not so yet."""
+        end, pause = time.monotonic() + self._patience, 1.0
+        while (said := done()) is not True:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{what} after {self._patience:.0f} s{f': {said}' if said else ''}")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 5.0)
 
     def _note(self, things: list[Thing]) -> None:
         with self._lock:
             self._things = things
             self._write(json.dumps([asdict(each) for each in things], indent=1))
+
+
+def _accepted(kind: Kind, cloud: Any, thing: Thing) -> str | bool:
+    """Have a thing removed; say why it is refused now: what is still being made may not be removed yet."""
+    from openstack.exceptions import BadRequestException, ConflictException
+
+    try:
+        kind.remove(cloud, thing)
+    except (BadRequestException, ConflictException) as exc:
+        return str(exc)
+    return True
 
 
 def _named(things: Callable[[Any, str], Any]) -> Callable[[Any, Thing], list[str]]:

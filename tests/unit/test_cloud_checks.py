@@ -264,6 +264,15 @@ def test_what_cannot_be_removed_is_told_and_tried_again_by_the_next_run(things: 
     assert things.removed == ["id-1", "id-0"]
 
 
+def test_what_is_still_being_made_is_removed_once_it_may_be(things: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = things.made()
+    made.make("thing", "a", things.create)
+    things.stuck.add("id-0")
+    monkeypatch.setattr("labctl.checks.made.time.sleep", lambda _: things.stuck.clear())
+    assert made.remove(None) == []
+    assert things.removed == ["id-0"]
+
+
 def test_gone_already_is_well(cloud: FakeCloud) -> None:
     lab = cloud.subject().cloud
     assert lab is not None
