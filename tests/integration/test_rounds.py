@@ -22,13 +22,13 @@ GOOD, BAD = "round-a", "round-b"
 
 
 @pytest.fixture(scope="module")
-def labs(image_host: LabHost) -> Iterator[LabHost]:
+def labs(set_host: LabHost) -> Iterator[LabHost]:
     """Create two labs to play on."""
     try:
-        image_host.labctl("create", GOOD, BAD, "--topology", "mini")
-        yield image_host
+        set_host.labctl("create", GOOD, BAD, "--topology", "mini")
+        yield set_host
     finally:
-        image_host.labctl("destroy", GOOD, BAD, "--yes", check=False)
+        set_host.labctl("destroy", GOOD, BAD, "--yes", check=False)
 
 
 def scores(labs: LabHost, *words: str) -> dict[str, dict[str, Any]]:
