@@ -6,8 +6,9 @@ Tests of this file run in order on the same labs, for an emulated boot is expens
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,9 @@ def test_one_team_mends_and_the_other_breaks_more(labs: LabHost) -> None:
 def test_a_frozen_board_stands_still_through_the_end(labs: LabHost) -> None:
     before = scores(labs, "--no-check", "--view", "public")
     opened = datetime.fromisoformat(labs.document("round", "status")[0]["opened"])
-    # The next full minute after the opening: what was won until now may be seen, or nothing where it is past already.
-    labs.labctl("score", "--freeze", (opened + timedelta(minutes=1)).strftime("%H:%M"))
+    freeze = (opened + timedelta(minutes=1)).replace(second=0, microsecond=0)  # what was won until then may be seen
+    labs.labctl("score", "--freeze", freeze.strftime("%H:%M"))
+    time.sleep(max(0.0, (freeze - datetime.now(UTC)).total_seconds()))
     frozen = scores(labs, "--no-check", "--view", "public")
     labs.labctl("round", "close")
     assert scores(labs, "--view", "public") == frozen
