@@ -14,12 +14,10 @@ from typing import Any
 import pytest
 
 from tests.integration.lab_host import LabHost, output
-from tests.integration.test_lab_accidents import KILLS, kill, lasting, shares
+from tests.integration.test_lab_accidents import FEW, kill, lasting, shares
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
-FEW = max(1, KILLS // 2)
-"""Kills of a command whose guests run: the crash matrix (tests/unit) tries every moment, the dearest here are seen."""
 SET = "mini-bare"
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 SERVE = "systemd-run -q python3 -m http.server 8000"

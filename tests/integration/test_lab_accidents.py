@@ -16,6 +16,8 @@ from tests.integration.lab_host import LabHost, stub_disk
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 KILLS = int(os.environ.get("LABCTL_TEST_KILLS", "4"))
+FEW = max(1, KILLS // 2)
+"""Kills of a command whose guests run; the crash matrix (tests/unit) tries every moment."""
 SEED = int(os.environ.get("LABCTL_TEST_SEED", "20130826"))
 
 

@@ -6,11 +6,7 @@ Tests of this file run in order on the same lab, for an emulated boot is expensi
 from __future__ import annotations
 
 import json
-import os
-import random
-import signal
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -23,12 +19,11 @@ from labctl.sabotage.fault import FAULTS
 from labctl.site import site
 from labctl.state import Home
 from tests.integration.lab_host import LabHost
+from tests.integration.test_lab_accidents import FEW, kill, lasting, shares
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 TEAM = "broken"
-KILLS = int(os.environ.get("LABCTL_TEST_KILLS", "4"))
-SEED = int(os.environ.get("LABCTL_TEST_SEED", "20130826"))
 # As mini, and a disk and a card of the kind that the tutorial's reader sets up.
 TOPOLOGY = """
 name: twins
@@ -133,26 +128,25 @@ def test_the_same_seed_breaks_the_same(lab: LabHost) -> None:
 
 
 def test_a_killed_sabotage_is_healed(lab: LabHost) -> None:
-    chance = random.Random(SEED)
     before = looks(lab)
-    for _ in range(KILLS):
-        process = lab.popen("sabotage", TEAM, "BA-01")
-        time.sleep(chance.uniform(2.0, 25.0))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        done = lab.labctl("sabotage", "heal", TEAM)
-        assert "all checks are green" in done.stdout
+    inject, heal = ("sabotage", TEAM, "BA-01"), ("sabotage", "heal", TEAM)
+    injecting = lasting(lab, *inject)
+    lab.labctl(*heal)
+    for share in shares(FEW):
+        kill(lab, injecting * share, *inject, again=lambda: lab.labctl(*heal))
+        assert "all checks are green" in lab.labctl(*heal).stdout
         assert looks(lab) == before
 
 
 def test_a_killed_heal_is_healed(lab: LabHost) -> None:
     before = looks(lab)
-    lab.labctl("sabotage", TEAM, "BA-01")
-    process = lab.popen("sabotage", "heal", TEAM)
-    time.sleep(random.Random(SEED).uniform(3.0, 8.0))
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    lab.labctl("sabotage", "heal", TEAM)
+    inject, heal = ("sabotage", TEAM, "BA-01"), ("sabotage", "heal", TEAM)
+    lab.labctl(*inject)
+    healing = lasting(lab, *heal)
+    lab.labctl(*inject)
+    (share,) = shares(1)
+    kill(lab, healing * share, *heal, again=lambda: lab.labctl(*inject))
+    lab.labctl(*heal)
     assert looks(lab) == before
 
 
