@@ -28,6 +28,8 @@ from labctl.state import Home
 
 KEPT = "verified.json"
 
+_SETTLES = 20.0  # seconds that what a repair asks for may take to happen
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
@@ -168,13 +170,13 @@ class _Trial:
         """Type a repair: green, also after a restart of what was touched; the ledger learns that nothing is left."""
         began = time.monotonic()
         self._type(typed)
-        if not self._green():
+        if not self._becomes_green():
             raise _Broken(f"{what} does not repair it")
         self._seconds["repair"] = round(time.monotonic() - began, 1)
         units = tuple(unit for _, record in entry.records for unit in record.restart)
         if units:
             changes.restart(units, self._context(entry.node))
-            if not self._green():
+            if not self._becomes_green():
                 raise _Broken(f"{what} does not outlive a restart of {', '.join(units)}")
         self._restore(entry)
         self._book.save(replace(entry, state=State.HEALED, notes=(what,)))
@@ -210,6 +212,15 @@ class _Trial:
     def _green(self) -> bool:
         report: Report = self._engine.check([*self._fault.red, *self._fault.green])
         return all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in report.results)
+
+    def _becomes_green(self) -> bool:
+        """Ask again for some seconds: `networkctl up` returns before the card has its routes."""
+        deadline = time.monotonic() + _SETTLES
+        while not self._green():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.5)
+        return True
 
     def _type(self, typed: Sequence[Typed]) -> None:
         seconds = pace(self._engine.virt).repair
