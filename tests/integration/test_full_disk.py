@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 MIB = 1024**2
 
-# Boot code that writes 48 MiB to the disk, 32 KiB at a time (BIOS call 13h, function 43h), and halts: two guests fill what
-# little room there is, and not all that there is later.
+# Boot code that writes 48 MiB to the disk, 32 KiB at a time (BIOS call 13h, function 43h), and halts: two guests fill
+# what little room there is, and not all that there is later.
 WRITER = bytes.fromhex(
     "31c0 8ed8 8ec0 be247c b80043 b280 cd13 6683062c7c40 66813e2c7c00880100 72e5 f4 ebfd"
     "1000 4000 007c0000 0008000000000000"
