@@ -13,7 +13,10 @@ def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
     """Do as a user what services do all the time; print each thing that does not go, and why."""
     return r"""
 su -s /bin/sh nobody -c '
-test -w /tmp -a -w /var/tmp || echo "write: /tmp or /var/tmp cannot be written to"
+for folder in /tmp /var/tmp; do
+    made=$(mktemp -p $folder) && (echo x >"$made") 2>/dev/null || echo "write: $folder cannot be written to"
+    rm -f "$made"
+done
 for file in /etc/passwd /etc/hosts /etc/nsswitch.conf /etc/resolv.conf; do
     head -c 1 $file >/dev/null 2>&1 || echo "read: $file cannot be read"
 done
