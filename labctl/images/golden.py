@@ -296,12 +296,23 @@ class GoldenStore:
             in_use: IDs of sets that labs on record stand on.
             replaces: whether older sets of the name and sort are removed, unless something uses them. A set with memory
                 and one that was baked are of two sorts: neither does what the other does.
+
+        Raises:
+            RefusedError: another installation on this host removed some of its volumes meanwhile.
         """
         document = manifest.to_json().encode()
         self._hypervisor.remove_volume(self._pool, f"{manifest.stem}.json")  # an import of it may have ended here
         self._hypervisor.create_volume(self._pool, xml.volume_xml(f"{manifest.stem}.json", "raw", len(document)))
         self._hypervisor.upload(self._pool, f"{manifest.stem}.json", io.BytesIO(document), len(document))
         volumes = self._hypervisor.volumes(self._pool)
+        if not volumes.keys() >= set(manifest.volumes):
+            for volume in (f"{manifest.stem}.json", *manifest.volumes):
+                self._hypervisor.remove_volume(self._pool, volume)
+            raise RefusedError(
+                f"{self._word} {manifest.name} lost disks while it was published",
+                details="Another labctl on this host published or removed one of the same name.",
+                remedy="Run the command again when the other one has ended.",
+            )
         kept = {
             other.stem
             for other in self.every(volumes)

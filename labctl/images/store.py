@@ -118,6 +118,9 @@ class ImageStore:
         Args:
             in_use: volumes that labs on record stand on, whether or not their overlays exist just now.
             replaces: whether older ones of the name, which nothing uses, are removed.
+
+        Raises:
+            RefusedError: another installation on this host removed it meanwhile.
         """
         check_name(manifest.name)
         stem = manifest.stem
@@ -134,7 +137,14 @@ class ImageStore:
         older = {image.volume for image in every if image.manifest.created <= manifest.created}
         whole = {image.volume for image in every}
         self._clear(manifest.name, keep=(whole - older if replaces else whole) | {f"{stem}.qcow2"}, in_use=in_use)
-        return next(image for image in every if image.volume == f"{stem}.qcow2")
+        for image in every:
+            if image.volume == f"{stem}.qcow2":
+                return image
+        raise RefusedError(
+            f"image {manifest.name} went away while it was published",
+            details="Another labctl on this host published an image of the same name, or removed it.",
+            remedy="Run the command again when the other one has ended.",
+        )
 
     def remove(self, name: str, *, in_use: Container[str] = ()) -> None:
         """Remove every image of that name, and what interrupted runs left of it.

@@ -76,6 +76,40 @@ def test_an_image_from_a_bundle_replaces_none(world: World, tmp_path: Path) -> N
     assert old in world.site().images.every()
 
 
+def test_an_image_that_another_installation_removes_while_it_is_published_is_not_called_published(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hypervisor = world.site().hypervisor
+    upload = type(hypervisor).upload
+
+    def uploaded(self: Any, pool: str, name: str, *rest: Any) -> None:
+        upload(self, pool, name, *rest)
+        if name.endswith(".json"):
+            hypervisor.remove_volume(POOL, name.replace(".json", ".qcow2"))
+
+    monkeypatch.setattr(type(hypervisor), "upload", uploaded)
+    with pytest.raises(RefusedError, match="went away while it was published"):
+        image(world, tmp_path, "2026-01-01")
+
+
+def test_a_set_that_another_installation_takes_disks_from_while_it_is_published_leaves_nothing(world: World) -> None:
+    world.create("red")
+    made = world.capture("red")
+    store, hypervisor = world.site().golden, world.site().hypervisor
+    other = replace(made, id="0123456789ab")
+    lost = replace(
+        other,
+        disks={name: replace(disk, volume=f"{other.stem}-{name}.qcow2") for name, disk in made.disks.items()},
+        memory={},
+    )
+    first, *_ = lost.volumes
+    hypervisor.create_volume(POOL, xml.volume_xml(first, "raw", 1))
+    with pytest.raises(RefusedError, match="lost disks while it was published"):
+        store.seal(lost)
+    assert not [name for name in hypervisor.volumes(POOL) if name.startswith(lost.stem)]
+    assert store.every() == [made]
+
+
 def test_a_set_that_a_lab_on_record_stands_on_is_not_replaced(world: World) -> None:
     world.create("red")
     first = world.capture("red")
