@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """Return a text that no terminal obeys: learners are root in the guests whose words we print.
+
+    Line ends and tabs stay; every other control character becomes a question mark.
+    """
+    return _CONTROLS.sub("?", text.replace("\r\n", "\n"))
+
 
 class LabctlError(Exception):
     """Something failed that the user should read about.
@@ -15,10 +27,10 @@ class LabctlError(Exception):
     exit_code = 1
 
     def __init__(self, brief: str, *, details: str = "", remedy: str = "") -> None:
-        super().__init__(brief)
-        self.brief = brief
-        self.details = details
-        self.remedy = remedy
+        super().__init__(printable(brief))
+        self.brief = printable(brief)
+        self.details = printable(details)
+        self.remedy = printable(remedy)
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.brief, self.details, self.remedy) if part)

@@ -6,6 +6,8 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from labctl.errors import printable
+
 
 class Verdict(enum.StrEnum):
     """How a step or a check ended."""
@@ -39,6 +41,9 @@ class Step:
     http: int | None = None
     request_id: str | None = None
     url: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "evidence", printable(self.evidence))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from labctl.cli import options
-from labctl.errors import InputError
+from labctl.errors import InputError, printable
 from labctl.state import Home
 
 
@@ -71,11 +71,11 @@ def logs_command(step: str | None, role: str | None, team: str | None) -> None:
     if step and len(chosen) > 1 and not (exact := [log for log in chosen if log.name == step]):
         raise InputError(f"{step} is in the names of {len(chosen)} logs", details="\n".join(log.name for log in chosen))
     if step:
-        click.echo((exact[0] if len(chosen) > 1 else chosen[0]).read_text(errors="replace"), nl=False)
+        click.echo(printable((exact[0] if len(chosen) > 1 else chosen[0]).read_text(errors="replace")), nl=False)
         return
     for log in chosen:
         lines = log.read_text(errors="replace").splitlines() or [""]
-        click.echo(f"{log.name}: {lines[-1].strip()}")
+        click.echo(f"{log.name}: {printable(lines[-1].strip())}")
 
 
 @click.command("openrc")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from labctl.errors import printable
 from labctl.site.progress import Phase, Progress
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class _Lines(Progress):
         self._line(text)
 
     def _line(self, text: str) -> None:
-        click.echo(f"{time.monotonic() - self._began:7.1f} s  {text}", err=True)
+        click.echo(f"{time.monotonic() - self._began:7.1f} s  {printable(text)}", err=True)
 
 
 class Remarks(Progress):
@@ -88,7 +89,7 @@ class Remarks(Progress):
 
     def say(self, text: str) -> None:
         """Print a remark."""
-        click.echo(text)
+        click.echo(printable(text))
 
 
 class _Live(Progress):
@@ -109,10 +110,10 @@ class _Live(Progress):
 
     def node(self, team: str, node: str, phase: Phase, detail: str = "") -> None:
         with self._lock:
-            self._phases.setdefault(team, {})[node] = (phase, detail, time.monotonic() - self._began)
+            self._phases.setdefault(team, {})[node] = (phase, printable(detail), time.monotonic() - self._began)
 
     def say(self, text: str) -> None:
-        self._console.print(text)
+        self._console.print(printable(text))
 
     def _render(self) -> RenderableType:
         from rich.table import Table

@@ -10,8 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from labctl.checks.model import Step
 from labctl.cli import progress
+from labctl.cli.root import root
+from labctl.errors import LabctlError
 from labctl.site.progress import Phase
 
 PROGRAM = [sys.executable, "-c", "from labctl.cli import main; main()"]
@@ -113,3 +117,29 @@ def test_what_looks_like_markup_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatc
     assert "QEMU: cannot open [/dev/kvm] [bold]:warning:" in said
     assert ("no [/dev/kvm] :smile:" in said) is (height == 50)
     assert ("1 failed" in said) is (height == 3)
+
+
+def test_no_terminal_obeys_what_a_guest_says(capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "gone\x1b]0;owned\x07\x1b[2J\x9b31m\r\nnext\tline\n"
+    tame = "gone?]0;owned??[2J?31m\nnext\tline\n"
+    error = LabctlError(evil, details=evil, remedy=evil)
+    assert (error.brief, error.details, error.remedy) == (tame, tame, tame)
+    assert Step(name="ask", evidence=evil).evidence == tame
+    with progress.shown(quiet=False) as lines:
+        lines.node("red", "node-1", Phase.FAILED, evil)
+        lines.say(evil)
+    said = capsys.readouterr().err
+    assert said.count("gone?]0;owned??[2J?31m") == 2
+    assert "\x1b" not in said
+
+
+def test_no_terminal_obeys_what_a_log_of_a_node_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABCTL_HOME", str(tmp_path))
+    folder = tmp_path / "labs" / "red" / "logs"
+    folder.mkdir(parents=True)
+    (folder / "glance-01-api-node.log").write_text("\x1b[2Jready\n")
+    (tmp_path / "labs" / "red" / "lab.json").write_text("{}")
+    for command in (["logs", "--team", "red"], ["logs", "glance-01", "--team", "red"]):
+        said = CliRunner().invoke(root, command).output
+        assert "?[2Jready" in said
+        assert "\x1b" not in said
