@@ -33,7 +33,7 @@ class Construction:
         self.plan: LabPlan = lab.plan
         self.folder = work.home.lab(lab.plan.team)
         self.ledger = Ledger(self.folder, lab.record)
-        self.keys = secrets.ensure(self.folder, lab.plan)
+        self.keys = secrets.ensure(self.folder, lab.plan, stood=lab.record.ready)
         self.missing = {node.name for node in lab.plan.nodes if nodes.missing(self.site, lab.record, node)}
         self.new = [node for node in lab.plan.nodes if node.name in self.missing or not self.stood(node)]
         self.restored: set[str] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 
 from labctl.plan.model import LabPlan
@@ -15,12 +16,19 @@ _HOSTS = "host-keys.json"
 _LOGIN = "id_ed25519"
 
 
-def ensure(folder: LabFolder, lab: LabPlan) -> dict[str, SeedKeys]:
+def ensure(folder: LabFolder, lab: LabPlan, stood: Collection[str] = ()) -> dict[str, SeedKeys]:
     """Return the seed keys of each node, making those that are missing, and write the files that OpenSSH reads.
 
+    Args:
+        stood: nodes that were seen ready, with keys that were made before.
+
     Raises:
-        DamagedError: keys that were made cannot be read any more.
+        DamagedError: keys that were made are gone, or cannot be read any more.
     """
+    if stood:
+        login_key(folder)
+        for name in stood:
+            host_key(folder, name)
     login = _login(folder, lab.team)
     pairs = _stored(folder)
     missing = [node.name for node in lab.nodes if node.name not in pairs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.errors import HypervisorError
+from labctl.errors import DamagedError, HypervisorError
 from labctl.hypervisor import State
 from labctl.site.together import GroupError
 from tests.unit.fake_site import World
@@ -59,3 +59,13 @@ def test_all_that_failed_is_told_at_the_end(world: World) -> None:
         "before: resume domain green-node-2",
     ]
     assert caught.value.remedy.startswith("labctl create red green continues where this stopped")
+
+
+@pytest.mark.parametrize("file", ["host-keys.json", "id_ed25519"])
+def test_keys_that_standing_nodes_know_are_not_made_anew_when_they_are_lost(world: World, file: str) -> None:
+    world.create("red")
+    world.home.lab("red").remove_file(file)
+    with pytest.raises(DamagedError, match=file.replace(".", r"\.")) as caught:
+        world.create("red")
+    assert "red" in caught.value.remedy
+    assert world.home.lab("red").read(file) is None
