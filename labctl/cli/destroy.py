@@ -59,7 +59,7 @@ def _begun(home: Home, names: Sequence[str]) -> list[str]:
     Raises:
         InputError: none has.
     """
-    from labctl.lab import records
+    from labctl.state import records
 
     there = [name for name in names if home.lab(name).begun]
     if not there:

@@ -217,8 +217,8 @@ def working(home: Home, place: Site, jobs: int | None = None) -> Iterator[Work]:
 @contextmanager
 def site_of(home: Home, team: str) -> Iterator[Site]:
     """Connect to the host that a team's lab stands on."""
-    from labctl.lab import records
     from labctl.site import site
+    from labctl.state import records
 
     record = records.record_of(home, team)
     with site.opened(home, record.host, recorded=record.virt) as place:

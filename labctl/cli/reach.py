@@ -29,7 +29,8 @@ def ssh_command(node: str, command: tuple[str, ...], team: str | None) -> None:
     labctl ssh db-node
     labctl ssh db-node -- systemctl status mariadb
     """
-    from labctl.lab import reach, records
+    from labctl.lab import reach
+    from labctl.state import records
 
     home = Home()
     name = options.one_team(home, team)
@@ -48,7 +49,8 @@ def console_command(node: str, team: str | None) -> None:
 
     virsh does it. Leave with Ctrl-].
     """
-    from labctl.lab import reach, records
+    from labctl.lab import reach
+    from labctl.state import records
 
     home = Home()
     name = options.one_team(home, team)
@@ -72,7 +74,8 @@ def enter_command(name: str | None, command: tuple[str, ...]) -> None:
     labctl enter team01
     labctl enter team01 -- ping -c1 db-node
     """
-    from labctl.lab import reach, records
+    from labctl.lab import reach
+    from labctl.state import records
 
     home = Home()
     team = options.one_team(home, name)
@@ -106,7 +109,8 @@ def forward_command(name: str | None, ports: tuple[str, ...], address: str) -> N
     """
     import threading
 
-    from labctl.lab import inside, reach, records
+    from labctl.lab import inside, reach
+    from labctl.state import records
 
     home = Home()
     team = options.one_team(home, name)
@@ -142,7 +146,7 @@ def _port(text: str) -> tuple[int, str, int]:
 @options.common
 def use_command(name: str) -> None:
     """Choose the team for commands that name none."""
-    from labctl.lab import records
+    from labctl.state import records
 
     home = Home()
     teams = options.expand([name])

@@ -32,7 +32,8 @@ _RULES = click.option(
 
 
 def _complete_service(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from labctl.lab import records, rounds
+    from labctl.lab import rounds
+    from labctl.state import records
 
     try:
         seat = rounds.going_on(Home(), [ctx.params["team"]])[0]

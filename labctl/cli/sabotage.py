@@ -159,9 +159,10 @@ def list_command(output: str) -> None:
 def status_command(teams: tuple[str, ...], output: str) -> None:
     """Show which faults labs have and how far their repair is, without spoilers."""
     from labctl.cli.show import show
-    from labctl.lab import records, sabotage
+    from labctl.lab import sabotage
     from labctl.report import sabotage as views
     from labctl.sabotage.ledger import NEVER
+    from labctl.state import records
 
     home = Home()
     found = {}

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from labctl.errors import InputError, LabctlError, RefusedError
-from labctl.lab import orphans, ready, records, secrets, warm
-from labctl.lab.nodes import Ledger
+from labctl.lab import orphans, ready, secrets, warm
 from labctl.lab.orphans import Orphan
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan, NodePlan
@@ -18,7 +17,8 @@ from labctl.site.site import Site
 from labctl.site.work import Work
 from labctl.spec import topology as topologies
 from labctl.spec.topology import Topology
-from labctl.state import Home, LabRecord
+from labctl.state import Home, LabRecord, records
+from labctl.state.ledger import Ledger
 
 _GREETING = 20.0  # seconds that a node has to greet us
 

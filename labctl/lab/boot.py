@@ -7,9 +7,10 @@ from collections.abc import Callable
 from functools import partial
 
 from labctl.hypervisor import State
-from labctl.lab import networks, trouble
+from labctl.lab import trouble
 from labctl.lab.construction import Construction
 from labctl.plan.model import NetworkPlan, NodePlan
+from labctl.site import networks
 from labctl.site.progress import Phase
 
 

@@ -14,17 +14,19 @@ from labctl.images.golden import GOLDEN, SNAPSHOT, GoldenManifest
 from labctl.images.store import check_name
 from labctl.installing import passwords, probe
 from labctl.installing.journal import Journal
-from labctl.lab import hold, install, nodes, ready, records, room, sources, trouble, warm
+from labctl.lab import hold, install, nodes, ready, sources, trouble, warm
 from labctl.lab.images import now, sets_in_use
-from labctl.lab.nodes import Ledger
-from labctl.lab.records import Lab
 from labctl.lab.sources import SourcedLab
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import NodePlan
+from labctl.site import room
 from labctl.site.progress import Phase
 from labctl.site.site import Site
 from labctl.site.together import Cancelled
 from labctl.site.work import Work
+from labctl.state import records
+from labctl.state.ledger import Ledger
+from labctl.state.records import Lab
 
 _GREETING = 20.0  # seconds that a node has to greet us
 

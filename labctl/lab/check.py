@@ -20,14 +20,14 @@ from labctl.checks.model import Report, Result
 from labctl.errors import RemoteError
 from labctl.guest import Guest
 from labctl.installing import passwords
-from labctl.lab import events, inside, install, records, status
+from labctl.lab import events, inside, install, status
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.remote.inside import LabDialer
 from labctl.remote.ssh import SshTransport
 from labctl.roles.login import USERS
 from labctl.site.site import Site
-from labctl.state import Home
+from labctl.state import Home, records
 
 if TYPE_CHECKING:
     from labctl.cloud.connect import Login

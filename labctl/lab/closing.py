@@ -9,14 +9,14 @@ from functools import partial
 
 from labctl.checks.check import CHECKS
 from labctl.errors import LabctlError
-from labctl.lab import check, events, many, records, rounds
+from labctl.lab import check, events, many, rounds
 from labctl.lab.rounds import Seat
 from labctl.lab.sabotage import Ledger, Told, engine_of
 from labctl.rounds import points
 from labctl.rounds.events import Closed, Injected, Restarted
 from labctl.site.site import Site
 from labctl.site.together import Cancelled
-from labctl.state import Home
+from labctl.state import Home, records
 
 
 def look(home: Home, some: Sequence[Seat], *, told: Told, cancelled: threading.Event) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from labctl.errors import LabctlError
 from labctl.images.golden import GoldenMemory
 from labctl.lab import nodes, secrets
-from labctl.lab.nodes import Ledger
 from labctl.lab.sources import SourcedLab
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.site.progress import Phase
 from labctl.site.work import Work
+from labctl.state.ledger import Ledger
 
 
 class Construction:

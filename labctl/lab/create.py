@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from labctl.lab import decisions, hold, ready, records
+from labctl.lab import decisions, hold, ready
 from labctl.lab.boot import Boot
 from labctl.lab.construction import Construction
 from labctl.lab.decisions import Choice, Starting
@@ -18,6 +18,7 @@ from labctl.plan.model import NodePlan
 from labctl.site.progress import Phase
 from labctl.site.together import Phases
 from labctl.site.work import Work
+from labctl.state import records
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,16 +12,17 @@ from netaddr import IPNetwork
 
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GoldenManifest
-from labctl.lab import nodes, room
+from labctl.lab import nodes
 from labctl.lab import warm as warm_start
-from labctl.lab.records import plan_of
 from labctl.lab.sources import SourcedLab, sourced
 from labctl.plan import addresses, diff, names
 from labctl.plan.lab import INSTALLED
+from labctl.site import room
 from labctl.site.site import Site
 from labctl.site.work import Work
 from labctl.spec.topology import Topology, restore
 from labctl.state import MOMENT, Home, LabRecord
+from labctl.state.records import plan_of
 
 
 @dataclass(frozen=True, kw_only=True)

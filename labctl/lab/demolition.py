@@ -10,7 +10,6 @@ from uuid import UUID
 
 from labctl.errors import LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
-from labctl.lab.nodes import volumes_of
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.site.progress import Phase
 from labctl.site.site import Site
@@ -79,7 +78,7 @@ def demolish(work: Work, pieces: Pieces) -> list[LabctlError]:
 
 def refuse_used(site: Site, plan: LabPlan, chosen: Collection[NodePlan]) -> None:
     """Raise RefusedError when other domains than the lab's use the disks of nodes that are about to go."""
-    volumes = set().union(*(volumes_of(node) for node in chosen))
+    volumes = set().union(*(node.volumes for node in chosen))
     own = {node.uuid for node in plan.nodes}
     held = _held(site, Pieces(team=plan.team, domains={}, volumes=volumes, networks={}))
     used = [f"domain {domain.name}: {', '.join(things)}" for domain, things in held if domain.uuid not in own]

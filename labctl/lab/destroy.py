@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
-from labctl.lab import hold, networks, nodes, records
+from labctl.lab import hold, nodes
 from labctl.lab.demolition import Pieces, demolish
 from labctl.plan.model import LabPlan
+from labctl.site import networks
 from labctl.site.site import Site
 from labctl.site.together import GroupError
 from labctl.site.work import Work
-from labctl.state import Home
+from labctl.state import Home, records
 
 
 def destroy(work: Work, team: str) -> None:

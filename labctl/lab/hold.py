@@ -21,14 +21,14 @@ from labctl.errors import CapacityError, DamagedError, HypervisorError
 from labctl.hypervisor import State, memory
 from labctl.hypervisor.memory import Head
 from labctl.images.golden import GoldenDisk, GoldenMemory, disk_key
-from labctl.lab import networks, records
-from labctl.lab.records import Lab
 from labctl.plan.model import DiskPlan, NodePlan
 from labctl.render import identity, xml
+from labctl.site import networks
 from labctl.site.progress import Phase, Progress
 from labctl.site.site import Site
 from labctl.site.work import Work
-from labctl.state import Home
+from labctl.state import Home, records
+from labctl.state.records import Lab
 
 NOTE = "saving.json"
 

@@ -16,8 +16,7 @@ from labctl.installing import passwords
 from labctl.installing.installer import Installer, Outcome
 from labctl.installing.journal import Journal
 from labctl.installing.tasks import Task, packages_first, plan_tasks
-from labctl.lab import nodes, records, secrets, trouble
-from labctl.lab.records import Lab
+from labctl.lab import nodes, secrets, trouble
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.remote.ssh import SshTransport
@@ -26,7 +25,8 @@ from labctl.site.progress import Phase
 from labctl.site.site import Site
 from labctl.site.work import Work
 from labctl.spec import topology
-from labctl.state import Home, LabFolder, LabRecord
+from labctl.state import Home, LabFolder, LabRecord, records
+from labctl.state.records import Lab
 
 JOURNAL = "install.jsonl"
 _LOGIN_SECONDS = 120.0

@@ -8,11 +8,10 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from labctl.errors import DamagedError, LabctlError
-from labctl.lab import records
 from labctl.site import site
 from labctl.site.site import Site
 from labctl.site.together import raise_all, together
-from labctl.state import Home
+from labctl.state import Home, records
 
 T = TypeVar("T")
 _Place = tuple[str | None, str | None]

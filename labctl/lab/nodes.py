@@ -7,20 +7,20 @@ volumes; whatever an interrupted run left without a domain is made again. Remova
 from __future__ import annotations
 
 import io
-import threading
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from labctl.errors import AlreadyExistsError, ForeignObjectError, LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
 from labctl.images.store import Image
-from labctl.lab.records import Lab
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.render import seed, xml
 from labctl.roles.role import ROLES
 from labctl.site.site import Site
-from labctl.state import LabFolder, LabRecord
+from labctl.state import LabRecord
+from labctl.state.ledger import Ledger
+from labctl.state.records import Lab
 
 _PATCHES_WELL = (8, 1, 0)
 """The first QEMU whose emulated processors take code that another one patches as it is. With an older one a second
@@ -28,91 +28,10 @@ processor may run a breakpoint that is gone, and Linux panics ("Oops: int3"; Red
 the kernel with each virtual machine that comes or goes."""
 
 
-class Ledger:
-    """The record of one lab while a command works on it; safe to use from many threads."""
-
-    def __init__(self, folder: LabFolder, record: LabRecord) -> None:
-        self._folder = folder
-        self._record = record
-        self._lock = threading.Lock()
-        self.earlier = frozenset(record.volumes)  # what runs before this one claimed
-
-    @property
-    def record(self) -> LabRecord:
-        """The record as it was last written."""
-        return self._record
-
-    def claim(self, volumes: set[str]) -> None:
-        """Write down that these volumes are ours, before they are made."""
-        with self._lock:
-            if not volumes <= set(self._record.volumes):
-                self._save(volumes=tuple(sorted(volumes | set(self._record.volumes))))
-
-    def disown(self, volume: str) -> None:
-        """Take back a claim: somebody else made a volume of that name."""
-        with self._lock:
-            self._save(volumes=tuple(name for name in self._record.volumes if name != volume))
-
-    def begin(self, missing: Iterable[NodePlan], *, restored: Container[str]) -> None:
-        """Write down, before anything of it is made, that these nodes are made anew.
-
-        Their volumes are ours; nobody has seen them ready; those that are `restored` are another lab's at first.
-        """
-        names = {node.name: node.generation for node in missing}
-        volumes = set().union(*(volumes_of(node) for node in missing)) | set(self._record.volumes)
-        with self._lock:
-            kept = {
-                key: {name: number for name, number in getattr(self._record, key).items() if name not in names}
-                for key in ("ready", "restored", "identified")
-            }
-            kept["restored"] |= {name: number for name, number in names.items() if name in restored}
-            changes = {"volumes": tuple(sorted(volumes)), **kept}
-            if any(getattr(self._record, key) != value for key, value in changes.items()):
-                self._save(**changes)
-
-    def boots(self, node: NodePlan) -> None:
-        """Write down that a node boots, whatever memory it was to go on from: cloud-init makes it this lab's."""
-        with self._lock:
-            if node.name in self._record.restored:
-                self._save(restored={name: n for name, n in self._record.restored.items() if name != node.name})
-
-    def identified(self, node: NodePlan) -> None:
-        """Write down that a restored node was made this lab's: from now on it is its users'."""
-        with self._lock:
-            self._save(identified=self._record.identified | {node.name: node.generation})
-
-    def ready(self, node: NodePlan) -> None:
-        """Write down that this generation of the node was seen ready."""
-        with self._lock:
-            self._save(ready=self._record.ready | {node.name: node.generation})
-
-    def change(self, **changes: object) -> None:
-        """Write down other values of the record."""
-        with self._lock:
-            self._save(**changes)
-
-    def renew(self, nodes: list[str], **changes: object) -> None:
-        """Write down that these nodes begin their next generation, which nobody has seen ready, and other changes."""
-        with self._lock:
-            generations = self._record.generations
-            newer = {node: generations.get(node, 0) + 1 for node in nodes}
-            self._save(generations=generations | newer, **changes)
-
-    def _save(self, **changes: object) -> None:
-        record = replace(self._record, **changes)  # type: ignore[arg-type]
-        self._folder.save(record)
-        self._record = record
-
-
 def borrowed(record: LabRecord, node: NodePlan) -> bool:
     """Whether a node was restored from memory and is still the lab's that was captured: its run ended early."""
     restored = record.restored.get(node.name) == node.generation
     return restored and record.identified.get(node.name) != node.generation
-
-
-def volumes_of(node: NodePlan) -> set[str]:
-    """Return the names of the node's volumes: its disks and its seed."""
-    return {disk.volume for disk in node.disks} | {node.seed}
 
 
 def make_node(
@@ -171,7 +90,7 @@ def document(site: Site, lab: LabPlan, node: NodePlan, *, images: dict[str, Imag
 def remove_node(site: Site, ledger: Ledger, node: NodePlan) -> None:
     """Power a node off and remove its domain, then its volumes."""
     site.hypervisor.remove_domain(node.uuid)
-    for volume in sorted(volumes_of(node) & set(ledger.record.volumes)):
+    for volume in sorted(node.volumes & set(ledger.record.volumes)):
         site.hypervisor.remove_volume(site.settings.pool.name, volume)
 
 
@@ -242,7 +161,7 @@ def foreign(site: Site, lab: LabPlan, record: LabRecord) -> list[str]:
             rivals += [each for each in networks.values() if each.bridge == network.bridge]
         others = {rival.uuid: rival.name for rival in rivals if rival.uuid != network.uuid}
         taken += [f"network {name} ({uuid})" for uuid, name in others.items()]
-    names = set().union(*(volumes_of(node) for node in lab.nodes))
+    names = set().union(*(node.volumes for node in lab.nodes))
     ours = set(record.volumes)
     taken += [
         f"volume {name} in pool {site.settings.pool.name}" for name in sorted(names - ours) if name in site.volumes

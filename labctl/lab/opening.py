@@ -12,7 +12,7 @@ from random import Random
 
 from labctl.checks.model import Report, Verdict
 from labctl.errors import LabctlError, RefusedError
-from labctl.lab import check, events, many, records, rounds, sabotage
+from labctl.lab import check, events, many, rounds, sabotage
 from labctl.lab.sabotage import Ledger, Told
 from labctl.rounds import standings
 from labctl.rounds.events import Checked, Injected, Opened, Started
@@ -24,7 +24,7 @@ from labctl.site.site import Site
 from labctl.site.together import Cancelled, GroupError
 from labctl.spec import scoring
 from labctl.spec.scoring import Rules
-from labctl.state import Home
+from labctl.state import Home, records
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,13 @@ from uuid import UUID
 
 from labctl.errors import DamagedError, InputError, LabctlError
 from labctl.hypervisor import DomainFacts, NetworkFacts
-from labctl.lab import networks, records
 from labctl.lab.demolition import Pieces, demolish
 from labctl.plan.lab import node_uuid
+from labctl.site import networks
 from labctl.site.site import Site
 from labctl.site.together import GroupError
 from labctl.site.work import Work
-from labctl.state import Home, LabRecord
+from labctl.state import Home, LabRecord, records
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from labctl.errors import LabctlError
 from labctl.hypervisor import State
-from labctl.lab import records, status
+from labctl.lab import status
 from labctl.site import site
-from labctl.state import Home, LabRecord
+from labctl.state import Home, LabRecord, records
 
 
 @dataclass(frozen=True, kw_only=True)

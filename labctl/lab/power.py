@@ -10,15 +10,17 @@ from functools import partial
 from labctl.errors import CapacityError, HypervisorError, InputError, LabctlError
 from labctl.hypervisor import DomainFacts, State
 from labctl.hypervisor.facts import IO_ERROR
-from labctl.lab import hold, networks, nodes, ready, records, room, sources, trouble
+from labctl.lab import hold, nodes, ready, sources, trouble
 from labctl.lab.decisions import Starting
-from labctl.lab.nodes import Ledger
-from labctl.lab.records import Lab
 from labctl.lab.reset import choose
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.site import networks, room
 from labctl.site.progress import Phase
 from labctl.site.site import Site
 from labctl.site.work import Work
+from labctl.state import records
+from labctl.state.ledger import Ledger
+from labctl.state.records import Lab
 
 _AGAIN = 2.0  # seconds within which a guest whose disk is still full is paused again
 

@@ -11,10 +11,10 @@ from labctl.installing import probe
 from labctl.installing.probe import Probe
 from labctl.lab import install, warm
 from labctl.lab.construction import Construction
-from labctl.lab.records import Lab
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import NodePlan
 from labctl.site.progress import Phase
+from labctl.state.records import Lab
 
 
 class Proving:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from labctl.errors import InputError
-from labctl.lab import records
 from labctl.plan import addresses, names
 from labctl.plan.lab import plan
 from labctl.plan.model import Identity, LabPlan
 from labctl.site.site import default_name, load_settings
 from labctl.spec.topology import Topology
-from labctl.state import Home
+from labctl.state import Home, records
 
 
 def plans(

@@ -6,7 +6,6 @@ import time
 
 from labctl.errors import DeadlineError, LabctlError, RemoteError
 from labctl.lab import secrets, trouble
-from labctl.lab.nodes import Ledger
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.remote import cloudinit
 from labctl.remote import wait as remote_wait
@@ -15,6 +14,7 @@ from labctl.site.progress import Phase
 from labctl.site.site import Site
 from labctl.site.together import Cancelled
 from labctl.site.work import Work
+from labctl.state.ledger import Ledger
 
 
 def wait(work: Work, ledger: Ledger, lab: LabPlan, node: NodePlan, *, seeded: bool = False) -> None:

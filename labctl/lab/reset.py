@@ -9,17 +9,18 @@ from dataclasses import replace
 from functools import partial
 
 from labctl.errors import InputError, RefusedError, RemoteError
-from labctl.lab import create, demolition, events, hold, nodes, records, room, sources
+from labctl.lab import create, demolition, events, hold, nodes, sources
 from labctl.lab.decisions import Starting
-from labctl.lab.nodes import Ledger
-from labctl.lab.records import Lab
 from labctl.plan.lab import BARE, INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.roles.role import ROLES
 from labctl.rounds.events import Reset
+from labctl.site import room
 from labctl.site.progress import Phase
 from labctl.site.work import Work
-from labctl.state import Home
+from labctl.state import Home, records
+from labctl.state.ledger import Ledger
+from labctl.state.records import Lab
 
 
 def reset(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from labctl.checks.check import CHECKS
 from labctl.errors import InputError, RefusedError
-from labctl.lab import events, records
+from labctl.lab import events
 from labctl.lab.sabotage import Ledger
 from labctl.plan.model import LabPlan
 from labctl.rounds import events as kinds
@@ -19,7 +19,7 @@ from labctl.sabotage import draw
 from labctl.sabotage.fault import FAULTS, Scene
 from labctl.spec import scoring
 from labctl.spec.scoring import Rules
-from labctl.state import Home
+from labctl.state import Home, records
 
 DRILL_HINTS = (
     "Say what works before you say what does not.",

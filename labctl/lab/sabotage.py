@@ -18,7 +18,7 @@ from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.guest import Guest
 from labctl.guest import Result as Ended
 from labctl.guest.agent import AgentGuest
-from labctl.lab import check, events, records
+from labctl.lab import check, events
 from labctl.plan.model import LabPlan
 from labctl.sabotage import draw, ledger
 from labctl.sabotage.draw import Lot
@@ -27,7 +27,7 @@ from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene
 from labctl.sabotage.ledger import OPEN, Entry, State
 from labctl.site.site import Site
 from labctl.site.together import GroupError
-from labctl.state import Home, LabFolder
+from labctl.state import Home, LabFolder, records
 
 LEDGER = "sabotage.json"
 

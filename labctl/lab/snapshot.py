@@ -8,16 +8,17 @@ from functools import partial
 
 from labctl.errors import InputError, RefusedError
 from labctl.images.golden import GoldenManifest
-from labctl.lab import create, demolition, events, hold, nodes, records, room, sources
+from labctl.lab import create, demolition, events, hold, nodes, sources
 from labctl.lab.decisions import Starting
-from labctl.lab.nodes import Ledger
-from labctl.lab.records import Lab
 from labctl.plan.lab import INSTALLED
 from labctl.rounds.events import Reset
+from labctl.site import room
 from labctl.site.progress import Phase
 from labctl.site.site import Site
 from labctl.site.work import Work
-from labctl.state import Home
+from labctl.state import Home, records
+from labctl.state.ledger import Ledger
+from labctl.state.records import Lab
 
 
 def every(home: Home, site: Site, team: str) -> list[GoldenManifest]:

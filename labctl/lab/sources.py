@@ -8,12 +8,12 @@ from labctl.errors import InputError
 from labctl.images import recipe
 from labctl.images.golden import GoldenManifest, GoldenMemory
 from labctl.images.store import Image, Manifest
-from labctl.lab import nodes, records, warm
-from labctl.lab.records import Lab
+from labctl.lab import nodes, warm
 from labctl.plan.model import LabPlan
 from labctl.site.site import Site
 from labctl.spec.topology import restore
-from labctl.state import Home, LabRecord
+from labctl.state import Home, LabRecord, records
+from labctl.state.records import Lab
 
 
 @dataclass(frozen=True, kw_only=True)

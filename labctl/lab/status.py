@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from netaddr import IPAddress
 
 from labctl.images.golden import GoldenManifest
-from labctl.lab import nodes, ready, records, trouble
+from labctl.lab import nodes, ready, trouble
 from labctl.lab.trouble import Trouble
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.site.site import Site
-from labctl.state import Home, LabRecord
+from labctl.state import Home, LabRecord, records
 
 ABSENT = "absent"
 """State of a node that has no domain; the other states are libvirt's words."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from labctl.errors import InputError, LabctlError
 from labctl.hypervisor import State
 from labctl.hypervisor.facts import IO_ERROR
-from labctl.lab import networks, nodes
+from labctl.lab import nodes
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.site import networks
 from labctl.site.site import Site
 from labctl.state import LabRecord
 
@@ -152,7 +153,7 @@ def _together(plan: LabPlan, wrong: Iterable[Trouble]) -> str:
 
 def _lost(site: Site, node: NodePlan) -> str:
     """Name the volumes of a node that are gone."""
-    return ", ".join(sorted(name for name in nodes.volumes_of(node) if name not in site.volumes))
+    return ", ".join(sorted(name for name in node.volumes if name not in site.volumes))
 
 
 def _reset(plan: LabPlan, node: NodePlan) -> str:

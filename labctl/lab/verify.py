@@ -15,7 +15,7 @@ from labctl.changes import undo as changes
 from labctl.changes.kinds import KINDS
 from labctl.checks.model import Report, Verdict
 from labctl.errors import LabctlError
-from labctl.lab import check, records
+from labctl.lab import check
 from labctl.lab.sabotage import Ledger, Told, engine_of, prepare
 from labctl.pace import pace
 from labctl.sabotage import draw
@@ -24,7 +24,7 @@ from labctl.sabotage.engine import Engine
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
 from labctl.site.site import Site
-from labctl.state import Home
+from labctl.state import Home, records
 
 KEPT = "verified.json"
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 from labctl.cloud.cloud import Cloud
 from labctl.errors import AlreadyExistsError, DeadlineError, HypervisorError, RemoteError
 from labctl.images.golden import GoldenMachine, GoldenManifest, GoldenMemory
-from labctl.lab.nodes import Ledger
 from labctl.plan.model import NodePlan
 from labctl.render import fork, identity, xml
 from labctl.render.seed import SeedKeys
 from labctl.roles import shared
 from labctl.site.site import Site
 from labctl.site.work import Work
+from labctl.state.ledger import Ledger
 
 _QUEUE = 600.0  # seconds to wait until other labs have read the head of a memory image
 

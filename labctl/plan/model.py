@@ -144,6 +144,11 @@ class NodePlan:
         return self.domain.removesuffix(f"-{self.name}")
 
     @property
+    def volumes(self) -> set[str]:
+        """The names of its volumes: its disks and its seed."""
+        return {disk.volume for disk in self.disks} | {self.seed}
+
+    @property
     def mgmt(self) -> IPAddress | None:
         """The address by which labctl reaches the node: that of its DHCP NIC."""
         return next((nic.address for nic in self.nics if nic.dhcp), None)

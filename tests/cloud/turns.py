@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from labctl.cli.labs import site_of, working
-from labctl.lab import capture, records
-from labctl.state import Home
+from labctl.lab import capture
+from labctl.state import Home, records
 
 LABCTL = Path(sys.executable).with_name("labctl")
 

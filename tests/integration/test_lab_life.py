@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from labctl.lab import inside, records, secrets
+from labctl.lab import inside, secrets
 from labctl.remote.ssh import SshTransport
 from labctl.site import site
-from labctl.state import Home
+from labctl.state import Home, records
 from tests.integration.lab_host import LABCTL, LabHost, root_namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]

@@ -14,10 +14,9 @@ import pytest
 
 from labctl.checks.check import CHECKS
 from labctl.guest.agent import AgentGuest
-from labctl.lab import records
 from labctl.sabotage.fault import FAULTS
 from labctl.site import site
-from labctl.state import Home
+from labctl.state import Home, records
 from tests.integration.lab_host import LabHost
 from tests.integration.test_lab_accidents import FEW, kill, lasting, shares
 

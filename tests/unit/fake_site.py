@@ -37,7 +37,7 @@ from labctl.hypervisor.fake_disk import qcow2
 from labctl.hypervisor.fake_host import FakeDomain, FakeGuest, FakeHost
 from labctl.images.golden import GoldenManifest
 from labctl.images.store import Manifest
-from labctl.lab import capture, create, destroy, power, records, reset, snapshot, status
+from labctl.lab import capture, create, destroy, power, reset, snapshot, status
 from labctl.lab.create import Created
 from labctl.lab.decisions import Choice, Starting
 from labctl.lab.power import Started
@@ -51,7 +51,7 @@ from labctl.site.site import Site
 from labctl.site.work import Work
 from labctl.spec import topology
 from labctl.spec.host import Host
-from labctl.state import Home, LabRecord
+from labctl.state import Home, LabRecord, records
 
 AUTHORIZED = "/root/.ssh/authorized_keys"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"

@@ -17,15 +17,16 @@ from netaddr import IPNetwork
 from labctl.errors import RemoteError
 from labctl.hypervisor import DomainFacts, Hypervisor, Listing, connection
 from labctl.hypervisor.fake import FakeHypervisor
-from labctl.lab import demolition, nodes, overview, records, room, status
-from labctl.lab.records import Lab
+from labctl.lab import demolition, nodes, overview, status
 from labctl.remote.dial import Dialer
 from labctl.render import xml
 from labctl.render.xml import Machine
+from labctl.site import room
 from labctl.site.site import Site
 from labctl.spec import topology
 from labctl.spec.host import Host
-from labctl.state import Home, LabRecord
+from labctl.state import Home, LabRecord, records
+from labctl.state.records import Lab
 from tests.unit.fake_site import World
 
 LABS = 20
@@ -105,7 +106,7 @@ def home(calls: Counter[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Any) ->
             virt="qemu",
         )
         plan = records.plan_of(record)
-        volumes = tuple(sorted(set().union(*(nodes.volumes_of(node) for node in plan.nodes))))
+        volumes = tuple(sorted(set().union(*(node.volumes for node in plan.nodes))))
         ready = {node.name: node.generation for node in plan.nodes}
         home.lab(record.team).save(replace(record, volumes=volumes, ready=ready))
         for network in plan.networks:

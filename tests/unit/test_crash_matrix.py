@@ -14,7 +14,8 @@ import pytest
 
 from labctl.errors import InputError, LabctlError
 from labctl.hypervisor import State
-from labctl.lab import bundle, capture, records, secrets, snapshot
+from labctl.lab import bundle, capture, secrets, snapshot
+from labctl.state import records
 from tests.unit.crash import deaths
 from tests.unit.fake_site import GIB, HOST_KEY, MACHINE_ID, World, owner_of
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import InputError, RefusedError
-from labctl.lab import reach, records
+from labctl.lab import reach
 from labctl.plan.model import LabPlan
 from labctl.remote import dial
-from labctl.state import LabFolder
+from labctl.state import LabFolder, records
 from tests.unit.fake_site import World
 
 

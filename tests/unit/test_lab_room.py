@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import CapacityError
-from labctl.lab import room
 from labctl.plan.capacity import GIB
+from labctl.site import room
 from labctl.state import Home
 from tests.unit.fake_site import World, died
 

@@ -20,7 +20,7 @@ from labctl.checks.check import CHECKS
 from labctl.checks.model import Report, Result, Step, Verdict
 from labctl.cli.root import root
 from labctl.errors import InputError, RefusedError, RemoteError
-from labctl.lab import check, closing, events, many, opening, records, rounds, sabotage
+from labctl.lab import check, closing, events, many, opening, rounds, sabotage
 from labctl.lab.opening import Setup
 from labctl.lab.sabotage import Ledger, Told
 from labctl.rounds.events import Checked, HintTaken, Injected, Opened, Reported, Restarted
@@ -28,6 +28,7 @@ from labctl.sabotage.draw import Lot
 from labctl.sabotage.ledger import Entry, State
 from labctl.site.together import GroupError
 from labctl.spec.scoring import Rules
+from labctl.state import records
 from tests.unit.fake_site import World
 
 BARE = [each.id for each in CHECKS if "bare" in each.stages]

@@ -11,8 +11,9 @@ import pytest
 from labctl.errors import InputError, LabctlError
 from labctl.hypervisor import State
 from labctl.hypervisor.facts import IO_ERROR
-from labctl.lab import reach, records
+from labctl.lab import reach
 from labctl.report import views
+from labctl.state import records
 from tests.unit.fake_site import World
 
 

@@ -33,10 +33,10 @@ ROOMS: dict[str, set[str]] = {
     "render": {"errors", "data", "plan", "quoting"},
     "hypervisor": {"errors", "guest"},
     "host": {"errors", "data", "modes", "process", "quoting"},
-    "state": {"errors", "modes", "spec"},
+    "state": {"errors", "modes", "plan", "spec"},
     "images": {"errors", "data", "hypervisor", "modes", "plan", "process", "quoting", "render", "spec", "state"},
     "remote": {"errors", "guest", "host", "process", "quoting"},
-    "site": {"errors", "host", "hypervisor", "images", "pace", "remote", "render", "spec", "state"},
+    "site": {"errors", "host", "hypervisor", "images", "pace", "plan", "remote", "render", "spec", "state"},
     "cloud": {"errors", "plan", "quoting", "secret", "spec"},
     "roles": {"changes", "cloud", "errors", "plan", "quoting", "registry", "secret", "spec"},
     "installing": {

@@ -31,7 +31,7 @@ def make(site: Site, lab: LabPlan, network: NetworkPlan) -> bool:
     if found is not None and found.active:
         return False
     try:
-        # One of another subnet is left from before the lab got this one (see `decisions.decide`): it is defined anew.
+        # One of another subnet is left from before the lab got this one: it is defined anew.
         if found is None or (network.nat and network.subnet not in found.subnets):
             site.hypervisor.create_network(xml.network_xml(network, lab))
         else:
