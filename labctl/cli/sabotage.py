@@ -50,7 +50,7 @@ class _Sabotage(click.Group):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("To break labs"):
-            rows = [param.get_help_record(ctx) for param in self.default.params]
+            rows = [param.get_help_record(ctx) for param in self.default.params if isinstance(param, click.Option)]
             formatter.write_dl([row for row in rows if row is not None])
         self.format_commands(ctx, formatter)
 
