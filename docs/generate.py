@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code itself: `python docs/generate.py` (`--check` only compares)."""
+"""Writes docs/reference and the README's picture from the code: `python docs/generate.py` (`--check` only compares)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import click
 from labctl.checks.check import CHECKS
 from labctl.cli.root import SECTIONS, root
 from labctl.installing.tasks import order_of
+from labctl.report import diagram
 from labctl.roles.role import ROLES, Role
 from labctl.rounds.events import KINDS
 from labctl.spec import topology
 
-REFERENCE = Path(__file__).parent / "reference"
+DOCS = Path(__file__).parent
 
 
 def commands_page() -> str:
@@ -142,10 +143,21 @@ def json_type(field: dataclasses.Field[Any]) -> str:
     return known.get(kind, "object" if kind.startswith("dict") else "number")
 
 
-PAGES = {"checks.md": checks_page, "cli.md": commands_page, "events.md": events_page, "roles.md": roles_page}
+def picture() -> str:
+    """Return the README's picture."""
+    return diagram.svg(topology.load("gridka"))
+
+
+PAGES = {
+    "images/gridka.svg": picture,
+    "reference/checks.md": checks_page,
+    "reference/cli.md": commands_page,
+    "reference/events.md": events_page,
+    "reference/roles.md": roles_page,
+}
 
 if __name__ == "__main__":
     if "--check" in sys.argv:
-        sys.exit(any((REFERENCE / name).read_text() != page() for name, page in PAGES.items()))
+        sys.exit(any((DOCS / name).read_text() != page() for name, page in PAGES.items()))
     for name, page in PAGES.items():
-        (REFERENCE / name).write_text(page())
+        (DOCS / name).write_text(page())

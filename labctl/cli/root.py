@@ -43,6 +43,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Topologies and images": {
         "topology": ("topologies", "List, show and check topologies."),
+        "diagram": ("paper", "Draw a team's lab or a topology, as SVG."),
         "init": ("topologies", "Print a topology to edit."),
         "image": ("images", "List, build, import and remove base images."),
         "golden": ("golden", "Bake, capture, move and remove golden sets, from which new labs are made."),

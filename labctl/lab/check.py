@@ -20,7 +20,7 @@ from labctl.checks.model import Report, Result
 from labctl.errors import RemoteError
 from labctl.guest import Guest
 from labctl.installing import passwords
-from labctl.lab import events, inside, install, status
+from labctl.lab import events, inside, install, seen, status
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.remote.inside import LabDialer
@@ -64,6 +64,7 @@ def check(
     with alone, subject(home, site, plan, cancelled) as lab:
         report = runner.run(lab, checks, mode="quick" if quick else "full", told=told)
     if not cancelled.is_set():
+        seen.keep(home, report)
         events.checked(home, team, report, time.time(), baseline=baseline)
     return report
 

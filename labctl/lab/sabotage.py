@@ -18,7 +18,7 @@ from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.guest import Guest
 from labctl.guest import Result as Ended
 from labctl.guest.agent import AgentGuest
-from labctl.lab import check, events
+from labctl.lab import check, events, seen
 from labctl.plan.model import LabPlan
 from labctl.sabotage import draw, ledger
 from labctl.sabotage.draw import Lot
@@ -238,7 +238,10 @@ def heal(
         if errors:
             raise GroupError(f"not everything in the lab of {team} could be healed", errors, remedy="")
         told.say(f"{team}: checking")
-        return done, engine.check([])
+        report = engine.check([])
+        if not cancelled.is_set():
+            seen.keep(home, report)
+        return done, report
 
 
 def hint(home: Home, team: str) -> tuple[Entry, str] | None:
