@@ -26,10 +26,11 @@ def golden_command() -> None:
 def list_(host: str | None, output: str) -> None:
     """List the host's golden sets."""
     from labctl.report import golden as report
+    from labctl.sets import store
     from labctl.site import site
 
     with site.opened(Home(), host) as place:
-        found = place.golden.every()
+        found = store.golden(place).every()
     show(output, document=[report.document(golden) for golden in found], text=report.lines(found))
 
 
@@ -50,13 +51,14 @@ def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, ho
     from labctl.cli.labs import working
     from labctl.lab import bake as baking
     from labctl.roles import fit
+    from labctl.sets import store
     from labctl.site import site
 
     home = Home()
     spec = fit.load(topology)
     called = name or f"{spec.name}-installed"
     with site.opened(home, host) as place:
-        if if_missing and any(golden.digest == spec.digest for golden in place.golden.every()):
+        if if_missing and any(golden.digest == spec.digest for golden in store.golden(place).every()):
             options.say(f"Golden set {called} is there.")
             return
         with working(home, place, jobs) as work:
@@ -76,14 +78,14 @@ def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
     written, then continues.
     """
     from labctl.cli.labs import site_of, working
-    from labctl.images import golden
     from labctl.lab import capture as capturing
+    from labctl.sets import manifest, store
 
     home = Home()
     team = options.one_of(teams)
     with site_of(home, team) as place, working(home, place, jobs) as work:
         made = capturing.capture(work, team, name)
-        handle = golden.handles(place.golden.every())[made.id]
+        handle = manifest.handles(store.golden(place).every())[made.id]
     options.say(
         f"Golden set {made.name} is ready: {len(made.memory)} nodes, {made.size // 1024**2} MiB. "
         f"labctl create TEAM --from {handle}"
@@ -97,12 +99,12 @@ def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
 @options.common
 def show_(name: str, host: str | None, output: str) -> None:
     """Show what a golden set is and contains."""
-    from labctl.lab import warm
     from labctl.report import golden as report
+    from labctl.sets import store, warm
     from labctl.site import site
 
     with site.opened(Home(), host) as place:
-        found = place.golden.named(name)
+        found = store.golden(place).named(name)
         obstacle = warm.obstacle(place, found)
     show(output, document=report.document(found), text=report.details(found, obstacle))
 
@@ -115,12 +117,12 @@ def show_(name: str, host: str | None, output: str) -> None:
 def verify(name: str, jobs: int | None, host: str | None) -> None:
     """Read a golden set's disks and memory, and compare them with the hashes taken when it was made."""
     from labctl.cli.labs import working
-    from labctl.lab import bundle
+    from labctl.sets import bundle, store
     from labctl.site import site
 
     home = Home()
     with site.opened(home, host) as place, working(home, place, jobs) as work:
-        bundle.verify(work, place.golden.named(name))
+        bundle.verify(work, store.golden(place).named(name))
     options.say(f"Golden set {name} is intact.")
 
 
@@ -132,12 +134,12 @@ def verify(name: str, jobs: int | None, host: str | None) -> None:
 def export(name: str, file: Path, host: str | None) -> None:
     """Write a golden set and its base image into one file, for another host."""
     from labctl.cli.labs import working
-    from labctl.lab import bundle
+    from labctl.sets import bundle, store
     from labctl.site import site
 
     home = Home()
     with site.opened(home, host) as place, working(home, place) as work:
-        bundle.export(work, place.golden.named(name), file)
+        bundle.export(work, store.golden(place).named(name), file)
     options.say(f"{file}: golden set {name}, {file.stat().st_size // 1024**2} MiB. labctl golden import {file}")
 
 
@@ -151,15 +153,14 @@ def import_(file: Path, host: str | None) -> None:
     Everything is checked before anything appears on the host. If the set's memory does not fit the host, labs boot.
     """
     from labctl.cli.labs import working
-    from labctl.images import golden
-    from labctl.lab import bundle, warm
+    from labctl.sets import bundle, manifest, store, warm
     from labctl.site import site
 
     home = Home()
     with site.opened(home, host) as place, working(home, place) as work:
         made = bundle.import_(work, file)
         obstacle = warm.obstacle(place, made)
-        handle = golden.handles(place.golden.every())[made.id]
+        handle = manifest.handles(store.golden(place).every())[made.id]
     if obstacle:
         click.echo(f"{obstacle}; labs boot from its disks.", err=True)
     options.say(f"Golden set {made.name} is ready. labctl create TEAM --from {handle}")
@@ -171,10 +172,10 @@ def import_(file: Path, host: str | None) -> None:
 @options.common
 def remove(name: str, host: str | None) -> None:
     """Remove a golden set that no lab uses, and the remains of interrupted runs."""
-    from labctl.lab import images
+    from labctl.sets import store
     from labctl.site import site
 
     home = Home()
     with site.opened(home, host) as place:
-        removed = images.remove_golden(home, place, name)
+        removed = store.remove(home, place, name)
     options.say(f"Golden set {removed} is removed.")

@@ -253,9 +253,10 @@ def _topology(home: Home, teams: Sequence[str], named: str | None) -> Topology |
 
 def _of_golden(place: Site, name: str, stage: str | None) -> tuple[Topology, str]:
     """Return the topology and the stage of a golden set, where the user named no others."""
+    from labctl.sets import store
     from labctl.spec import topology
 
-    found = place.golden.named(name)
+    found = store.golden(place).named(name)
     return topology.restore(dict(found.spec)), stage or found.stage
 
 

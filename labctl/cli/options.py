@@ -131,12 +131,13 @@ def complete_node(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 def complete_golden(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the golden sets of the host; nothing is started to ask it."""
-    from labctl.images.golden import handles
+    from labctl.sets import store
+    from labctl.sets.manifest import handles
     from labctl.site import site
 
     try:
         with site.opened(Home(), ctx.params.get("host"), start=False) as place:
-            names = sorted(handles(place.golden.every()).values())
+            names = sorted(handles(store.golden(place).every()).values())
     except LabctlError:
         return []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]

@@ -44,15 +44,15 @@ def save(name: str, jobs: int | None, team: str | None) -> None:
 def list_(output: str, team: str | None) -> None:
     """List the lab's snapshots."""
     from labctl.cli.labs import site_of
-    from labctl.lab import snapshot
     from labctl.report import golden as report
+    from labctl.sets import snapshots
 
     home = Home()
     called = options.one_team(home, team)
     with site_of(home, called) as place:
-        found = snapshot.every(home, place, called)
-    documents = [report.document(each) | {"name": snapshot.label(each)} for each in found]
-    show(output, document=documents, text=report.snapshots([(snapshot.label(each), each) for each in found]))
+        found = snapshots.every(home, place, called)
+    documents = [report.document(each) | {"name": snapshots.label(each)} for each in found]
+    show(output, document=documents, text=report.snapshots([(snapshots.label(each), each) for each in found]))
 
 
 @snapshot_command.command("restore")
@@ -69,11 +69,12 @@ def restore(name: str, yes: bool, overcommit: bool, jobs: int | None, team: str 
     """
     from labctl.cli.labs import site_of, working
     from labctl.lab import snapshot
+    from labctl.sets import snapshots
 
     home = Home()
     called = options.one_team(home, team)
     with site_of(home, called) as place:
-        snapshot.find(home, place, called, name)
+        snapshots.find(home, place, called, name)
         if not yes and sys.stdin.isatty():
             question = f"Bring the lab of {called} back to {name} and lose everything that happened after it?"
             options.confirm(question, no="Nothing was done.")

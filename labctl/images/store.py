@@ -7,6 +7,7 @@ one clears it away.
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 import re
@@ -82,6 +83,11 @@ class Image:
     manifest: Manifest
     volume: str
     path: str
+
+
+def now() -> str:
+    """Return the time as manifests tell it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def check_name(name: str) -> None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from labctl.errors import InputError, LabctlError, RefusedError
-from labctl.lab import orphans, ready, secrets, warm
+from labctl.lab import orphans, ready, secrets
 from labctl.lab.orphans import Orphan
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.render.seed import SeedKeys
+from labctl.sets import store, warm
 from labctl.site.progress import Phase
 from labctl.site.site import Site
 from labctl.site.work import Work
@@ -109,7 +110,7 @@ def _topology(home: Home, site: Site, orphan: Orphan, given: Topology | None) ->
             )
         return given
     documents = [record.topology for record in home.records() if record.digest == orphan.digest]
-    documents += [dict(each.spec) for each in site.golden.every(site.volumes) if each.digest == orphan.digest]
+    documents += [dict(each.spec) for each in store.golden(site).every(site.volumes) if each.digest == orphan.digest]
     if documents:
         return topologies.restore(documents[0])
     if orphan.topology in topologies.shipped():
@@ -133,7 +134,7 @@ def _record(site: Site, orphan: Orphan, topology: Topology) -> LabRecord:
             remedy=f"labctl destroy --orphans {orphan.team}",
         )
     stage = next(iter(marks.values())).stage
-    sets = {disk.volume: golden for golden in site.golden.every(site.volumes) for disk in golden.disks.values()}
+    sets = {disk.volume: golden for golden in store.golden(site).every(site.volumes) for disk in golden.disks.values()}
     images = {image.volume: image.manifest.name for image in site.images.every(site.volumes)}
     bases = {node: _base(site, domain.disks.get("vda", "")) for node, domain in orphan.domains.items()}
     golden = next((sets[base] for base in bases.values() if base in sets), None)

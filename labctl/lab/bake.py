@@ -14,20 +14,20 @@ from labctl.cloud.cloud import Cloud
 from labctl.errors import CapacityError, InputError
 from labctl.host import containers
 from labctl.host.containers import Card, Container
-from labctl.images.golden import GoldenDisk, GoldenManifest
 from labctl.images.importing import digest
-from labctl.images.store import Image
+from labctl.images.store import Image, now
 from labctl.installing import passwords
 from labctl.installing.installer import Installer
 from labctl.installing.journal import Journal
 from labctl.installing.tasks import plan_tasks
-from labctl.lab.images import now, scratch, sets_in_use
 from labctl.modes import private
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity, LabPlan, NodePlan
 from labctl.process import run
 from labctl.remote.container import ContainerTransport
 from labctl.render import seed
+from labctl.sets import store
+from labctl.sets.manifest import GoldenDisk, GoldenManifest
 from labctl.site.site import Site
 from labctl.site.work import Work
 from labctl.spec.topology import Topology
@@ -62,7 +62,7 @@ def bake(work: Work, topology: Topology, name: str) -> GoldenManifest:
     nobody = Identity(team="golden", lab=uuid.uuid4(), owner=home.owner, mgmt=IPNetwork("192.0.2.0/24"))
     lab = plan(topology, nobody, stage=INSTALLED)
     secrets = passwords.complete({}, lab)
-    with home.lock("golden", name), scratch(home, f"golden-{name}") as folder:
+    with home.lock("golden", name), home.scratch(f"golden-{name}") as folder:
         if shutil.disk_usage(folder).free < ROOM:
             raise CapacityError(f"baking needs {ROOM // 1024**3} GiB in {folder}", remedy="Free some disk space.")
         say(f"fetching image {image.manifest.name}")
@@ -72,7 +72,7 @@ def bake(work: Work, topology: Topology, name: str) -> GoldenManifest:
         done = _run(work, lab, secrets, disks, raw, folder, name)
         say("publishing the disks")
         manifest = _manifest(topology, lab, image, disks, name=name, secrets=secrets, done=done)
-        site.golden.publish(manifest, disks, in_use=sets_in_use(home, site))
+        store.golden(site).publish(manifest, disks, in_use=store.in_use(home, site))
         return manifest
 
 

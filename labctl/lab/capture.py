@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import time
-import uuid
-from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 
 from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError, RefusedError
-from labctl.images.golden import GOLDEN, SNAPSHOT, GoldenManifest
 from labctl.images.store import check_name
 from labctl.installing import passwords, probe
 from labctl.installing.journal import Journal
-from labctl.lab import hold, install, nodes, ready, sources, trouble, warm
-from labctl.lab.images import now, sets_in_use
-from labctl.lab.sources import SourcedLab
+from labctl.lab import install, nodes, ready, trouble
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import NodePlan
-from labctl.site import room
+from labctl.sets import capture as sets
+from labctl.sets import hold, sources, store
+from labctl.sets.capture import CloudState
+from labctl.sets.manifest import GOLDEN, SNAPSHOT, GoldenManifest
+from labctl.sets.sources import SourcedLab
 from labctl.site.progress import Phase
 from labctl.site.site import Site
-from labctl.site.together import Cancelled
 from labctl.site.work import Work
 from labctl.state import records
 from labctl.state.ledger import Ledger
 from labctl.state.records import Lab
 
 _GREETING = 20.0  # seconds that a node has to greet us
-
-_WINDOW = 5.0  # seconds for which processors are watched
 
 
 def capture(work: Work, team: str, name: str | None = None) -> GoldenManifest:
@@ -60,9 +54,9 @@ def capture(work: Work, team: str, name: str | None = None) -> GoldenManifest:
         with home.lock("golden", called):
             _check_ready(site, lab)
             probes = prove(work, lab)
-            _rest(work, lab)
-            manifest = _saved(work, lab, GOLDEN, called, probes)
-            site.golden.seal(manifest, in_use=sets_in_use(home, site))
+            sets.rest(work, lab.plan)
+            manifest = sets.save(work, lab, GOLDEN, called, _cloud(work, lab, probes))
+            store.golden(site).seal(manifest, in_use=store.in_use(home, site))
             hold.done(home, team)
     return manifest
 
@@ -83,10 +77,10 @@ def snapshot(work: Work, team: str, name: str) -> GoldenManifest:
         lab = sources.lab_of(home, site, team)
         nodes.refuse_unfinished(site, lab.plan, lab.record, [node.name for node in lab.plan.nodes])
         trouble.refuse_down(site, lab.plan, lab.plan.nodes)
-        manifest = _saved(work, lab, SNAPSHOT, f"{team}.{name}", ())
+        manifest = sets.save(work, lab, SNAPSHOT, f"{team}.{name}", _cloud(work, lab))
         ledger = Ledger(home.lab(team), lab.record)
         ledger.claim({*manifest.volumes, f"{manifest.stem}.json"})
-        site.snapshots.seal(manifest)
+        store.snapshots(site).seal(manifest)
         hold.done(home, team)
     return manifest
 
@@ -113,63 +107,11 @@ def prove(work: Work, lab: Lab) -> tuple[str, ...]:
     return tuple(f"{each.node}: {each.what}" for each in probes)
 
 
-def _rest(work: Work, lab: Lab) -> None:
-    """Wait until the nodes are at rest: what services have not done of their start, every fork would have to do.
-
-    A lab that works all the time is captured all the same.
-    """
-    site = work.site
-    deadline = time.monotonic() + site.pace.rest
-    nodes = {node.name: node.uuid for node in lab.plan.nodes}
-    said = ""
-    while True:
-        began, before = time.monotonic(), {name: site.hypervisor.processor_time(uuid) for name, uuid in nodes.items()}
-        if work.cancelled.wait(_WINDOW):
-            raise Cancelled("the capture was cancelled")
-        window = time.monotonic() - began
-        used = {name: (site.hypervisor.processor_time(uuid) - before[name]) / window for name, uuid in nodes.items()}
-        busy = sorted(name for name, share in used.items() if share > site.pace.idle)
-        if not busy:
-            return
-        if time.monotonic() > deadline:
-            work.progress.say(f"{', '.join(busy)} of {lab.plan.team} are not at rest; captured as they are")
-            return
-        if (line := f"waiting until {', '.join(busy)} of {lab.plan.team} are at rest") != said:
-            work.progress.say(line)
-            said = line
-
-
-def _saved(work: Work, lab: SourcedLab, kind: str, name: str, probes: tuple[str, ...]) -> GoldenManifest:
-    home, site = work.home, work.site
-    folder, plan, record = home.lab(lab.plan.team), lab.plan, lab.record
-    base = lab.images[plan.nodes[0].image]
-    journal = Journal(folder.path / install.JOURNAL, record.generations).done()
-    made = GoldenManifest(
-        kind=kind,
-        name=name,
-        id=uuid.uuid4().hex[:12],
-        topology=plan.topology,
-        digest=plan.digest,
-        stage=record.stage,
-        image=lab.golden.image if lab.golden else base.volume,
-        os_info=base.manifest.os_info,
-        created=now(),
-        disks={},
-        secrets=passwords.load(folder),
-        done=tuple(journal),
-        concerns={key: nodes for key, nodes in journal.items() if nodes} if kind == SNAPSHOT else {},
-        spec=record.topology,
-        machine=warm.machine_of(site),
-        probes=probes,
-        nested=record.nested,
-        bare=record.bare,
-        installed=record.installed,
-    )
-    with ExitStack() as reserved:
-        # Nodes are off while their disks are copied, and come back: nobody is to take their room meanwhile.
-        room.reserve(home, site, [plan], overcommit=True, held=reserved)
-        held = hold.save(work, lab, made.stem)
-    return replace(made, disks=held.disks, memory=held.memory)
+def _cloud(work: Work, lab: Lab, probes: tuple[str, ...] = ()) -> CloudState:
+    """Return what a set keeps of a lab's cloud."""
+    folder = work.home.lab(lab.plan.team)
+    done = Journal(folder.path / install.JOURNAL, lab.record.generations).done()
+    return CloudState(secrets=passwords.load(folder), done=done, probes=probes)
 
 
 def _check_ready(site: Site, lab: SourcedLab) -> None:

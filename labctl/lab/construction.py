@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from labctl.errors import LabctlError
-from labctl.images.golden import GoldenMemory
 from labctl.lab import nodes, secrets
-from labctl.lab.sources import SourcedLab
 from labctl.plan.model import LabPlan, NodePlan
+from labctl.sets.manifest import GoldenMemory
+from labctl.sets.sources import SourcedLab
 from labctl.site.progress import Phase
 from labctl.site.work import Work
 from labctl.state.ledger import Ledger

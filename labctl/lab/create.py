@@ -7,14 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from labctl.lab import decisions, hold, ready
+from labctl.lab import decisions, ready
 from labctl.lab.boot import Boot
 from labctl.lab.construction import Construction
 from labctl.lab.decisions import Choice, Starting
 from labctl.lab.proving import Proving
 from labctl.lab.restoring import Restoring
-from labctl.lab.sources import SourcedLab
 from labctl.plan.model import NodePlan
+from labctl.sets import hold
+from labctl.sets.sources import SourcedLab
 from labctl.site.progress import Phase
 from labctl.site.together import Phases
 from labctl.site.work import Work

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from netaddr import IPNetwork
 
 from labctl.errors import InputError, RefusedError
-from labctl.images.golden import GoldenManifest
 from labctl.lab import nodes
-from labctl.lab import warm as warm_start
-from labctl.lab.sources import SourcedLab, sourced
 from labctl.plan import addresses, diff, names
 from labctl.plan.lab import INSTALLED
+from labctl.plan.model import LabPlan
+from labctl.sets import store
+from labctl.sets import warm as warm_start
+from labctl.sets.manifest import GoldenManifest
+from labctl.sets.sources import SourcedLab, sourced
 from labctl.site import room
 from labctl.site.site import Site
 from labctl.site.work import Work
@@ -82,7 +84,7 @@ def decide(
             _check_snapshot(lab)
         for remark in sorted({lab.obstacle for lab in labs if lab.obstacle and (lab.snapshot or not lab.record.cold)}):
             work.progress.say(f"{remark}; the nodes boot instead")
-        pending = [lab.pending(site) for lab in labs]
+        pending = [_pending(site, lab) for lab in labs]
         for remark in room.reserve_locked(home, site, pending, overcommit=overcommit, held=held):
             work.progress.say(remark)
         if held is not None:
@@ -169,7 +171,7 @@ def _golden(site: Site, topology: Topology, choice: Choice) -> GoldenManifest | 
             remedy='Give it a section "openstack" and its nodes roles, or leave --stage out.',
         )
     if choice.golden is not None:
-        named = site.golden.named(choice.golden, site.volumes)
+        named = store.golden(site).named(choice.golden, site.volumes)
         if (named.digest, named.stage) != (topology.digest, choice.stage):
             raise InputError(
                 f"golden set {named.name} is of topology {named.topology}, stage {named.stage}",
@@ -179,7 +181,7 @@ def _golden(site: Site, topology: Topology, choice: Choice) -> GoldenManifest | 
         return named
     matching = [
         golden
-        for golden in site.golden.every(site.volumes)
+        for golden in store.golden(site).every(site.volumes)
         if (golden.digest, golden.stage) == (topology.digest, choice.stage)
     ]
     warm = [golden for golden in matching if golden.memory and not warm_start.obstacle(site, golden)]
@@ -192,7 +194,7 @@ def _golden(site: Site, topology: Topology, choice: Choice) -> GoldenManifest | 
 
 def _check_choice(record: LabRecord, site: Site, choice: Choice) -> None:
     """Refuse to go on with a lab from another golden set than it was begun with."""
-    if choice.golden is not None and site.golden.named(choice.golden, site.volumes).id != record.golden:
+    if choice.golden is not None and store.golden(site).named(choice.golden, site.volumes).id != record.golden:
         raise RefusedError(
             f"the lab of {record.team} was not made from golden set {choice.golden}",
             remedy=f"labctl destroy {record.team}, then create it again; or leave --from out.",
@@ -220,6 +222,17 @@ def _check_same(record: LabRecord, site: Site, topology: Topology | None) -> Non
             details="\n".join(differences),
             remedy=f"labctl destroy {record.team}, then create it again; or create another team.",
         )
+
+
+def _pending(site: Site, lab: SourcedLab) -> LabPlan:
+    """Return a lab's plan with the nodes alone that are still to be made, or that nobody has seen ready yet."""
+    record = lab.record
+    chosen = (
+        node
+        for node in lab.plan.nodes
+        if nodes.missing(site, record, node) or record.ready.get(node.name) != node.generation
+    )
+    return replace(lab.plan, nodes=tuple(chosen))
 
 
 def _check_snapshot(lab: SourcedLab) -> None:

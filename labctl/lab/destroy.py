@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.hypervisor import DomainFacts
-from labctl.lab import hold, nodes
+from labctl.lab import nodes
 from labctl.lab.demolition import Pieces, demolish
 from labctl.plan.model import LabPlan
+from labctl.sets import hold
 from labctl.site import networks
 from labctl.site.site import Site
 from labctl.site.together import GroupError

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from labctl.images import build as builder
 from labctl.images import importing, instance, medium, recipe
 from labctl.images.build import BuiltImage
-from labctl.images.store import Image, Manifest, check_name
+from labctl.images.store import Image, Manifest, check_name, now
 from labctl.modes import private
 from labctl.site.site import Site
 from labctl.state import Home
@@ -42,7 +40,7 @@ def build(home: Home, site: Site, name: str, *, mirror: str | None, say: Callabl
         )
         return site.images.publish(disk.path, manifest, in_use=images_in_use(home, site))
 
-    with home.lock("image", name), scratch(home, name) as folder:
+    with home.lock("image", name), home.scratch(name) as folder:
         work, archives = folder / "work", folder / "archives"
         for made in (work, archives):
             made.mkdir()
@@ -88,7 +86,7 @@ def import_(home: Home, site: Site, name: str, source: str, *, sha256: str | Non
         InputError: the file is missing, hostile, not bootable, or not the one that `sha256` names.
     """
     check_name(name)
-    with home.lock("image", name), scratch(home, name) as folder:
+    with home.lock("image", name), home.scratch(name) as folder:
         disk = importing.import_(source, sha256=sha256, scratch=folder, progress=say)
         say("uploading")
         manifest = Manifest(
@@ -114,40 +112,6 @@ def remove(home: Home, site: Site, name: str) -> None:
         site.images.remove(name, in_use=images_in_use(home, site))
 
 
-def remove_golden(home: Home, site: Site, called: str) -> str:
-    """Remove a golden set by its ID, or by its name where no other has it; return its name.
-
-    Raises:
-        InputError: there is no such set, or there are several of that name.
-        RefusedError: labs stand on it.
-    """
-    name = next((each.name for each in site.golden.every(site.volumes) if each.id == called), called)
-    with home.lock("golden", name):
-        return site.golden.remove(called, in_use=sets_in_use(home, site))
-
-
 def images_in_use(home: Home, site: Site) -> set[str]:
     """Return the volumes of the images that labs on record stand on, whether or not their overlays exist just now."""
     return {volume for record in home.records() if record.host == site.name for volume in record.images.values()}
-
-
-def sets_in_use(home: Home, site: Site) -> set[str]:
-    """Return the IDs of the golden sets that labs on record stand on."""
-    return {record.golden for record in home.records() if record.host == site.name}
-
-
-@contextmanager
-def scratch(home: Home, name: str) -> Iterator[Path]:
-    """Yield an empty folder on the state folder's file system; what a killed run left there is removed first."""
-    folder = home.root / "scratch" / name
-    shutil.rmtree(folder, ignore_errors=True)
-    private(folder)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def now() -> str:
-    """Return the time, RFC 3339 in UTC."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 
 from labctl.cloud.cloud import Cloud
-from labctl.images.golden import GoldenManifest
 from labctl.installing import passwords
 from labctl.installing.installer import Installer, Outcome
 from labctl.installing.journal import Journal
@@ -21,6 +20,8 @@ from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.remote.ssh import SshTransport
 from labctl.roles import fit
+from labctl.sets import store
+from labctl.sets.manifest import GoldenManifest
 from labctl.site.progress import Phase
 from labctl.site.site import Site
 from labctl.site.work import Work
@@ -131,7 +132,7 @@ def ensure_secrets(home: Home, site: Site, lab: Lab) -> dict[str, str]:
     folder = home.lab(lab.plan.team)
     known = passwords.load(folder)
     if not known and lab.record.golden:
-        golden = next(found for found in site.golden.every(site.volumes) if found.id == lab.record.golden)
+        golden = next(found for found in store.golden(site).every(site.volumes) if found.id == lab.record.golden)
         known = dict(golden.secrets)
         folder.write(JOURNAL, "".join(json.dumps([key, {}]) + "\n" for key in golden.done))
     complete = passwords.complete(known, lab.plan)

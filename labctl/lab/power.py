@@ -10,10 +10,11 @@ from functools import partial
 from labctl.errors import CapacityError, HypervisorError, InputError, LabctlError
 from labctl.hypervisor import DomainFacts, State
 from labctl.hypervisor.facts import IO_ERROR
-from labctl.lab import hold, nodes, ready, sources, trouble
+from labctl.lab import nodes, ready, trouble
 from labctl.lab.decisions import Starting
 from labctl.lab.reset import choose
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.sets import hold, sources
 from labctl.site import networks, room
 from labctl.site.progress import Phase
 from labctl.site.site import Site

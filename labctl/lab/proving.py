@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 
 from labctl.cloud.cloud import Cloud
-from labctl.images.golden import GoldenManifest
+from labctl.errors import DeadlineError, HypervisorError
 from labctl.installing import probe
 from labctl.installing.probe import Probe
-from labctl.lab import install, warm
+from labctl.lab import install
 from labctl.lab.construction import Construction
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import NodePlan
+from labctl.roles import shared
+from labctl.sets.manifest import GoldenManifest
 from labctl.site.progress import Phase
+from labctl.site.site import Site
 from labctl.state.records import Lab
 
 
@@ -49,7 +53,7 @@ class Proving:
         reports = any((each.node, each.about) == (database.name, node.name) for each in self._probes)
         if not reports or database.name in lab.restored:
             return  # what a restored database knows of the node is as old as the node
-        if why := warm.forget_reports(lab.site, database, self._cloud, node.name, lab.work.cancelled):
+        if why := forget_reports(lab.site, database, self._cloud, node.name, lab.work.cancelled):
             lab.work.progress.say(
                 f"{node.domain}: its services cannot be marked as down, so their reports are not awaited: {why}"
             )
@@ -98,3 +102,17 @@ class Proving:
         on = missing if record.installed and golden is not None and golden.memory else None
         outcome = install.proceed(lab.work.again(), Lab(plan=lab.plan, record=record), on=on)
         self.installed += outcome.changed
+
+
+def forget_reports(site: Site, database: NodePlan, cloud: Cloud, name: str, cancelled: threading.Event) -> str:
+    """Mark the services of a node that is to go on alone as down, until they report.
+
+    Returns:
+        Why it could not be done: a ruined cloud is no reason to keep a node back. Empty when it was done.
+    """
+    timeout, line = site.pace.reports, shared.forget_reports(cloud, name)
+    try:
+        said = site.hypervisor.run_inside(database.uuid, line, timeout=timeout, cancelled=cancelled)
+    except (DeadlineError, HypervisorError) as exc:
+        return exc.brief
+    return f"{database.domain}: {said.stderr.strip()}" if said.exit_code else ""

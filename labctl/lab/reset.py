@@ -9,12 +9,13 @@ from dataclasses import replace
 from functools import partial
 
 from labctl.errors import InputError, RefusedError, RemoteError
-from labctl.lab import create, demolition, events, hold, nodes, sources
+from labctl.lab import create, demolition, events, nodes
 from labctl.lab.decisions import Starting
 from labctl.plan.lab import BARE, INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.roles.role import ROLES
 from labctl.rounds.events import Reset
+from labctl.sets import hold, sources
 from labctl.site import room
 from labctl.site.progress import Phase
 from labctl.site.work import Work

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from labctl.errors import CapacityError, DeadlineError, HypervisorError
-from labctl.lab import install, nodes, warm
+from labctl.lab import install, nodes
 from labctl.lab.construction import Construction
 from labctl.plan.model import NodePlan
+from labctl.sets import warm
 
 
 class Restoring:

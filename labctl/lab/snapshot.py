@@ -6,12 +6,13 @@ import time
 from contextlib import ExitStack
 from functools import partial
 
-from labctl.errors import InputError, RefusedError
-from labctl.images.golden import GoldenManifest
-from labctl.lab import create, demolition, events, hold, nodes, sources
+from labctl.errors import RefusedError
+from labctl.lab import create, demolition, events, nodes
 from labctl.lab.decisions import Starting
 from labctl.plan.lab import INSTALLED
 from labctl.rounds.events import Reset
+from labctl.sets import hold, snapshots, sources, store
+from labctl.sets.manifest import GoldenManifest
 from labctl.site import room
 from labctl.site.progress import Phase
 from labctl.site.site import Site
@@ -19,21 +20,6 @@ from labctl.site.work import Work
 from labctl.state import Home, records
 from labctl.state.ledger import Ledger
 from labctl.state.records import Lab
-
-
-def every(home: Home, site: Site, team: str) -> list[GoldenManifest]:
-    """Return the snapshots of a team's lab, the oldest first.
-
-    Raises:
-        InputError: the team has no lab.
-    """
-    own = set(records.record_of(home, team).volumes)
-    return [each for each in site.snapshots.every(site.volumes) if own.issuperset(each.volumes)]
-
-
-def label(snapshot: GoldenManifest) -> str:
-    """Return what its lab calls a snapshot."""
-    return snapshot.name.partition(".")[2]
 
 
 def restore(work: Work, team: str, name: str, *, overcommit: bool = False) -> None:
@@ -54,7 +40,7 @@ def restore(work: Work, team: str, name: str, *, overcommit: bool = False) -> No
             site = work.site
             lab = sources.lab_of(home, site, team)
             nodes.refuse_foreign(site, [lab])
-            saved = find(home, site, team, name)
+            saved = snapshots.find(home, site, team, name)
             demolition.refuse_used(site, lab.plan, lab.plan.nodes)
             for remark in room.reserve(home, site, [lab.plan], overcommit=overcommit, held=held):
                 work.progress.say(remark)
@@ -71,32 +57,16 @@ def remove(home: Home, site: Site, team: str, name: str) -> None:
         RefusedError: the lab is being taken back to it.
     """
     with records.locked(home, [team]):
-        saved = find(home, site, team, name)
+        saved = snapshots.find(home, site, team, name)
         record = records.record_of(home, team)
         if record.restoring == saved.id:
             raise RefusedError(
                 f"the lab of {team} has an unfinished restore of snapshot {name}",
                 remedy=f"labctl create {team} completes the restore.",
             )
-        site.snapshots.remove(saved.id)
+        store.snapshots(site).remove(saved.id)
         gone = {*saved.volumes, f"{saved.stem}.json"}
         Ledger(home.lab(team), record).change(volumes=tuple(name for name in record.volumes if name not in gone))
-
-
-def find(home: Home, site: Site, team: str, name: str) -> GoldenManifest:
-    """Return a lab's snapshot of that name.
-
-    Raises:
-        InputError: the lab has none.
-    """
-    known = {label(each): each for each in every(home, site, team)}
-    if name not in known:
-        raise InputError(
-            f"the lab of {team} has no snapshot {name}",
-            details=f"It has {', '.join(known)}." if known else "It has none.",
-            remedy=f"labctl snapshot save -t {team} NAME",
-        )
-    return known[name]
 
 
 def _take_down(work: Work, lab: Lab, saved: GoldenManifest) -> None:

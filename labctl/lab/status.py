@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from netaddr import IPAddress
 
-from labctl.images.golden import GoldenManifest
 from labctl.lab import nodes, ready, trouble
 from labctl.lab.trouble import Trouble
 from labctl.plan.model import LabPlan, NodePlan
+from labctl.sets import store
+from labctl.sets.manifest import GoldenManifest
 from labctl.site.site import Site
 from labctl.state import Home, LabRecord, records
 
@@ -108,7 +109,7 @@ def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabSta
 
 
 def _sets(site: Site, record: LabRecord) -> list[GoldenManifest]:
-    return site.golden.every(site.volumes) if record.golden else []
+    return store.golden(site).every(site.volumes) if record.golden else []
 
 
 def state_of(site: Site, plan: LabPlan, node: NodePlan) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from labctl.images.golden import GoldenManifest
 from labctl.report.table import size, table
+from labctl.sets.manifest import GoldenManifest
 
 
 def document(golden: GoldenManifest) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from labctl import pace
 from labctl.errors import HypervisorError, InputError
 from labctl.host import private
 from labctl.hypervisor import DomainFacts, HostFacts, Hypervisor, Listing, NetworkFacts, PoolFacts, VolumeFacts
-from labctl.images.golden import SNAPSHOT, GoldenStore
 from labctl.images.store import ImageStore
 from labctl.pace import Pace
 from labctl.remote import dial
@@ -89,16 +88,6 @@ class Site:
     def images(self) -> ImageStore:
         """The base images of the pool."""
         return ImageStore(self.hypervisor, self.pool.name)
-
-    @functools.cached_property
-    def golden(self) -> GoldenStore:
-        """The golden sets of the pool."""
-        return GoldenStore(self.hypervisor, self.pool.name)
-
-    @functools.cached_property
-    def snapshots(self) -> GoldenStore:
-        """The snapshots of labs in the pool."""
-        return GoldenStore(self.hypervisor, self.pool.name, SNAPSHOT)
 
     @functools.cached_property
     def machine(self) -> Machine:

@@ -9,6 +9,7 @@ is the old one or the new one. Layout below the home folder:
                         openstack.json (secrets), install.jsonl (what the installer did once), logs/; sabotage.json (the
                         ledger of faults), events.jsonl (what happened in rounds), both for the organiser alone
     locks/              one file per lock; the kernel drops a lock when its holder ends, however it ends
+    scratch/            where images and sets are put together; emptied at the end, or by the next run
     reservations/       what commands at work are about to take of a host
 """
 
@@ -19,6 +20,7 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -26,6 +28,7 @@ from uuid import UUID
 import platformdirs
 
 from labctl.errors import DamagedError, InputError
+from labctl.modes import private
 from labctl.state import locks, reservations
 from labctl.state.files import append, write_atomically
 from labctl.state.locks import Kind
@@ -237,6 +240,17 @@ class Home:
             LockedError: another process holds it all that time.
         """
         return locks.held(self.root / "locks", kind, name, shared=shared, wait=wait)
+
+    @contextlib.contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """Yield an empty folder on the state folder's file system; what a killed run left there is removed first."""
+        folder = self.root / "scratch" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        private(folder)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def reserve(self, text: str) -> contextlib.AbstractContextManager[None]:
         """Show a text in `reservations` while a `with` statement lasts; the caller holds the lock "leases"."""

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 from netaddr import IPNetwork
 
-from labctl.lab import capture
 from labctl.plan.lab import plan
 from labctl.plan.model import Identity, LabPlan
 from labctl.render.seed import SeedKeys
+from labctl.sets import capture
 from labctl.spec import topology
 from tests.unit.fake_site import World
 

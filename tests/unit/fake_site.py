@@ -35,7 +35,6 @@ from labctl.hypervisor import Hypervisor, Owner
 from labctl.hypervisor.fake import FakeHypervisor
 from labctl.hypervisor.fake_disk import qcow2
 from labctl.hypervisor.fake_host import FakeDomain, FakeGuest, FakeHost
-from labctl.images.golden import GoldenManifest
 from labctl.images.store import Manifest
 from labctl.lab import capture, create, destroy, power, reset, snapshot, status
 from labctl.lab.create import Created
@@ -46,6 +45,7 @@ from labctl.plan.model import LabPlan
 from labctl.remote.ssh import SshTransport
 from labctl.remote.translate import HostKeyError, LoginError
 from labctl.render import identity
+from labctl.sets.manifest import GoldenManifest
 from labctl.site.progress import Phase
 from labctl.site.site import Site
 from labctl.site.work import Work

@@ -14,7 +14,8 @@ import pytest
 
 from labctl.errors import InputError, LabctlError
 from labctl.hypervisor import State
-from labctl.lab import bundle, capture, secrets, snapshot
+from labctl.lab import secrets, snapshot
+from labctl.sets import bundle, capture, store
 from labctl.state import records
 from tests.unit.crash import deaths
 from tests.unit.fake_site import GIB, HOST_KEY, MACHINE_ID, World, owner_of
@@ -78,9 +79,9 @@ def exported(world: World) -> None:
     """Have a golden set in a file alone."""
     captured(world)
     site = world.site()
-    (golden,) = site.golden.every()
+    (golden,) = store.golden(site).every()
     bundle.export(world.work(), golden, world.folder / "set")
-    site.golden.remove(golden.id)
+    store.golden(site).remove(golden.id)
 
 
 def imported(world: World) -> None:
@@ -88,7 +89,7 @@ def imported(world: World) -> None:
     with contextlib.suppress(InputError):  # it is on this host already: the run that died had ended but for that
         bundle.import_(world.work(), world.folder / "set")
     site = world.site()
-    (golden,) = site.golden.every()
+    (golden,) = store.golden(site).every()
     assert golden.image in site.volumes
 
 
@@ -101,7 +102,7 @@ def removed(kind: str, name: str) -> Callable[[World], None]:
             if kind == "image":
                 site.images.remove(name)
             elif kind == "golden":
-                site.golden.remove(name)
+                store.golden(site).remove(name)
             else:
                 snapshot.remove(world.home, site, "red", name)
         assert not [path for path in world.host.files if f"/{kind}-{name}-" in path]
@@ -215,7 +216,7 @@ def believed(world: World) -> None:
     for record in world.home.records():
         ready = {(record.lab, node, generation) for node, generation in record.ready.items()}
         assert ready <= world.seen, f"recorded ready, and never seen: {ready - world.seen}"
-    for golden in [*site.golden.every(), *site.snapshots.every()]:
+    for golden in [*store.golden(site).every(), *store.snapshots(site).every()]:
         bundle.verify(world.work(), golden)
     for image in site.images.every():
         size = site.volumes[image.volume].allocation
@@ -247,8 +248,8 @@ def gone(world: World, clean: dict[str, list[str]]) -> None:
     for record in world.home.records():
         world.destroy(record.team)
     site = world.site()
-    for golden in site.golden.every():
-        site.golden.remove(golden.id)
+    for golden in store.golden(site).every():
+        store.golden(site).remove(golden.id)
     for image in site.images.every():
         if image.volume not in {path.rpartition("/")[2] for path in clean["files"]}:
             site.images.remove(image.manifest.name)

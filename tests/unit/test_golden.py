@@ -8,20 +8,21 @@ import threading
 from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from labctl.errors import DeadlineError, InputError
 from labctl.guest import Result
-from labctl.images.golden import GoldenDisk, GoldenMachine, GoldenManifest, GoldenMemory, disk_key
 from labctl.installing import probe
-from labctl.lab import capture, warm
+from labctl.lab import proving
 from labctl.pace import pace
 from labctl.plan.model import LabPlan
 from labctl.report import golden as report
 from labctl.roles import shared
+from labctl.sets import capture
+from labctl.sets.manifest import GoldenDisk, GoldenMachine, GoldenManifest, GoldenMemory, disk_key
 from labctl.site.together import Cancelled
 from tests.unit.test_roles import cloud
 
@@ -124,7 +125,7 @@ def test_a_capture_waits_until_the_nodes_are_at_rest(
     )
     progress = SimpleNamespace(say=told.append)
     work: Any = SimpleNamespace(site=site, progress=progress, cancelled=threading.Event())
-    capture._rest(work, cast(Any, SimpleNamespace(plan=gridka)))
+    capture.rest(work, gridka)
     assert len(told) == bool(said)
     assert all(said in line and "db-node" in line for line in told)
 
@@ -135,7 +136,7 @@ def test_a_capture_that_waits_can_be_given_up(gridka: LabPlan) -> None:
     cancelled.set()
     work: Any = SimpleNamespace(site=site, cancelled=cancelled)
     with pytest.raises(Cancelled):
-        capture._rest(work, cast(Any, SimpleNamespace(plan=gridka)))
+        capture.rest(work, gridka)
 
 
 @pytest.mark.parametrize(
@@ -175,5 +176,5 @@ def test_a_ruined_cloud_does_not_keep_a_node_back(gridka: LabPlan, answer: Resul
 
     made, database = cloud("gridka"), gridka.node("db-node")
     site: Any = SimpleNamespace(pace=pace("kvm"), hypervisor=SimpleNamespace(run_inside=run_inside))
-    assert warm.forget_reports(site, database, made, "compute-1", threading.Event()) == why
+    assert proving.forget_reports(site, database, made, "compute-1", threading.Event()) == why
     assert asked == [(database.uuid, shared.forget_reports(made, "compute-1"))]

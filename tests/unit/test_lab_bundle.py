@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import InputError, LabctlError
-from labctl.images.golden import GoldenManifest
-from labctl.lab import bundle
 from labctl.lab.decisions import Choice
+from labctl.sets import bundle, store
+from labctl.sets.manifest import GoldenManifest
 from tests.unit.fake_site import World
 
 
@@ -61,7 +61,7 @@ def test_nothing_appears_of_a_file_that_is_not_whole(exported: Path, tmp_path: P
 
 def test_a_volume_that_was_changed_is_named_by_verify(world: World, exported: Path) -> None:
     site = world.site()
-    (golden,) = site.golden.every()
+    (golden,) = store.golden(site).every()
     volume = golden.disks["node-2"].volume
     world.host.files[site.volumes[volume].path].write(70_000, b"rot")
     with pytest.raises(LabctlError, match="is damaged") as caught:

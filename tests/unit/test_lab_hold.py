@@ -11,7 +11,7 @@ import pytest
 
 from labctl.errors import LabctlError
 from labctl.hypervisor import State
-from labctl.lab import hold
+from labctl.sets import hold
 from tests.unit.fake_site import World
 
 NODES = ("red-node-1", "red-node-2")

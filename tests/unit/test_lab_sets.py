@@ -14,11 +14,12 @@ import pytest
 from labctl.errors import InputError, RefusedError
 from labctl.hypervisor.fake_disk import qcow2
 from labctl.images import importing
-from labctl.images.golden import GoldenManifest
 from labctl.images.store import Image, Manifest
 from labctl.installing.journal import Journal
-from labctl.lab import images, install
+from labctl.lab import install
 from labctl.render import xml
+from labctl.sets import store
+from labctl.sets.manifest import GoldenManifest
 from tests.unit.fake_site import World, died
 
 POOL = "labctl"
@@ -95,7 +96,7 @@ def test_an_image_that_another_installation_removes_while_it_is_published_is_not
 def test_a_set_that_another_installation_takes_disks_from_while_it_is_published_leaves_nothing(world: World) -> None:
     world.create("red")
     made = world.capture("red")
-    store, hypervisor = world.site().golden, world.site().hypervisor
+    sets, hypervisor = store.golden(world.site()), world.site().hypervisor
     other = replace(made, id="0123456789ab")
     lost = replace(
         other,
@@ -105,9 +106,9 @@ def test_a_set_that_another_installation_takes_disks_from_while_it_is_published_
     first, *_ = lost.volumes
     hypervisor.create_volume(POOL, xml.volume_xml(first, "raw", 1))
     with pytest.raises(RefusedError, match="lost disks while it was published"):
-        store.seal(lost)
+        sets.seal(lost)
     assert not [name for name in hypervisor.volumes(POOL) if name.startswith(lost.stem)]
-    assert store.every() == [made]
+    assert sets.every() == [made]
 
 
 def test_a_set_that_a_lab_on_record_stands_on_is_not_replaced(world: World) -> None:
@@ -117,7 +118,7 @@ def test_a_set_that_a_lab_on_record_stands_on_is_not_replaced(world: World) -> N
     for name in [path for path in world.host.files if "/green-" in path]:  # as if its nodes were being made anew
         del world.host.files[name]
     second = world.capture("red")
-    assert {each.id for each in world.site().golden.every()} == {first.id, second.id}
+    assert {each.id for each in store.golden(world.site()).every()} == {first.id, second.id}
 
 
 def test_a_lab_whose_nodes_all_stand_at_bare_does_without_its_set(world: World) -> None:
@@ -140,7 +141,7 @@ def test_a_capture_does_not_take_the_place_of_a_set_that_was_baked(world: World)
     first = world.capture("red")
     put(world, f"{first.stem}.json", asdict(replace(first, memory={}, machine=None)))
     world.capture("red")
-    assert sorted(bool(each.memory) for each in world.site().golden.every()) == [False, True]
+    assert sorted(bool(each.memory) for each in store.golden(world.site()).every()) == [False, True]
 
 
 def two(world: World) -> tuple[GoldenManifest, GoldenManifest]:
@@ -153,18 +154,18 @@ def two(world: World) -> tuple[GoldenManifest, GoldenManifest]:
 
 def test_a_name_of_two_sets_is_refused_and_their_ids_are_told(world: World) -> None:
     first, second = two(world)
-    store = world.site().golden
+    sets = store.golden(world.site())
     with pytest.raises(InputError, match="2 golden sets are called mini-bare") as caught:
-        store.named("mini-bare")
+        sets.named("mini-bare")
     assert first.id in caught.value.details
     assert second.id in caught.value.details
-    assert (store.named(first.id), store.named(second.id)) == (first, second)
+    assert (sets.named(first.id), sets.named(second.id)) == (first, second)
     with pytest.raises(InputError, match="2 golden sets"):
-        images.remove_golden(world.home, world.site(), "mini-bare")
+        store.remove(world.home, world.site(), "mini-bare")
     with pytest.raises(RefusedError, match="in use"):
-        images.remove_golden(world.home, world.site(), first.id)
-    assert images.remove_golden(world.home, world.site(), second.id) == "mini-bare"
-    assert store.named("mini-bare") == first
+        store.remove(world.home, world.site(), first.id)
+    assert store.remove(world.home, world.site(), second.id) == "mini-bare"
+    assert sets.named("mini-bare") == first
 
 
 def test_status_tells_which_of_two_sets_a_lab_stands_on(world: World) -> None:
@@ -220,10 +221,10 @@ def test_a_manifest_of_a_set_is_not_believed_blindly(world: World, change: Calla
     made = world.capture("red")
     document = json.loads(made.to_json())
     put(world, f"{made.stem}.json", document)
-    assert world.site().golden.every() == [made]
+    assert store.golden(world.site()).every() == [made]
     change(document)
     put(world, f"{made.stem}.json", document)
-    assert world.site().golden.every() == []
+    assert store.golden(world.site()).every() == []
 
 
 def holds(world: World) -> bool:

@@ -6,6 +6,7 @@ import pytest
 
 from labctl.errors import CapacityError, InputError
 from labctl.lab import snapshot
+from labctl.sets import snapshots
 from tests.unit.fake_site import World
 
 
@@ -22,7 +23,7 @@ def saved(world: World) -> World:
 def test_a_lab_that_is_saved_goes_on(saved: World) -> None:
     assert [node.ready for node in saved.status("red").nodes] == [True, True]
     assert saved.host.guest("red-node-1").disk["mark"] == "dinner"
-    assert [snapshot.label(each) for each in snapshot.every(saved.home, saved.site(), "red")] == ["lunch"]
+    assert [snapshots.label(each) for each in snapshots.every(saved.home, saved.site(), "red")] == ["lunch"]
 
 
 def test_disks_and_memory_come_back_together(saved: World) -> None:

@@ -14,7 +14,6 @@ from labctl import modes, process
 from labctl.host import launch
 from labctl.host.lock import locked
 from labctl.images.build import copy_overlay
-from labctl.lab.images import scratch
 from labctl.state import Home
 
 
@@ -31,7 +30,7 @@ def mode(path: Path) -> int:
 
 def test_the_state_folder_and_all_in_it_is_its_owners_alone(tmp_path: Path) -> None:
     home = Home(tmp_path / "new" / "home")
-    with home.lock("lab", "team01"), scratch(home, "image"), locked(home.hosts / "local", timeout=1, create=True):
+    with home.lock("lab", "team01"), home.scratch("image"), locked(home.hosts / "local", timeout=1, create=True):
         folders = [path for path in tmp_path.rglob("*") if path.is_dir()]
         assert {folder.name for folder in folders} >= {"new", "home", "locks", "scratch", "image", "hosts", "local"}
         assert {mode(folder) for folder in folders} == {0o700}

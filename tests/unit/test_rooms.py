@@ -37,6 +37,7 @@ ROOMS: dict[str, set[str]] = {
     "images": {"errors", "data", "hypervisor", "modes", "plan", "process", "quoting", "render", "spec", "state"},
     "remote": {"errors", "guest", "host", "process", "quoting"},
     "site": {"errors", "host", "hypervisor", "images", "pace", "plan", "remote", "render", "spec", "state"},
+    "sets": {"errors", "hypervisor", "images", "plan", "process", "render", "site", "spec", "state"},
     "cloud": {"errors", "plan", "quoting", "secret", "spec"},
     "roles": {"changes", "cloud", "errors", "plan", "quoting", "registry", "secret", "spec"},
     "installing": {
@@ -73,6 +74,7 @@ ROOMS: dict[str, set[str]] = {
         "roles",
         "rounds",
         "sabotage",
+        "sets",
     },
     "report": {
         "changes",
@@ -85,6 +87,7 @@ ROOMS: dict[str, set[str]] = {
         "quoting",
         "rounds",
         "sabotage",
+        "sets",
         "spec",
     },  # for the types of what it shows
     "cli": {
@@ -101,6 +104,7 @@ ROOMS: dict[str, set[str]] = {
         "roles",
         "rounds",
         "secret",
+        "sets",
         "site",
         "spec",
         "state",
@@ -123,7 +127,7 @@ LIBRARIES: dict[str, set[str]] = {
     "rich": {"cli"},
     "subprocess": {"process"},
     "urllib3": {"cloud"},
-    "zstandard": {"lab"},
+    "zstandard": {"sets"},
     "yaml": {"cli", "images", "spec"},
 }
 

@@ -7,13 +7,11 @@ import secrets
 import threading
 from dataclasses import replace
 
-from labctl.cloud.cloud import Cloud
-from labctl.errors import AlreadyExistsError, DeadlineError, HypervisorError, RemoteError
-from labctl.images.golden import GoldenMachine, GoldenManifest, GoldenMemory
+from labctl.errors import AlreadyExistsError, RemoteError
 from labctl.plan.model import NodePlan
 from labctl.render import fork, identity, xml
 from labctl.render.seed import SeedKeys
-from labctl.roles import shared
+from labctl.sets.manifest import GoldenMachine, GoldenManifest, GoldenMemory
 from labctl.site.site import Site
 from labctl.site.work import Work
 from labctl.state.ledger import Ledger
@@ -115,17 +113,3 @@ def identify(site: Site, node: NodePlan, keys: SeedKeys, cancelled: threading.Ev
             details=said.stderr.strip(),
             remedy=f"labctl reset {node.name} -t {node.team} --cold boots it instead.",
         )
-
-
-def forget_reports(site: Site, database: NodePlan, cloud: Cloud, name: str, cancelled: threading.Event) -> str:
-    """Have a cloud take the services of a node that is to go on alone for down, until they report.
-
-    Returns:
-        Why it could not be done: a ruined cloud is no reason to keep a node back. Empty when it was done.
-    """
-    timeout, line = site.pace.reports, shared.forget_reports(cloud, name)
-    try:
-        said = site.hypervisor.run_inside(database.uuid, line, timeout=timeout, cancelled=cancelled)
-    except (DeadlineError, HypervisorError) as exc:
-        return exc.brief
-    return f"{database.domain}: {said.stderr.strip()}" if said.exit_code else ""

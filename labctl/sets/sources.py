@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 
 from labctl.errors import InputError
 from labctl.images import recipe
-from labctl.images.golden import GoldenManifest, GoldenMemory
 from labctl.images.store import Image, Manifest
-from labctl.lab import nodes, warm
-from labctl.plan.model import LabPlan
+from labctl.sets import store, warm
+from labctl.sets.manifest import GoldenManifest, GoldenMemory
 from labctl.site.site import Site
 from labctl.spec.topology import restore
 from labctl.state import Home, LabRecord, records
@@ -40,16 +39,6 @@ class SourcedLab(Lab):
         if self.golden is None or self.obstacle or self.record.cold:
             return {}
         return {node: memory for node, memory in self.golden.memory.items() if node not in self.record.bare}
-
-    def pending(self, site: Site) -> LabPlan:
-        """Return its plan with the nodes alone that are still to be made, or that nobody has seen ready yet."""
-        record, ready = self.record, self.record.ready
-        chosen = (
-            node
-            for node in self.plan.nodes
-            if nodes.missing(site, record, node) or ready.get(node.name) != node.generation
-        )
-        return replace(self.plan, nodes=tuple(chosen))
 
 
 def lab_of(home: Home, site: Site, team: str) -> SourcedLab:
@@ -88,7 +77,7 @@ def sourced(site: Site, record: LabRecord) -> SourcedLab:
         held = by_volume.get(record.images.get(medium, "")) or newest.get(medium)
         images |= {medium: held} if held else {}
     volumes = {name: image.volume for name, image in images.items()}
-    snapshots = site.snapshots.every(site.volumes) if record.restoring else []
+    snapshots = store.snapshots(site).every(site.volumes) if record.restoring else []
     snapshot = next((each for each in snapshots if each.id == record.restoring), None)
     source = snapshot or golden
     return SourcedLab(
@@ -109,7 +98,7 @@ def _golden_of(site: Site, record: LabRecord) -> GoldenManifest | None:
     """
     if not record.golden:
         return None
-    found = next((golden for golden in site.golden.every(site.volumes) if golden.id == record.golden), None)
+    found = next((golden for golden in store.golden(site).every(site.volumes) if golden.id == record.golden), None)
     if found is None and not set(restore(record.topology).nodes) <= set(record.bare):
         raise InputError(
             f"the golden set that the lab of {record.team} was made from is gone",

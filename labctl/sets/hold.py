@@ -20,9 +20,10 @@ from functools import partial
 from labctl.errors import CapacityError, DamagedError, HypervisorError
 from labctl.hypervisor import State, memory
 from labctl.hypervisor.memory import Head
-from labctl.images.golden import GoldenDisk, GoldenMemory, disk_key
 from labctl.plan.model import DiskPlan, NodePlan
 from labctl.render import identity, xml
+from labctl.sets import store
+from labctl.sets.manifest import GoldenDisk, GoldenMemory, disk_key
 from labctl.site import networks
 from labctl.site.progress import Phase, Progress
 from labctl.site.site import Site
@@ -119,7 +120,7 @@ def forget(home: Home, site: Site, team: str) -> None:
     note = _noted(home, team)
     if note is None:
         return
-    whole = {each.stem for store in (site.golden, site.snapshots) for each in store.every(site.volumes)}
+    whole = {each.stem for sets in (store.golden(site), store.snapshots(site)) for each in sets.every(site.volumes)}
     if note.stem and note.stem not in whole:
         for volume in site.volumes:
             if volume.startswith(f"{note.stem}-") or volume == f"{note.stem}.json":

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from labctl.errors import CapacityError, InputError, LabctlError
-from labctl.images.golden import GOLDEN, GoldenManifest
 from labctl.images.importing import digest
-from labctl.images.store import Image, Manifest
+from labctl.images.store import Image, Manifest, now
 from labctl.images.whole import LIMITS, check_qcow2
-from labctl.lab.images import now, scratch
 from labctl.process import run
+from labctl.sets import store
+from labctl.sets.manifest import GOLDEN, GoldenManifest
 from labctl.site.site import Site
 from labctl.site.work import Work
 
@@ -77,7 +77,7 @@ def export(work: Work, golden: GoldenManifest, target: Path) -> None:
     image = next((each for each in site.images.every(site.volumes) if each.volume == golden.image), None)
     if image is None:
         raise InputError(f"the base image of golden set {golden.name} is gone", details=golden.image)
-    with scratch(home, f"export-{golden.name}") as folder, _beside(target) as beside:
+    with home.scratch(f"export-{golden.name}") as folder, _beside(target) as beside:
         _check_room(folder, 3 * golden.size + image.manifest.size, "the state folder")
         members = _collect(work, golden, image, folder)
         index = {
@@ -107,10 +107,10 @@ def import_(work: Work, source: Path) -> GoldenManifest:
         CapacityError: there is too little room.
     """
     home, site, say, cancelled = work.home, work.site, work.progress.say, work.cancelled
-    with scratch(home, "golden-import") as folder:
+    with home.scratch("golden-import") as folder:
         say(f"reading {source}")
         golden, image = _unpack(source, folder, cancelled)
-        if golden.id in {each.id for each in site.golden.every(site.volumes)}:
+        if golden.id in {each.id for each in store.golden(site).every(site.volumes)}:
             raise InputError(f"golden set {golden.name} ({golden.id}) is on this host already")
         disks = {name: folder / disk.volume for name, disk in golden.disks.items()}
         _check_disks(golden, image, disks, folder / _IMAGE)
@@ -124,17 +124,17 @@ def import_(work: Work, source: Path) -> GoldenManifest:
                 run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-b", base.path, "-F", "qcow2", path], timeout=_SECONDS)
                 say(f"uploading the disk of {name}")
                 site.hypervisor.remove_volume(site.pool.name, golden.disks[name].volume)
-                site.golden.upload(golden.disks[name].volume, path)
+                store.golden(site).upload(golden.disks[name].volume, path)
                 renamed[name] = digest(path)
             for name, memory in golden.memory.items():
                 if cancelled.is_set():
                     raise LabctlError("the import was cancelled")
                 say(f"uploading the memory of {name}")
                 site.hypervisor.remove_volume(site.pool.name, memory.volume)
-                site.golden.upload(memory.volume, folder / memory.volume)
+                store.golden(site).upload(memory.volume, folder / memory.volume)
             disks_now = {name: replace(disk, sha256=renamed[name]) for name, disk in golden.disks.items()}
             made = replace(golden, disks=disks_now, image=base.volume)
-            site.golden.seal(made, replaces=False)
+            store.golden(site).seal(made, replaces=False)
     return made
 
 

@@ -1,0 +1,101 @@
+"""Saves a running lab as a set: its disks, its memory, and a manifest that says what they are."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from labctl.images.store import now
+from labctl.plan.model import LabPlan
+from labctl.sets import hold, warm
+from labctl.sets.manifest import SNAPSHOT, GoldenManifest
+from labctl.sets.sources import SourcedLab
+from labctl.site import room
+from labctl.site.together import Cancelled
+from labctl.site.work import Work
+
+_WINDOW = 5.0  # seconds for which processors are watched
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudState:
+    """What a set keeps of a lab's cloud.
+
+    Attributes:
+        secrets: its passwords and keys.
+        done: what the installer need not do again, with the nodes that it concerned.
+        probes: what was seen to work.
+    """
+
+    secrets: Mapping[str, str]
+    done: Mapping[str, tuple[str, ...]]
+    probes: tuple[str, ...]
+
+
+def rest(work: Work, plan: LabPlan) -> None:
+    """Wait until the nodes are at rest: what services have not done of their start, every fork would have to do.
+
+    A lab that works all the time is captured all the same.
+    """
+    site = work.site
+    deadline = time.monotonic() + site.pace.rest
+    nodes = {node.name: node.uuid for node in plan.nodes}
+    said = ""
+    while True:
+        began, before = time.monotonic(), {name: site.hypervisor.processor_time(uuid) for name, uuid in nodes.items()}
+        if work.cancelled.wait(_WINDOW):
+            raise Cancelled("the capture was cancelled")
+        window = time.monotonic() - began
+        used = {name: (site.hypervisor.processor_time(uuid) - before[name]) / window for name, uuid in nodes.items()}
+        busy = sorted(name for name, share in used.items() if share > site.pace.idle)
+        if not busy:
+            return
+        if time.monotonic() > deadline:
+            work.progress.say(f"{', '.join(busy)} of {plan.team} are not at rest; captured as they are")
+            return
+        if (line := f"waiting until {', '.join(busy)} of {plan.team} are at rest") != said:
+            work.progress.say(line)
+            said = line
+
+
+def save(work: Work, lab: SourcedLab, kind: str, name: str, cloud: CloudState) -> GoldenManifest:
+    """Save a running lab; the lab continues. The caller seals the set, and says `hold.done` then.
+
+    Args:
+        kind: GOLDEN or SNAPSHOT.
+
+    Raises:
+        CapacityError: the pool has too little room.
+        LabctlError: a part could not be written; nothing is left of the set.
+    """
+    site, plan, record = work.site, lab.plan, lab.record
+    base = lab.images[plan.nodes[0].image]
+    made = GoldenManifest(
+        kind=kind,
+        name=name,
+        id=uuid.uuid4().hex[:12],
+        topology=plan.topology,
+        digest=plan.digest,
+        stage=record.stage,
+        image=lab.golden.image if lab.golden else base.volume,
+        os_info=base.manifest.os_info,
+        created=now(),
+        disks={},
+        secrets=cloud.secrets,
+        done=tuple(cloud.done),
+        concerns={key: nodes for key, nodes in cloud.done.items() if nodes} if kind == SNAPSHOT else {},
+        spec=record.topology,
+        machine=warm.machine_of(site),
+        probes=cloud.probes,
+        nested=record.nested,
+        bare=record.bare,
+        installed=record.installed,
+    )
+    with ExitStack() as reserved:
+        # Nodes are off while their disks are copied, and come back: nobody is to take their room meanwhile.
+        room.reserve(work.home, site, [plan], overcommit=True, held=reserved)
+        held = hold.save(work, lab, made.stem)
+    return replace(made, disks=held.disks, memory=held.memory)
