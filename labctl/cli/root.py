@@ -27,7 +27,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "round": ("rounds", "Play rounds: broken labs, a clock, and points."),
         "report": ("rounds", "Record what a team says is broken."),
         "hint": ("sabotage", "Print the next of three hints about a fault, and record that it was taken."),
-        "score": ("rounds", "Check the labs of a round, and print how many points each team has."),
+        "score": ("scores", "Check the labs of a round, and print how many points each team has."),
         "reset": ("labs", "Give nodes back as they were when the lab was made."),
         "adopt": ("adopt", "Write new records for labs whose record was lost."),
         "destroy": ("destroy", "Remove labs completely."),

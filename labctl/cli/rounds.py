@@ -1,4 +1,4 @@
-"""Commands about rounds: a clock, points, reports, scores."""
+"""Commands about rounds: a clock, notes, reports."""
 
 from __future__ import annotations
 
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from labctl.lab.opening import Setup
     from labctl.lab.rounds import Seat
     from labctl.lab.sabotage import Told
-    from labctl.report.rounds import Board
-    from labctl.rounds.points import Score
     from labctl.spec.scoring import Rules
 
-_RULES = click.option(
+RULES = click.option(
     "--rules", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Rules of your own."
 )
 
@@ -53,7 +51,7 @@ def _complete_player(ctx: click.Context, param: click.Parameter, incomplete: str
     return [CompletionItem(name) for name in players if name.startswith(incomplete)]
 
 
-_PLAYERS = click.argument("teams", metavar="[TEAM]...", nargs=-1, shell_complete=_complete_player)
+PLAYERS = click.argument("teams", metavar="[TEAM]...", nargs=-1, shell_complete=_complete_player)
 
 
 @click.group("round", cls=Group)
@@ -80,7 +78,7 @@ def round_command() -> None:
 @click.option("--same-for-all", "same", is_flag=True, help="Every lab gets the same faults.")
 @click.option("--minutes", type=click.IntRange(1, 1440), default=45, show_default=True, help="How long it lasts.")
 @click.option("--swap", is_flag=True, help="Teams work on one another's labs.")
-@_RULES
+@RULES
 @click.option("--dry-run", is_flag=True, help="Say who would get what, but do nothing. For the organiser's eyes.")
 @options.output
 @options.common
@@ -121,7 +119,7 @@ def open_command(
         same=same,
         minutes=minutes,
         swap=swap,
-        rules=_rules(rules),
+        rules=rules_of(rules),
         **made,
     )
     home = Home()
@@ -137,7 +135,7 @@ def open_command(
 
 
 @round_command.command("status")
-@_PLAYERS
+@PLAYERS
 @options.output
 @options.common
 def status_command(teams: tuple[str, ...], output: str) -> None:
@@ -149,11 +147,11 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
         every = rounds.going_on(home)
     except InputError:
         every = rounds.seats(home)
-    _show_status(rounds.chosen(every, _expanded(teams)), time.time(), output)
+    _show_status(rounds.chosen(every, expanded(teams)), time.time(), output)
 
 
 @round_command.command("close")
-@_PLAYERS
+@PLAYERS
 @click.option("--no-check", "checks", flag_value=False, default=True, type=bool, help="End it as it was seen last.")
 @click.option("--heal", is_flag=True, help="Undo afterwards what still stands in the labs.")
 @options.common
@@ -167,8 +165,8 @@ def close_command(teams: tuple[str, ...], checks: bool, heal: bool) -> None:
     from labctl.lab import closing, rounds
 
     home = Home()
-    some = rounds.going_on(home, _expanded(teams))
-    with _acting() as (told, cancelled):
+    some = rounds.going_on(home, expanded(teams))
+    with acting() as (told, cancelled):
         closing.close(home, some, checks=checks, told=told, cancelled=cancelled)
     options.say("\n".join(f"{seat.player}: closed. labctl score {seat.player}" for seat in some))
     if heal:
@@ -183,29 +181,29 @@ def note_command(text: str, teams: tuple[str, ...]) -> None:
     """Write something down beside what happens in rounds that go on; it changes no points."""
     from labctl.lab import rounds
 
-    noted = rounds.note(Home(), _expanded(teams), text)
+    noted = rounds.note(Home(), expanded(teams), text)
     options.say(f"Noted for {', '.join(seat.player for seat in noted)}.")
 
 
 @round_command.command("pause")
-@_PLAYERS
+@PLAYERS
 @click.option("--reason", metavar="TEXT", default="", help="Why, for the record.")
 @options.common
 def pause_command(teams: tuple[str, ...], reason: str) -> None:
     """Stop the clock of rounds that go on, for an outage that is not the teams' fault."""
     from labctl.lab import rounds
 
-    _said(rounds.pause(Home(), _expanded(teams), reason), "stopped", "No clock runs.")
+    _said(rounds.pause(Home(), expanded(teams), reason), "stopped", "No clock runs.")
 
 
 @round_command.command("resume")
-@_PLAYERS
+@PLAYERS
 @options.common
 def resume_command(teams: tuple[str, ...]) -> None:
     """Let clocks go on."""
     from labctl.lab import rounds
 
-    _said(rounds.resume(Home(), _expanded(teams)), "goes on", "No clock stands.")
+    _said(rounds.resume(Home(), expanded(teams)), "goes on", "No clock stands.")
 
 
 @round_command.command("rules")
@@ -242,72 +240,8 @@ def report_command(team: str, service: str, node: str, symptom: str, nothing: bo
     options.say(f"{team}: noted." if left else f"{team}: noted, but time is up: it does not count.")
 
 
-@click.command("score")
-@_PLAYERS
-@click.option("--no-check", "checks", flag_value=False, default=True, type=bool, help="Run no checks first.")
-@click.option("--freeze", metavar="HH:MM", help="From then on teams and the public see nothing new.")
-@click.option("--reveal", is_flag=True, help="Let them see everything again.")
-@click.option("--replay", is_flag=True, help="Recompute a round from its events; touch no lab.")
-@_RULES
-@click.option("--round", "name", metavar="ID", help="An older round. Default: the one that was opened last.")
-@click.option(
-    "--view",
-    type=click.Choice(["organiser", "team", "public"]),
-    default="organiser",
-    show_default=True,
-    help="Whose eyes it is for.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json", "yaml", "csv", "junit", "ctftime"]),
-    default="table",
-    show_default=True,
-    help="How to print.",
-)
-@options.common
-def score_command(
-    teams: tuple[str, ...],
-    checks: bool,
-    freeze: str | None,
-    reveal: bool,
-    replay: bool,
-    rules: Path | None,
-    name: str | None,
-    view: str,
-    output: str,
-) -> None:
-    """Check the labs of a round, and print how many points each team has.
-
-    Points are made of the round's events and its rules by nothing else: --replay gives the same ones again, and others
-    with --rules. A repair counts when it was seen twice, a while apart. Teams and the public never see which faults
-    there are, and until the end not what points were for.
-    """
-    from labctl.lab import closing, rounds
-
-    if rules is not None and not replay:
-        raise InputError("--rules goes with --replay", remedy="The rules of a round are announced when it is opened.")
-    if freeze and reveal:
-        raise InputError("--freeze and --reveal do not go together")
-    home = Home()
-    every = rounds.seats(home, of=name)
-    players = _expanded(teams)
-    some = rounds.chosen(every, players)
-    if view == "team" and not players:
-        raise InputError("whose score?", remedy="Name the team that looks: labctl score team01 --view team.")
-    if freeze:
-        rounds.freeze(home, every, _today(freeze, every))
-    elif reveal:
-        rounds.reveal(home, every)
-    elif checks and not replay:
-        with _acting() as (told, cancelled):
-            closing.look(home, some, told=told, cancelled=cancelled)
-    again = rounds.seats(home, of=every[0].opened.round)
-    _show_scores(_board(again, players, view, _rules(rules) if rules else None), output)
-
-
 @contextlib.contextmanager
-def _acting() -> Iterator[tuple[Told, threading.Event]]:
+def acting() -> Iterator[tuple[Told, threading.Event]]:
     """Yield what tells of a run without spoiling it, and what interrupts it."""
     from labctl.cli import progress
     from labctl.cli.labs import cancellable
@@ -320,7 +254,7 @@ def _acting() -> Iterator[tuple[Told, threading.Event]]:
 def _open(home: Home, setup: Setup) -> list[Seat]:
     from labctl.lab import opening
 
-    with _acting() as (told, cancelled):
+    with acting() as (told, cancelled):
         return opening.open_round(home, setup, told=told, cancelled=cancelled)
 
 
@@ -352,62 +286,17 @@ def _show_status(some: Sequence[Seat], now: float, output: str) -> None:
     show(output, document=[views.status_document(seat, now) for seat in some], text=views.status(some, now))
 
 
-def _show_scores(board: Board, output: str) -> None:
-    from labctl.cli.show import show
-    from labctl.report import rounds as views
-
-    if output in ("csv", "junit"):
-        click.echo(views.csv_text(board) if output == "csv" else views.junit(board))
-    elif output == "ctftime":
-        show("json", document=views.ctftime(board), text="")
-    else:
-        show(output, document=views.document(board), text=views.text(board))
-
-
-def _board(seats: Sequence[Seat], players: Sequence[str], view: str, rules: Rules | None) -> Board:
-    """Return scores as somebody may see them, each with its place among all who play."""
-    from labctl.report.rounds import Board
-    from labctl.rounds import events, points, standings
-
-    moments = [points.frozen(seat.events) for seat in seats]
-    frozen = min((moment for moment in moments if moment is not None), default=None)
-    now = None if view == "organiser" else frozen
-    scores: list[Score] = [score for seat in seats if (score := seat.score(rules=rules, now=now)) is not None]
-    return Board(
-        round=seats[0].opened.round,
-        view=view,
-        closed=all(events.closed(seat.events) for seat in seats),
-        frozen=frozen,
-        standings=tuple(each for each in standings.ranked(scores) if not players or each.score.player in players),
-        seats={seat.player: seat for seat in seats},
-    )
-
-
-def _rules(file: Path | None) -> Rules:
+def rules_of(file: Path | None) -> Rules:
+    """Return the rules of a file, or labctl's own."""
     from labctl.spec import scoring
 
     return scoring.load(file) if file is not None else scoring.Rules()
 
 
-def _expanded(teams: Sequence[str]) -> tuple[str, ...]:
+def expanded(teams: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of teams that words name; none for no words."""
     return options.expand(teams) if teams else ()
 
 
 def _said(some: Sequence[Seat], how: str, none: str) -> None:
     options.say("\n".join(f"{seat.player}: the clock {how}." for seat in some) or none)
-
-
-def _today(text: str, some: Sequence[Seat]) -> float:
-    """Return the moment of today that the words HH:MM name, seconds since 1970.
-
-    Raises:
-        InputError: they name none, or one before the round.
-    """
-    try:
-        clock = datetime.strptime(text, "%H:%M").time()
-    except ValueError as exc:
-        raise InputError(f"{text!r} is no time of day", remedy="Say it as 16:30.") from exc
-    moment = datetime.combine(datetime.now().date(), clock).timestamp()
-    if moment < max(seat.opened.at for seat in some):
-        raise InputError(f"{text} was before the round", remedy="Name a moment of today after its opening.")
-    return moment

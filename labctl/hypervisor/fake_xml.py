@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import libvirt
 
-from labctl.hypervisor.fake_host import FakeHost, Refusal
+from labctl.hypervisor.fake_host import FakeHost
+from labctl.hypervisor.fake_objects import Refusal
 
 
 def domain(root: ET.Element, host: FakeHost) -> tuple[str, UUID]:

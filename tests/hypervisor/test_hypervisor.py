@@ -22,7 +22,8 @@ from labctl.host.private import PrivateHost
 from labctl.hypervisor import Hypervisor, State
 from labctl.hypervisor.fake import FakeHypervisor
 from labctl.hypervisor.fake_disk import qcow2
-from labctl.hypervisor.fake_host import FakeGuest, FakeHost
+from labctl.hypervisor.fake_host import FakeHost
+from labctl.hypervisor.fake_objects import FakeGuest
 from labctl.hypervisor.memory import MOST, Head
 from labctl.render import xml
 

@@ -34,7 +34,8 @@ from labctl.guest import Result
 from labctl.hypervisor import Hypervisor, Owner
 from labctl.hypervisor.fake import FakeHypervisor
 from labctl.hypervisor.fake_disk import qcow2
-from labctl.hypervisor.fake_host import FakeDomain, FakeGuest, FakeHost
+from labctl.hypervisor.fake_host import FakeHost
+from labctl.hypervisor.fake_objects import FakeDomain, FakeGuest
 from labctl.images.store import Manifest
 from labctl.lab import capture, create, destroy, power, reset, snapshot, status
 from labctl.lab.create import Created

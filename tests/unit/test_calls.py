@@ -15,7 +15,7 @@ import pytest
 from netaddr import IPNetwork
 
 from labctl.errors import RemoteError
-from labctl.hypervisor import DomainFacts, Hypervisor, Listing, connection
+from labctl.hypervisor import DomainFacts, Hypervisor, Listing, link
 from labctl.hypervisor.fake import FakeHypervisor
 from labctl.lab import demolition, nodes, overview, status
 from labctl.remote.dial import Dialer
@@ -79,7 +79,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Counter[st
     file.write_text(NODE)
     counter: Counter[str] = Counter()
     driver = libvirt.open(f"test://{file}")
-    monkeypatch.setattr(connection, "_opened", lambda _: Counting(driver, counter))
+    monkeypatch.setattr(link, "_opened", lambda _: Counting(driver, counter))
     yield counter
     driver.close()
 
@@ -89,7 +89,7 @@ def home(calls: Counter[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Any) ->
     """Return an installation with twenty labs of topology gridka; all of their nodes run."""
     monkeypatch.setenv("LABCTL_HOME", str(tmp_path / "home"))
     home = Home()
-    driver = connection._opened("")._thing
+    driver = link._opened("")._thing
     driver.storagePoolCreateXML("<pool type='dir'><name>labctl</name><target><path>/labs</path></target></pool>")
     pool = driver.storagePoolLookupByName("labctl")
     gridka = topology.load("gridka")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import HypervisorError
-from labctl.hypervisor import Hypervisor, connection
+from labctl.hypervisor import Hypervisor, link
 
 
 def test_a_libvirtd_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_CONNECT", {False: 0.3})
+    monkeypatch.setattr(link, "_CONNECT", {False: 0.3})
     path = tmp_path / "libvirt-sock"
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(path))

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from labctl.errors import HypervisorError, InputError, LabctlError, RefusedError
-from labctl.hypervisor.fake_host import FakeDomain
+from labctl.hypervisor.fake_objects import FakeDomain
 from labctl.lab import destroy, orphans
 from tests.unit.fake_site import World
 

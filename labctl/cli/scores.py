@@ -1,0 +1,132 @@
+"""The command that scores a round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from labctl.cli import options
+from labctl.cli.rounds import PLAYERS, RULES, acting, expanded, rules_of
+from labctl.errors import InputError
+from labctl.state import Home
+
+if TYPE_CHECKING:
+    from labctl.lab.rounds import Seat
+    from labctl.report.rounds import Board
+    from labctl.rounds.points import Score
+    from labctl.spec.scoring import Rules
+
+
+@click.command("score")
+@PLAYERS
+@click.option("--no-check", "checks", flag_value=False, default=True, type=bool, help="Run no checks first.")
+@click.option("--freeze", metavar="HH:MM", help="From then on teams and the public see nothing new.")
+@click.option("--reveal", is_flag=True, help="Let them see everything again.")
+@click.option("--replay", is_flag=True, help="Recompute a round from its events; touch no lab.")
+@RULES
+@click.option("--round", "name", metavar="ID", help="An older round. Default: the one that was opened last.")
+@click.option(
+    "--view",
+    type=click.Choice(["organiser", "team", "public"]),
+    default="organiser",
+    show_default=True,
+    help="Whose eyes it is for.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml", "csv", "junit", "ctftime"]),
+    default="table",
+    show_default=True,
+    help="How to print.",
+)
+@options.common
+def score_command(
+    teams: tuple[str, ...],
+    checks: bool,
+    freeze: str | None,
+    reveal: bool,
+    replay: bool,
+    rules: Path | None,
+    name: str | None,
+    view: str,
+    output: str,
+) -> None:
+    """Check the labs of a round, and print how many points each team has.
+
+    Points are made of the round's events and its rules by nothing else: --replay gives the same ones again, and others
+    with --rules. A repair counts when it was seen twice, a while apart. Teams and the public never see which faults
+    there are, and until the end not what points were for.
+    """
+    from labctl.lab import closing, rounds
+
+    if rules is not None and not replay:
+        raise InputError("--rules goes with --replay", remedy="The rules of a round are announced when it is opened.")
+    if freeze and reveal:
+        raise InputError("--freeze and --reveal do not go together")
+    home = Home()
+    every = rounds.seats(home, of=name)
+    players = expanded(teams)
+    some = rounds.chosen(every, players)
+    if view == "team" and not players:
+        raise InputError("whose score?", remedy="Name the team that looks: labctl score team01 --view team.")
+    if freeze:
+        rounds.freeze(home, every, _today(freeze, every))
+    elif reveal:
+        rounds.reveal(home, every)
+    elif checks and not replay:
+        with acting() as (told, cancelled):
+            closing.look(home, some, told=told, cancelled=cancelled)
+    again = rounds.seats(home, of=every[0].opened.round)
+    _show_scores(_board(again, players, view, rules_of(rules) if rules else None), output)
+
+
+def _show_scores(board: Board, output: str) -> None:
+    from labctl.cli.show import show
+    from labctl.report import rounds as views
+
+    if output in ("csv", "junit"):
+        click.echo(views.csv_text(board) if output == "csv" else views.junit(board))
+    elif output == "ctftime":
+        show("json", document=views.ctftime(board), text="")
+    else:
+        show(output, document=views.document(board), text=views.text(board))
+
+
+def _board(seats: Sequence[Seat], players: Sequence[str], view: str, rules: Rules | None) -> Board:
+    """Return scores as somebody may see them, each with its place among all who play."""
+    from labctl.report.rounds import Board
+    from labctl.rounds import events, points, standings
+
+    moments = [points.frozen(seat.events) for seat in seats]
+    frozen = min((moment for moment in moments if moment is not None), default=None)
+    now = None if view == "organiser" else frozen
+    scores: list[Score] = [score for seat in seats if (score := seat.score(rules=rules, now=now)) is not None]
+    return Board(
+        round=seats[0].opened.round,
+        view=view,
+        closed=all(events.closed(seat.events) for seat in seats),
+        frozen=frozen,
+        standings=tuple(each for each in standings.ranked(scores) if not players or each.score.player in players),
+        seats={seat.player: seat for seat in seats},
+    )
+
+
+def _today(text: str, some: Sequence[Seat]) -> float:
+    """Return the moment of today that the words HH:MM name, seconds since 1970.
+
+    Raises:
+        InputError: they name none, or one before the round.
+    """
+    try:
+        clock = datetime.strptime(text, "%H:%M").time()
+    except ValueError as exc:
+        raise InputError(f"{text!r} is no time of day", remedy="Say it as 16:30.") from exc
+    moment = datetime.combine(datetime.now().date(), clock).timestamp()
+    if moment < max(seat.opened.at for seat in some):
+        raise InputError(f"{text} was before the round", remedy="Name a moment of today after its opening.")
+    return moment
