@@ -79,28 +79,37 @@ def logs_command(step: str | None, role: str | None, team: str | None) -> None:
 
 
 @click.command("openrc")
-@click.argument("name", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
+@options.teams(required=False)
 @click.option("--user", default="demo", show_default=True, help="demo or admin.")
 @click.option("--clouds", is_flag=True, help="Print clouds.yaml, with both users, instead.")
 @options.common
-def openrc_command(name: str | None, user: str, clouds: bool) -> None:
+def openrc_command(teams: tuple[str, ...], user: str, clouds: bool) -> None:
     """Print the variables with which a shell logs in to a lab's cloud.
 
-    The output contains a password. Its addresses are the lab's own: use it on a node, or in labctl enter.
+    The output contains a password. Its addresses are the lab's own: use it on a node, or in labctl enter. Several labs
+    go into one clouds.yaml, as team01-demo, team01-admin and so on.
 
     \b
     labctl openrc team01 > openrc; labctl enter team01 -- sh -c '. ./openrc; openstack server list'
+    labctl openrc team01..team10 --clouds > clouds.yaml
     """
+    from labctl.cli.labs import teams_of
     from labctl.lab import install
     from labctl.roles import login
     from labctl.secret import reveal
 
     home = Home()
-    team = options.one_team(home, name)
-    cloud = install.cloud_on_record(home, team)
+    named = teams_of(home, teams)
+    if len(named) > 1 and not clouds:
+        raise InputError(f"a shell logs in to one cloud, not to {len(named)}", remedy="Name one team, or use --clouds.")
+    found = [install.cloud_on_record(home, team) for team in named]
     if user not in login.USERS:
         raise InputError(f"the cloud has no user {user}", details=f"There are: {', '.join(login.USERS)}")
-    click.echo(reveal(login.clouds_yaml(cloud) if clouds else login.openrc(cloud, user)), nl=False)
+    if len(found) > 1:
+        text = login.clouds_of_teams(found)
+    else:
+        text = login.clouds_yaml(found[0]) if clouds else login.openrc(found[0], user)
+    click.echo(reveal(text), nl=False)
 
 
 def _dry_run(home: Home, team: str, *, until: str | None, only: str | None) -> None:

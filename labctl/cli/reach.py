@@ -96,8 +96,13 @@ def enter_command(name: str | None, command: tuple[str, ...]) -> None:
     help="A port of a node, or of any name or address in the lab; may be given again.",
 )
 @click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen on this machine.")
+@click.option(
+    "--stdio",
+    metavar="NAME:PORT",
+    help="Listen nowhere: connect standard input and output with this port, as OpenSSH's ProxyCommand wants it.",
+)
 @options.common
-def forward_command(name: str | None, ports: tuple[str, ...], address: str) -> None:
+def forward_command(name: str | None, ports: tuple[str, ...], address: str, stdio: str | None) -> None:
     """Open ports of a lab on this machine until Ctrl-C.
 
     Without --port: the dashboard, and Keystone. Everybody who can reach the address can reach the ports.
@@ -115,6 +120,11 @@ def forward_command(name: str | None, ports: tuple[str, ...], address: str) -> N
     home = Home()
     team = options.one_team(home, name)
     plan = records.plan_of(records.record_of(home, team))
+    if stdio is not None:
+        _, node, port = _port(stdio)
+        with site_of(home, team) as site, inside.opened(home, site, plan) as dialer:
+            reach.carry(dialer, node, port)
+        return
     wanted = [_port(text) for text in ports] or [
         (0, node.name, port) for role, port in _SHOWN.items() for node in plan.nodes if role in node.roles
     ]

@@ -41,6 +41,13 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "logs": ("cloud", "List the logs of the installer's steps, the newest last, or print one."),
         "use": ("reach", "Choose the team for commands that name none."),
     },
+    "For a classroom": {
+        "ssh-config": ("exports", "Print an OpenSSH configuration for labs: ssh team01-db-node."),
+        "inventory": (
+            "exports",
+            "Print the nodes of labs as an inventory for Ansible.",
+        ),
+    },
     "Topologies and images": {
         "topology": ("topologies", "List, show and check topologies."),
         "diagram": ("paper", "Draw a team's lab or a topology, as SVG."),
@@ -68,7 +75,9 @@ class _Root(Group):
         if name not in _COMMANDS:
             return None
         module, _ = _COMMANDS[name]
-        command: click.Command = getattr(importlib.import_module(f"labctl.cli.{module}"), f"{name}_command")
+        command: click.Command = getattr(
+            importlib.import_module(f"labctl.cli.{module}"), f"{name.replace('-', '_')}_command"
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

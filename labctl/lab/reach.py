@@ -11,6 +11,7 @@ from labctl.host import enter as shells
 from labctl.lab import inside, trouble
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.remote import dial as dialers
+from labctl.remote import forward
 from labctl.remote.dial import Dialer
 from labctl.remote.forward import Forward
 from labctl.remote.inside import LabDialer
@@ -78,10 +79,20 @@ def forwards(
                 _running(site, lab, name)
             opened.append(Forward(address, here, partial(dialer.open, name, there)))
     except BaseException:
-        for forward in opened:
-            forward.close()
+        for each in opened:
+            each.close()
         raise
     return opened
+
+
+def carry(dialer: LabDialer, name: str, port: int) -> None:
+    """Connect this program's standard input and output with a port of a lab, until the port's side has ended.
+
+    Raises:
+        InputError: the lab does not know the name.
+        RemoteError: nobody listens there.
+    """
+    forward.carry(dialer.open(name, port), source=0, target=1)
 
 
 def enter(home: Home, site: Site, lab: LabPlan, argv: Sequence[str], env: Mapping[str, str]) -> int:

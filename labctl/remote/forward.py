@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -70,6 +71,29 @@ class Forward:
             client.close()
             return
         _join(client, other)
+
+
+def carry(stream: Stream, *, source: int, target: int) -> None:
+    """Carry bytes between a connection and two open files, a program's standard input and output, until it has ended.
+
+    Args:
+        source: descriptor that is read from; its end is told to the other side.
+        target: descriptor that is written to.
+    """
+
+    def send() -> None:
+        with contextlib.suppress(OSError, EOFError):
+            while content := os.read(source, _CHUNK):
+                stream.sendall(content)
+            stream.shutdown(socket.SHUT_WR)
+
+    threading.Thread(target=send, name="carry", daemon=True).start()
+    with contextlib.suppress(ConnectionError, EOFError):
+        while content := stream.recv(_CHUNK):
+            view = memoryview(content)
+            while view:
+                view = view[os.write(target, view) :]
+    stream.close()
 
 
 def as_socket(stream: Stream) -> socket.socket:

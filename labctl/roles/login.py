@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from labctl.changes import Action, PutFile
 from labctl.cloud.cloud import Cloud
@@ -36,11 +36,20 @@ def openrc(cloud: Cloud, user: str, node: str | None = None) -> Text:
 
 def clouds_yaml(cloud: Cloud, node: str | None = None) -> Text:
     """Write clouds.yaml, whose clouds bear the users' names: `openstack --os-cloud demo`."""
+    return "clouds:\n" + _clouds(cloud, node)
+
+
+def clouds_of_teams(clouds: Iterable[Cloud]) -> Text:
+    """Write one clouds.yaml for several labs: `openstack --os-cloud team01-demo`."""
+    return join(["clouds:\n", *(_clouds(cloud, None, f"{cloud.lab.team}-") for cloud in clouds)])
+
+
+def _clouds(cloud: Cloud, node: str | None, prefix: str = "") -> Text:
     url, interface = _way(cloud, node)
-    lines: list[Text] = ["clouds:"]
+    lines: list[Text] = []
     for user, project in USERS.items():
         lines += [
-            f"  {user}:",
+            f"  {prefix}{user}:",
             f"    region_name: {yaml(cloud.spec.region)}",
             "    identity_api_version: 3",
             f"    interface: {interface}",

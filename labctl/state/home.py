@@ -5,9 +5,10 @@ is the old one or the new one. Layout below the home folder:
 
     owner               this installation's ID
     team                the default team of `labctl use`
-    labs/TEAM/          lab.json, id_ed25519, id_ed25519.pub, host-keys.json, known_hosts, ssh_config; of its cloud:
+    labs/TEAM/          lab.json, id_ed25519, id_ed25519.pub, host-keys.json, known_hosts; of its cloud:
                         openstack.json (secrets), install.jsonl (what the installer did once), logs/; sabotage.json (the
                         ledger of faults), events.jsonl (what happened in rounds), both for the organiser alone
+    door/               the classroom's: host_key, access/TEAM.json (passwords and keys), sessions.jsonl (who came in)
     locks/              one file per lock; the kernel drops a lock when its holder ends, however it ends
     scratch/            where images and sets are put together; emptied at the end, or by the next run
     reservations/       what commands at work are about to take of a host
@@ -55,7 +56,6 @@ class LabFolder:
         self.path = path
         self.key = path / "id_ed25519"
         self.known_hosts = path / "known_hosts"
-        self.ssh_config = path / "ssh_config"
 
     @property
     def team(self) -> str:

@@ -9,6 +9,7 @@ import re
 import string
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib import parse
 
@@ -181,6 +182,18 @@ def test_whoever_logs_in_gets_the_password_back(password: str, tmp_path: Path):
     line = f'. {tmp_path}/openrc; printf %s "$OS_PASSWORD"'
     assert subprocess.run(["sh", "-c", line], capture_output=True, check=True).stdout.decode() == password
     assert yaml.safe_load(reveal(login.clouds_yaml(made)))["clouds"]["demo"]["auth"]["password"] == password
+
+
+def test_one_file_has_the_clouds_of_several_teams():
+    one, two = cloud(demo="one"), cloud(demo="two")
+    other = replace(two, lab=replace(two.lab, identity=replace(IDENTITY, team="other")))
+    labs = [one, other]
+    clouds = yaml.safe_load(reveal(login.clouds_of_teams(labs)))["clouds"]
+    assert {name: each["auth"]["password"] for name, each in clouds.items() if name.endswith("demo")} == {
+        f"{one.lab.team}-demo": "one",
+        "other-demo": "two",
+    }
+    assert len(clouds) == 4
 
 
 SETTERS = {"keystone": ("keystone-manage", "admin"), "rabbitmq": ("rabbitmqctl", "rabbitmq")}

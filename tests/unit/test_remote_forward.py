@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import threading
 
 import pytest
 
 from labctl.errors import InputError, LabctlError, RefusedError
-from labctl.remote.forward import Forward
+from labctl.remote.forward import Forward, carry
 from labctl.remote.stream import Stream
 
 
@@ -36,3 +38,37 @@ def test_a_caller_whose_guest_is_gone_sees_a_closed_connection(address: str, net
         assert forward.netloc == f"{netloc}:{forward.port}"
         with socket.create_connection((address, forward.port), timeout=10) as client:
             assert client.recv(1) == b""
+
+
+def test_standard_input_and_output_are_carried_until_the_other_side_has_ended() -> None:
+    ours, theirs = socket.socketpair()
+    (source, typed), (printed, target) = os.pipe(), os.pipe()
+    thread = threading.Thread(target=carry, args=(ours,), kwargs={"source": source, "target": target})
+    thread.start()
+    os.write(typed, b"question")
+    os.close(typed)
+    assert b"".join(iter(lambda: theirs.recv(64), b"")) == b"question"  # the end of the input arrives too
+    reader = Reader(printed)
+    theirs.sendall(b"answer" * 100_000)
+    theirs.close()
+    thread.join(10)
+    os.close(target)
+    assert reader.content() == b"answer" * 100_000
+    os.close(source)
+
+
+class Reader(threading.Thread):
+    """Reads a pipe to its end."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor, self._content = descriptor, b""
+        self.start()
+
+    def run(self) -> None:
+        with os.fdopen(self._descriptor, "rb") as file:
+            self._content = file.read()
+
+    def content(self) -> bytes:
+        self.join(10)
+        return self._content
