@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,4 +63,5 @@ def ansible(labs: LabHost, inventory: Path, *arguments: str) -> dict[str, str]:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return {line.split()[0]: line.rpartition("(stdout) ")[2].strip() for line in done.stdout.splitlines()}
+    said = re.findall(r"^(\S+) \| (?:SUCCESS|CHANGED)(?:.*\(stdout\) (.*))?", done.stdout, re.MULTILINE)
+    return dict(said)
