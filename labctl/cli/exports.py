@@ -113,7 +113,7 @@ def inventory_command(
 
 def _named(teams: Sequence[str]) -> list[LabPlan]:
     from labctl.cli.labs import teams_of
-    from labctl.lab import records
+    from labctl.state import records
 
     home = Home()
     return [records.plan_of(records.record_of(home, team)) for team in teams_of(home, teams)]
