@@ -17,7 +17,7 @@ from labctl.state import Home
 
 if TYPE_CHECKING:
     from labctl.lab.create import Created
-    from labctl.lab.decisions import Choice
+    from labctl.lab.decisions import Choice, Starting
     from labctl.plan.model import LabPlan
     from labctl.site.site import Site
     from labctl.site.work import Work
@@ -51,6 +51,12 @@ _VIRT = click.option("--virt", type=click.Choice(["kvm", "qemu"]), help="KVM or 
     help="The golden set to make the lab from. Default: the newest one that matches.",
 )
 @click.option("--cold", is_flag=True, help="Boot the nodes even if a golden set has their memory.")
+@click.option(
+    "--capture/--no-capture",
+    "once",
+    default=True,
+    help="Boot one of many new labs, capture it, and fork the others; or boot all.  [default: capture]",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything and show what would be done; change nothing.")
 @options.no_wait
 @options.jobs
@@ -64,6 +70,7 @@ def create_command(
     overcommit: bool,
     golden: str | None,
     cold: bool,
+    once: bool,
     dry_run: bool,
     wait: bool,
     jobs: int | None,
@@ -73,9 +80,11 @@ def create_command(
 
     TEAM is a name or a range: team01, team01..team10, team0{1,2}. A complete lab is not changed. A lab that an
     interrupted run left unfinished is completed. If the host has a golden set with memory for the topology and stage,
-    the lab is forked from it: its nodes continue from the moment of the capture instead of booting.
+    the lab is forked from it: its nodes continue from the moment of the capture instead of booting. Of many new labs,
+    the first boots and is captured, and the others are forked from it. An image that is missing is built, and the
+    disks of a cloud are baked.
     """
-    from labctl.lab import create, decisions
+    from labctl.lab import decisions, rollout
     from labctl.site import site
 
     names = options.expand(teams)
@@ -89,12 +98,12 @@ def create_command(
         if golden and spec is None:
             spec, stage = _of_golden(place, golden, stage)
         choice = decisions.Choice(topology=spec, stage=stage or "bare", golden=golden, cold=cold)
-        if dry_run:
-            _dry_run(home, place, names, choice, overcommit=overcommit)
-            return
         how = decisions.Starting(overcommit=overcommit or place.settings.overcommit, wait=wait)
+        if dry_run:
+            _dry_run(home, place, names, choice, how, once=once)
+            return
         with working(home, place, jobs) as work:
-            created = create.create(work, names, choice, how)
+            created = rollout.roll_out(work, names, choice, how, once=once)
     for lab in created:
         options.say(said(lab))
 
@@ -158,8 +167,8 @@ def reset_command(
     """Give nodes back as they were when the lab was made.
 
     All changes on a node's disks are lost. The node keeps its names, addresses, MACs and host key; its machine ID is
-    new. The other nodes keep running. In a lab that was forked from a golden set, the node continues from the moment of
-    the capture.
+    new. The other nodes keep running. In a lab that was captured, or forked from a golden set, the node continues from
+    the moment of the capture.
     """
     from labctl.lab import reset
     from labctl.lab.decisions import Starting
@@ -260,16 +269,22 @@ def _of_golden(place: Site, name: str, stage: str | None) -> tuple[Topology, str
     return topology.restore(dict(found.spec)), stage or found.stage
 
 
-def _dry_run(home: Home, place: Site, teams: Sequence[str], choice: Choice, *, overcommit: bool) -> None:
+def _dry_run(home: Home, place: Site, teams: Sequence[str], choice: Choice, how: Starting, *, once: bool) -> None:
     from labctl.cli.progress import Remarks
-    from labctl.lab import decisions
+    from labctl.lab import decisions, provisional, rollout
     from labctl.report import views
     from labctl.site.work import Work
 
     work = Work(home=home, site=place, jobs=1, progress=Remarks(), cancelled=threading.Event())
-    labs = decisions.decide(work, teams, choice, overcommit=overcommit, held=None)
-    for lab in labs:
-        click.echo(views.plan_table(lab.plan, _states(place, lab.plan)))
+    steps = rollout.planned(work, teams, choice, how, once=once)
+    for remark in steps.remarks(choice.topology.name if choice.topology else ""):
+        work.progress.say(remark)
+    if steps.images or steps.bake:  # the host cannot tell yet whether the labs fit
+        plans = provisional.plans(home, teams, choice.topology, stage=choice.stage, host=place.name)
+    else:
+        plans = [lab.plan for lab in decisions.decide(work, teams, choice, overcommit=how.overcommit, held=None)]
+    for plan in plans:
+        click.echo(views.plan_table(plan, _states(place, plan)))
         click.echo()
     click.echo("Nothing was done.")
 

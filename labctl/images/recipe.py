@@ -42,6 +42,7 @@ class Recipe:
         kernel_cmdline: the kernel's arguments besides those about the root file system.
         medium: recipes of the disks that the image's install medium carries besides packages; None: no medium is
             made. The medium holds the packages that the layers above the base add.
+        cost: what a build takes, in words.
         kind: whether it is for nodes, or for instances of a cloud (see instance.py).
     """
 
@@ -53,6 +54,7 @@ class Recipe:
     os_info: str
     size: int
     kernel_cmdline: str
+    cost: str
     medium: tuple[str, ...] | None = None
     kind: Literal["node", "instance"] = "node"
 

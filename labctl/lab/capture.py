@@ -30,6 +30,8 @@ _GREETING = 20.0  # seconds that a node has to greet us
 def capture(work: Work, team: str, name: str | None = None) -> GoldenManifest:
     """Make a golden set of a team's lab as it runs: disks and memory of all nodes at one moment. The lab goes on.
 
+    From now on its nodes are reset to that moment.
+
     Args:
         name: what to call the set; None calls it TOPOLOGY-STAGE.
 
@@ -57,6 +59,7 @@ def capture(work: Work, team: str, name: str | None = None) -> GoldenManifest:
             sets.rest(work, lab.plan)
             manifest = sets.save(work, lab, GOLDEN, called, _cloud(work, lab, probes))
             store.golden(site).seal(manifest, in_use=store.in_use(home, site))
+            Ledger(home.lab(team), lab.record).change(captured=manifest.id, cold=False)
             hold.done(home, team)
     return manifest
 

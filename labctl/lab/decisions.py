@@ -140,7 +140,7 @@ def _leased_again(site: Site, record: LabRecord, taken: Callable[[], Sequence[IP
 
 def _new(home: Home, site: Site, team: str, topology: Topology, choice: Choice, taken: list[IPNetwork]) -> LabRecord:
     settings = site.settings.mgmt
-    golden = _golden(site, topology, choice)
+    golden = golden_for(site, topology, choice)
     return LabRecord(
         team=team,
         lab=uuid.uuid4(),
@@ -156,7 +156,7 @@ def _new(home: Home, site: Site, team: str, topology: Topology, choice: Choice, 
     )
 
 
-def _golden(site: Site, topology: Topology, choice: Choice) -> GoldenManifest | None:
+def golden_for(site: Site, topology: Topology, choice: Choice) -> GoldenManifest | None:
     """Return the golden set that a new lab stands on: the one that is named, else the newest that matches.
 
     Sets whose memory can be restored come before others; to boot, a set that was never captured running is better,

@@ -21,7 +21,8 @@ class SourcedLab(Lab):
 
     Attributes:
         images: what its overlays stand on, by name.
-        golden: the golden set that it stands on, where it stands on one.
+        golden: the golden set that nodes are made from: the one that was captured from the lab, else the one that it
+            stands on, if any.
         snapshot: its own snapshot that it is being taken back to, if any.
         obstacle: why the memory of either cannot be used here; empty where it can, or where there is none.
     """
@@ -56,8 +57,8 @@ def sourced(site: Site, record: LabRecord) -> SourcedLab:
     Raises:
         InputError: the host lacks an image, or the golden set.
     """
-    planned = records.plan_of(record)
-    golden = _golden_of(site, record)
+    golden = _captured(site, record) or _golden_of(site, record)
+    planned = records.plan_of(replace(record, golden=golden.id if golden else record.golden))
     images = _golden_images(site, golden) if golden else {}
     wanted = {node.image for node in planned.nodes} - images.keys()
     every = site.images.every(site.volumes)
@@ -88,6 +89,12 @@ def sourced(site: Site, record: LabRecord) -> SourcedLab:
         snapshot=snapshot,
         obstacle=warm.obstacle(site, source) if source else "",
     )
+
+
+def _captured(site: Site, record: LabRecord) -> GoldenManifest | None:
+    """Return the golden set that was captured from a lab at its stage; None where there is none any more."""
+    every = store.golden(site).every(site.volumes) if record.captured else []
+    return next((each for each in every if (each.id, each.stage) == (record.captured, record.stage)), None)
 
 
 def _golden_of(site: Site, record: LabRecord) -> GoldenManifest | None:

@@ -52,6 +52,7 @@ class LabRecord:
         cold: whether its nodes boot, though their golden set has memory.
         bare: nodes that were reset to stage bare; they stand on base images.
         restoring: ID of the snapshot that the lab is being taken back to; empty when that is done.
+        captured: ID of the golden set that was last captured from the lab; nodes are reset to it while it exists.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -77,6 +78,7 @@ class LabRecord:
     cold: bool = False
     bare: tuple[str, ...] = ()
     restoring: str = ""
+    captured: str = ""
 
     def to_json(self) -> str:
         """Return the record as a JSON document."""
@@ -110,6 +112,7 @@ def _wrong(record: LabRecord, team: str) -> list[str]:
     # destroy deletes what is claimed here, by its name.
     own = re.compile(rf"({re.escape(team)}-|snapshot-{re.escape(team)}\.)[^/]+")
     named = {*record.generations, *record.ready, *record.restored, *record.identified, *record.nested, *record.bare}
+    sets = (record.golden, record.captured)
     host = record.host if "://" in record.host else record.host.replace("/", "")
     return [
         f"{what}: {', '.join(sorted(strange))}"
@@ -124,7 +127,7 @@ def _wrong(record: LabRecord, team: str) -> list[str]:
             ("not a host", {record.host} - {host} if host else {'""'}),
             ("not a stage", {record.stage} - {"bare", "installed"}),
             ("not a kind of virtualisation", {record.virt, *record.nested.values()} - {"kvm", "qemu"}),
-            ("not the ID of a golden set", {record.golden} if not _GOLDEN.fullmatch(record.golden) else set()),
+            ("not IDs of golden sets", {each for each in sets if not _GOLDEN.fullmatch(each)}),
             ("volumes that are not the lab's", {name for name in record.volumes if not own.fullmatch(name)}),
         )
         if strange

@@ -74,7 +74,7 @@ def test_files_are_for_their_owner_alone(home: Home, record: LabRecord) -> None:
         ('"cold": false', '"cold": 1', "cold: "),
         ('"generations": {}', '"generations": {"nobody": 1}', "nodes that the topology has not: nobody"),
         ('"generations": {}', f'"generations": {{"{NODE}": -1}}', f"generations below zero: {NODE}"),
-        ('"golden": ""', '"golden": "../x"', "not the ID of a golden set"),
+        ('"golden": ""', '"golden": "../x"', "not IDs of golden sets"),
         ('"volumes": []', '"volumes": ["image-debian-13.qcow2", "red-../x"]', "volumes that are not the lab's"),
         ('"kind": "nat"', '"kind": "natt"', "kind"),
     ],

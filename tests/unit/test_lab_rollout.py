@@ -1,0 +1,131 @@
+"""Many labs from one boot, and what a host lacks for new labs; a captured lab is reset to its own capture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from labctl.errors import CapacityError
+from labctl.lab import images, rollout
+from labctl.lab.create import Created
+from labctl.lab.decisions import Choice, Starting
+from labctl.sets import store
+from labctl.spec import topology
+from tests.unit.fake_site import World, died
+
+TEAMS = ["team01", "team02", "team03"]
+MINI = Choice(topology=topology.load("mini"))
+
+
+def roll_out(world: World, teams: list[str], choice: Choice = MINI, **options: Any) -> list[Created]:
+    return rollout.roll_out(world.work(), teams, choice, Starting(), **options)
+
+
+def boots(world: World, teams: list[str]) -> set[str]:
+    """Return which boots the first nodes of these labs go on from."""
+    return {world.host.guest(f"{team}-node-1").memory["boot"] for team in teams}
+
+
+def test_of_many_new_labs_one_boots_and_the_others_are_forked_from_it(world: World) -> None:
+    created = roll_out(world, TEAMS)
+    assert [lab.team for lab in created] == TEAMS
+    (made,) = store.golden(world.site()).every()
+    assert [world.record(team).golden for team in TEAMS] == ["", made.id, made.id]
+    assert len(boots(world, TEAMS)) == 1
+    assert all(node.ready for team in TEAMS for node in world.status(team).nodes)
+    assert any("team01 boots and is captured; then 2 labs are forked from it" in said for said in world.notes.said)
+
+
+@pytest.mark.parametrize(("choice", "once"), [(replace(MINI, cold=True), True), (MINI, False)])
+def test_all_labs_boot_where_that_is_wanted(world: World, choice: Choice, once: bool) -> None:
+    roll_out(world, TEAMS, choice, once=once)
+    assert store.golden(world.site()).every() == []
+    assert len(boots(world, TEAMS)) == 3
+
+
+def test_a_set_with_memory_that_is_there_is_used(world: World) -> None:
+    world.create("red")
+    made = world.capture("red")
+    roll_out(world, TEAMS)
+    assert store.golden(world.site()).every() == [made]
+    assert {world.record(team).golden for team in TEAMS} == {made.id}
+
+
+def test_one_new_lab_is_not_captured(world: World) -> None:
+    roll_out(world, ["team01"])
+    assert store.golden(world.site()).every() == []
+
+
+def test_an_interrupted_run_goes_on(world: World) -> None:
+    for moment in (
+        "before: start domain team01-node-2",
+        "before: save the memory of domain team01-node-1",
+        "before: resume domain team03-node-1",
+    ):
+        died(world, moment, lambda: roll_out(world, TEAMS))
+    roll_out(world, TEAMS)
+    assert all(node.ready for team in TEAMS for node in world.status(team).nodes)
+    assert len(store.golden(world.site()).every()) == 1
+
+
+def test_a_lab_that_somebody_may_have_worked_in_is_not_what_others_are_forked_from(world: World) -> None:
+    world.create("team01")
+    roll_out(world, TEAMS)
+    (made,) = store.golden(world.site()).every()
+    assert [world.record(team).golden for team in TEAMS] == ["", "", made.id]
+    assert world.record("team02").captured == made.id
+
+
+def test_labs_that_do_not_fit_together_are_refused_before_the_first_one_boots(world: World) -> None:
+    many = [f"team{number:02}" for number in range(1, 100)]
+    with pytest.raises(CapacityError):
+        roll_out(world, many)
+    assert world.inventory()["domains"] == []
+
+
+def test_an_image_that_is_missing_is_built_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.site().images.remove("debian-13")
+    monkeypatch.setattr(images, "build", lambda home, site, name, **options: world.image(name))
+    roll_out(world, ["team01"])
+    assert any(said.startswith("image debian-13 is missing: it is built (about ") for said in world.notes.said)
+    assert all(node.ready for node in world.status("team01").nodes)
+
+
+def test_disks_of_a_cloud_that_are_missing_are_baked(world: World) -> None:
+    world.image("openstack")
+    steps = rollout.planned(
+        world.work(), TEAMS, Choice(topology=topology.load("gridka"), stage="installed"), Starting(), once=True
+    )
+    assert (steps.images, steps.bake, steps.origin, steps.forks) == ((), True, "team01", ("team02", "team03"))
+
+
+def test_a_node_of_a_captured_lab_is_reset_to_the_capture_from_memory(world: World) -> None:
+    world.create("red")
+    world.host.guest("red-node-1").write(golden=True)
+    made = world.capture("red")
+    before = boots(world, ["red"])
+    world.host.guest("red-node-1").write(learner=True)
+    world.reset("red", "node-1")
+    assert boots(world, ["red"]) == before
+    disk = world.host.guest("red-node-1").disk
+    assert (disk.get("golden"), disk.get("learner")) == (True, None)
+    assert (world.record("red").golden, world.record("red").captured) == ("", made.id)
+
+
+def test_a_captured_lab_whose_set_was_removed_is_reset_as_it_was_made(world: World) -> None:
+    world.create("red")
+    made = world.capture("red")
+    store.golden(world.site()).remove(made.id)
+    before = boots(world, ["red"])
+    world.reset("red", "node-1")
+    assert boots(world, ["red"]) != before
+
+
+def test_a_set_that_nodes_were_reset_to_is_in_use(world: World) -> None:
+    world.create("red")
+    first = world.capture("red")
+    world.reset("red", "node-1")
+    second = world.capture("red")
+    assert {each.id for each in store.golden(world.site()).every()} == {first.id, second.id}
