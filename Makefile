@@ -13,6 +13,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 OLDEST := $(VENV)/oldest
 TESTS ?= tests
 
+STAGE ?=
+WITH_KVM := import json, sys; kvm = [each["level"] for each in json.load(sys.stdin) if each["id"] == "kvm"]; \
+	print("installed" if kvm == ["ok"] else "bare")
+
 .DEFAULT_GOAL := help
 .PHONY: help setup packages test-packages bench-packages update demo check test test-oldest bench clean
 
@@ -39,10 +43,13 @@ $(VENV)/ready: pyproject.toml $(LOCKS) | packages
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## Build the base image, create lab team01 of topology gridka, show it (as root)
+demo: setup ## Create lab team01 of topology gridka and check it (as root); its cloud, too, with KVM or STAGE=installed
 	$(SUDO) $(BIN)/labctl doctor
-	$(SUDO) $(BIN)/labctl image build debian-13 --if-missing
-	$(SUDO) $(BIN)/labctl create team01 --topology gridka
+	@set -e; stage=$(STAGE); \
+	[ -n "$$stage" ] || stage=$$($(SUDO) $(BIN)/labctl doctor -o json | $(BIN)/python -c '$(WITH_KVM)'); \
+	[ "$$stage" = "$(STAGE)" ] || [ "$$stage" = installed ] || \
+		echo "Without KVM the nodes stay bare. make demo STAGE=installed brings the cloud up, too, in about 40 minutes."; \
+	set -x; $(SUDO) $(BIN)/labctl create team01 --topology gridka --stage $$stage
 	$(SUDO) $(BIN)/labctl status team01
 	$(SUDO) $(BIN)/labctl check team01
 	@echo
