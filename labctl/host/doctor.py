@@ -70,7 +70,8 @@ def judge(machine: MachineFacts, hosts: Sequence[HostStatus]) -> list[Finding]:
         hosts: its private hosts.
     """
     judges: tuple[Callable[[MachineFacts], Finding], ...] = (
-        _root, _home, _python, _packages, _image_packages, _kvm, _nested, _processors, _memory, _disk, _kernel,
+        _root, _home, _python, _packages, _image_packages, _kvm, _nested, _processors, _memory, _merging, _disk,
+        _kernel,
     )  # fmt: skip
     return [*(one(machine) for one in judges), _libvirt(machine, hosts), *_half_made(hosts)]
 
@@ -159,6 +160,16 @@ def _processors(machine: MachineFacts) -> Finding:
 def _memory(machine: MachineFacts) -> Finding:
     what = f"{machine.memory_free} MiB of {machine.memory} MiB are free."
     return _amount("memory", "Memory", machine.memory_free, (_MEMORY_WELL, _MEMORY_LEAST), what, "memory")
+
+
+def _merging(machine: MachineFacts) -> Finding:
+    title = "Same-page merging"
+    if machine.merging is None:
+        return _ok("merging", title, "The kernel has none: every lab takes its own memory.")
+    if not machine.merging.on:
+        what = "It is off. labctl host tune --merging switches it on: labs of one image then share equal memory."
+        return _ok("merging", title, what)
+    return _ok("merging", title, f"It is on, and saves {machine.merging.saved // 1024**2} MiB now.")
 
 
 def _disk(machine: MachineFacts) -> Finding:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import ProcessError
+from labctl.host import merging
 from labctl.host.answer import answers
+from labctl.host.merging import MergingFacts
 from labctl.host.packages import Package, known
 from labctl.process import find, run
 
@@ -88,6 +90,7 @@ class MachineFacts:
         features: kernel feature to whether it works; empty when it could not be tried.
         system_libvirt: whether a libvirtd answers at the machine's own socket.
         chroot: whether our root folder is no mount point, as in a chroot: then no mount namespace can be made.
+        merging: what same-page merging does; None where the kernel has none.
     """
 
     root: bool
@@ -104,6 +107,7 @@ class MachineFacts:
     features: dict[str, bool]
     system_libvirt: bool
     chroot: bool
+    merging: MergingFacts | None
 
 
 def gather(home: Path, hosts: Path) -> MachineFacts:
@@ -130,6 +134,7 @@ def gather(home: Path, hosts: Path) -> MachineFacts:
         features=features(),
         system_libvirt=answers(_SYSTEM_SOCKET, timeout=5),
         chroot=not has_root_mount(_MOUNTS.read_text()),
+        merging=merging.facts(),
     )
 
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from labctl.errors import RefusedError
+from labctl.host import merging
 from labctl.host.doctor import Finding, Level, judge
 from labctl.host.facts import HomeFacts, KvmFacts, MachineFacts
+from labctl.host.merging import MergingFacts
 from labctl.host.packages import Kind, Package
 from labctl.host.private import HostStatus, State
 
@@ -26,6 +30,7 @@ GOOD = MachineFacts(
     features={"bridge": True, "veth": True},
     system_libvirt=True,
     chroot=False,
+    merging=MergingFacts(on=True, saved=5 * GIB),
 )
 TINI = Package(kind=Kind.RUN, name="tini", programs=("tini",), purpose="process 1")
 MMDEBSTRAP = Package(kind=Kind.IMAGE, name="mmdebstrap", programs=("mmdebstrap",), purpose="file systems")
@@ -62,6 +67,7 @@ def test_what_is_not_well_has_a_remedy() -> None:
         features={"bridge": False},
         system_libvirt=False,
         chroot=True,
+        merging=None,
     )
     findings = judge(bad, [host(State.STARTING), host(State.STOPPING), host(State.DOWN, labs=True)])
     lacking = [finding.id for finding in findings if finding.level is not Level.OK and not finding.remedy]
@@ -147,3 +153,23 @@ def test_a_chroot_that_is_no_mount_point_is_named() -> None:
     finding = found(replace(GOOD, chroot=True, features={"namespaces": False}), "kernel")
     assert finding.level is Level.ERROR
     assert "chroot" in finding.what
+
+
+def test_same_page_merging_that_is_off_is_offered() -> None:
+    assert found(GOOD, "merging").what == "It is on, and saves 5120 MiB now."
+    off = found(replace(GOOD, merging=MergingFacts(on=False, saved=0)), "merging")
+    assert "labctl host tune --merging" in off.what
+    assert "has none" in found(replace(GOOD, merging=None), "merging").what
+
+
+def test_same_page_merging_is_switched_at_a_pace_that_suits_labs(tmp_path: Path) -> None:
+    assert merging.facts(tmp_path) is None
+    with pytest.raises(RefusedError, match="no same-page merging"):
+        merging.switch(on=True, folder=tmp_path)
+    for name, value in {"run": 0, "pages_to_scan": 100, "sleep_millisecs": 20, "pages_sharing": 2560}.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    assert merging.facts(tmp_path) == MergingFacts(on=False, saved=2560 * os.sysconf("SC_PAGE_SIZE"))
+    merging.switch(on=True, folder=tmp_path)
+    assert [(tmp_path / name).read_text() for name in ("run", "pages_to_scan")] == ["1", "5000"]
+    merging.switch(on=False, folder=tmp_path)
+    assert merging.facts(tmp_path) == MergingFacts(on=False, saved=2560 * os.sysconf("SC_PAGE_SIZE"))
