@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,44 +85,18 @@ def explain_command(ids: tuple[str, ...]) -> None:
 
 def _check(home: Home, teams: tuple[str, ...], ids: tuple[str, ...], *, quick: bool) -> list[Report]:
     """Check labs side by side and return their reports, in the order of the teams."""
-    from labctl.cli.labs import cancellable
-    from labctl.site.together import together
+    from labctl.cli.labs import batched
+    from labctl.lab import check, many
+    from labctl.site.work import Work
 
-    reports: dict[str, Report] = {}
-    with _telling() as say, cancellable() as cancelled:
-        together(
-            [partial(_one, home, team, ids, quick, say, cancelled, reports) for team in teams],
-            jobs=len(teams),
-            cancelled=cancelled,
-            brief="not every lab could be checked",
-            remedy="labctl list",
-        )
-    return [reports[team] for team in teams]
+    def one(work: Work, team: str) -> Report:
+        def told(result: Result) -> None:
+            work.progress.say(f"{team}  {result.name}  {result.verdict}")
 
+        work.progress.say(f"{team}  is asked")
+        return check.check(work, team, ids=ids, quick=quick, told=told)
 
-def _one(
-    home: Home,
-    team: str,
-    ids: tuple[str, ...],
-    quick: bool,
-    say: Callable[[str, Result | None], None],
-    cancelled: threading.Event,
-    reports: dict[str, Report],
-) -> None:
-    from labctl.cli.labs import site_of
-    from labctl.lab import check
-
-    with site_of(home, team) as place:
-        say(team, None)
-        reports[team] = check.check(
-            home, place, team, ids=ids, quick=quick, told=partial(say, team), cancelled=cancelled
-        )
-
-
-@contextlib.contextmanager
-def _telling() -> Iterator[Callable[[str, Result | None], None]]:
-    """Yield what tells that a lab is asked, and each result as it comes."""
-    from labctl.cli import progress
-
-    with progress.shown(quiet=options.quiet()) as shown:
-        yield lambda team, result: shown.say(f"{team}  {f'{result.name}  {result.verdict}' if result else 'is asked'}")
+    with batched(home) as batch:
+        results = many.each(batch, teams, one)
+    results.check()
+    return [results.done[team] for team in teams]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from labctl.cli import options
-from labctl.cli.labs import cancellable, working
+from labctl.cli.labs import batched, working
 from labctl.errors import InputError, RefusedError
 from labctl.state import Home
 
@@ -71,29 +71,25 @@ def _begun(home: Home, names: Sequence[str]) -> list[str]:
 
 
 def _destroy(home: Home, names: Sequence[str], host: str | None, *, yes: bool, jobs: int | None) -> None:
-    from labctl.cli import progress
     from labctl.errors import DamagedError
     from labctl.lab import destroy, many, orphans
-    from labctl.site.site import Site
     from labctl.site.work import Work
 
     damaged = home.damaged()
     if not yes and sys.stdin.isatty():
         options.confirm(f"Destroy {', '.join(names)} with all that is on their disks?", no="Nothing was destroyed.")
-    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
 
-        def take_away(place: Site, team: str) -> None:
-            at_a_time = many.share(jobs or place.settings.jobs, names)
-            work = Work(home=home, site=place, jobs=at_a_time, progress=shown, cancelled=cancelled)
-            try:
-                destroy.destroy(work, team)
-            except DamagedError:
-                if team not in damaged:  # it is about another file
-                    raise
-                shown.say(f"the record of {team} is damaged; its lab is found by the metadata of its objects")
-                orphans.destroy_damaged(work, team)
+    def take_away(work: Work, team: str) -> None:
+        try:
+            destroy.destroy(work, team)
+        except DamagedError:
+            if team not in damaged:  # it is about another file
+                raise
+            work.progress.say(f"the record of {team} is damaged; its lab is found by the metadata of its objects")
+            orphans.destroy_damaged(work, team)
 
-        results = many.each(home, names, take_away, cancelled=cancelled, host=host)
+    with batched(home, jobs, host=host) as batch:
+        results = many.each(batch, names, take_away)
     for name in results.done:
         options.say(f"{name}: destroyed.")
     results.check()

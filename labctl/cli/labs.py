@@ -18,6 +18,7 @@ from labctl.state import Home
 if TYPE_CHECKING:
     from labctl.lab.create import Created
     from labctl.lab.decisions import Choice, Starting
+    from labctl.lab.many import Batch
     from labctl.plan.model import LabPlan
     from labctl.site.site import Site
     from labctl.site.work import Work
@@ -221,6 +222,16 @@ def working(home: Home, place: Site, jobs: int | None = None) -> Iterator[Work]:
 
     with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
         yield Work(home=home, site=place, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled)
+
+
+@contextmanager
+def batched(home: Home, jobs: int | None = None, *, host: str | None = None) -> Iterator[Batch]:
+    """Yield the work of a command on labs of any hosts: it shows what happens, and can be interrupted; see `Batch`."""
+    from labctl.cli import progress
+    from labctl.lab.many import Batch
+
+    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
+        yield Batch(home=home, progress=shown, cancelled=cancelled, jobs=jobs, host=host)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from labctl.cli import options
-from labctl.cli.labs import cancellable, teams_of
+from labctl.cli.labs import batched, teams_of
 from labctl.state import Home
 
 _NODES = click.option(
@@ -33,24 +33,20 @@ def start_command(
     Paused nodes are resumed. If a network was stopped under running nodes, their cards are plugged in again. Several
     labs start side by side; a failure in one does not stop the others.
     """
-    from labctl.cli import progress
     from labctl.lab import many, power
     from labctl.lab.decisions import Starting
     from labctl.lab.power import Started
-    from labctl.site.site import Site
     from labctl.site.work import Work
 
     home = Home()
     names = teams_of(home, teams)
-    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
 
-        def start(place: Site, team: str) -> Started:
-            at_a_time = many.share(jobs or place.settings.jobs, names)
-            work = Work(home=home, site=place, jobs=at_a_time, progress=shown, cancelled=cancelled)
-            how = Starting(overcommit=overcommit or place.settings.overcommit, wait=wait)
-            return power.start(work, team, nodes, how)
+    def start(work: Work, team: str) -> Started:
+        how = Starting(overcommit=overcommit or work.site.settings.overcommit, wait=wait)
+        return power.start(work, team, nodes, how)
 
-        results = many.each(home, names, start, cancelled=cancelled)
+    with batched(home, jobs) as batch:
+        results = many.each(batch, names, start)
     for team, started in results.done.items():
         done = {"started": started.started, "resumed": started.resumed, "plugged in again": started.plugged}
         words = [f"{what} {', '.join(each)}" for what, each in done.items() if each]
@@ -68,20 +64,17 @@ def stop_command(teams: tuple[str, ...], nodes: tuple[str, ...], force: bool) ->
 
     Several labs stop side by side; a failure in one does not stop the others.
     """
-    from labctl.cli import progress
     from labctl.lab import many, power
-    from labctl.site.site import Site
     from labctl.site.work import Work
 
     home = Home()
     names = teams_of(home, teams)
-    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
 
-        def stop(place: Site, team: str) -> list[str]:
-            work = Work(home=home, site=place, jobs=place.settings.jobs, progress=shown, cancelled=cancelled)
-            return power.stop(work, team, nodes, force=force)
+    def stop(work: Work, team: str) -> list[str]:
+        return power.stop(work, team, nodes, force=force)
 
-        results = many.each(home, names, stop, cancelled=cancelled)
+    with batched(home) as batch:
+        results = many.each(batch, names, stop)
     for team, stopped in results.done.items():
         options.say(f"{team}: stopped {', '.join(stopped)}." if stopped else f"{team}: everything is off already.")
     results.check()

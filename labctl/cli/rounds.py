@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +13,13 @@ from click.shell_completion import CompletionItem
 
 from labctl.cli import options
 from labctl.cli.group import Group
+from labctl.cli.labs import batched
 from labctl.errors import InputError, LabctlError
 from labctl.state import Home
 
 if TYPE_CHECKING:
     from labctl.lab.opening import Setup
     from labctl.lab.rounds import Seat
-    from labctl.lab.sabotage import Told
     from labctl.spec.scoring import Rules
 
 RULES = click.option(
@@ -166,8 +164,8 @@ def close_command(teams: tuple[str, ...], checks: bool, heal: bool) -> None:
 
     home = Home()
     some = rounds.going_on(home, expanded(teams))
-    with acting() as (told, cancelled):
-        closing.close(home, some, checks=checks, told=told, cancelled=cancelled)
+    with batched(home) as batch:
+        closing.close(batch, some, checks=checks)
     options.say("\n".join(f"{seat.player}: closed. labctl score {seat.player}" for seat in some))
     if heal:
         heal_labs(home, [seat.lab for seat in some])
@@ -240,22 +238,11 @@ def report_command(team: str, service: str, node: str, symptom: str, nothing: bo
     options.say(f"{team}: noted." if left else f"{team}: noted, but time is up: it does not count.")
 
 
-@contextlib.contextmanager
-def acting() -> Iterator[tuple[Told, threading.Event]]:
-    """Yield what tells of a run without spoiling it, and what interrupts it."""
-    from labctl.cli import progress
-    from labctl.cli.labs import cancellable
-    from labctl.cli.sabotage import told
-
-    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-        yield told(shown.say), cancelled
-
-
 def _open(home: Home, setup: Setup) -> list[Seat]:
     from labctl.lab import opening
 
-    with acting() as (told, cancelled):
-        return opening.open_round(home, setup, told=told, cancelled=cancelled)
+    with batched(home) as batch:
+        return opening.open_round(batch, setup)
 
 
 def _dry_run(home: Home, setup: Setup, output: str) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +15,8 @@ from labctl.errors import InputError
 from labctl.state import Home
 
 if TYPE_CHECKING:
-    from labctl.checks.model import Report, Result
+    from labctl.checks.model import Report
     from labctl.lab.rounds import Seat
-    from labctl.lab.sabotage import Told
     from labctl.sabotage.draw import Lot
     from labctl.sabotage.ledger import Entry
 
@@ -106,6 +103,7 @@ def break_command(
     """Break labs."""
     from labctl.cli.show import show
     from labctl.lab import rounds, sabotage
+    from labctl.lab.sabotage import Drawing
     from labctl.report import sabotage as views
 
     ids, patterns = options.ids_and_teams(words)
@@ -118,7 +116,7 @@ def break_command(
         from labctl.spec.topology import load
 
         plans = provisional.plans(home, teams, load(topology), stage="bare", host=None)
-        lots = sabotage.draw_lots(home, plans, level=level, seed=seed, same=same, ids=ids)
+        lots = sabotage.draw_lots(home, plans, Drawing(level=level, seed=seed, same=same, ids=ids))
         show(output, document=[views.lot_document(lot) for lot in lots], text=views.lots(lots))
         return
     rounds.refuse_played(home, teams)
@@ -126,7 +124,7 @@ def break_command(
     for turn in range(1 if ids else count):
         word = f"{seed}#{turn}" if seed and turn else seed
         plans = sabotage.plans_of(home, teams)
-        lots = sabotage.draw_lots(home, plans, level=level, seed=word, same=same, ids=ids)
+        lots = sabotage.draw_lots(home, plans, Drawing(level=level, seed=word, same=same, ids=ids))
         injected += _inject(home, teams, lots)
     documents = [{"team": lot.team, **views.status_document(lot.team, [entry])["faults"][0]} for lot, entry in injected]
     lines = [
@@ -269,8 +267,7 @@ def verify_command(words: tuple[str, ...], resume: bool, matrix: Path | None, ou
     as before; the checks are green. An alternative repair must count as well, a cheat must not. Exit code 1 if a fault
     does not do what it says.
     """
-    from labctl.cli import progress
-    from labctl.cli.labs import cancellable, site_of
+    from labctl.cli.labs import site_of, working
     from labctl.cli.show import show
     from labctl.lab import verify
     from labctl.report import matrix as views
@@ -278,12 +275,8 @@ def verify_command(words: tuple[str, ...], resume: bool, matrix: Path | None, ou
     home = Home()
     ids, patterns = options.ids_and_teams(words)
     team = options.one_of(patterns) if patterns else options.one_team(home, None)
-    with (
-        site_of(home, team) as place,
-        progress.shown(quiet=options.quiet()) as shown,
-        cancellable() as cancelled,
-    ):
-        found = verify.verify(home, place, team, ids=ids, resume=resume, say=shown.say, cancelled=cancelled)
+    with site_of(home, team) as place, working(home, place) as work:
+        found = verify.verify(work, team, ids=ids, resume=resume)
     show(output, document=[views.document(each) for each in found], text=views.text(found))
     if matrix is not None:
         matrix.write_text(views.page(found))
@@ -323,59 +316,25 @@ def _teams(home: Home, patterns: Sequence[str]) -> tuple[str, ...]:
 
 def _inject(home: Home, teams: Sequence[str], lots: Sequence[Lot]) -> list[tuple[Lot, Entry]]:
     """Inject side by side, one lab's faults one after the other."""
-    from labctl.cli import progress
-    from labctl.cli.labs import cancellable
-    from labctl.site.together import together
+    from labctl.cli.labs import batched
+    from labctl.lab import many, sabotage
+    from labctl.site.work import Work
 
     done: list[tuple[Lot, Entry]] = []
-    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-        together(
-            [
-                partial(_one, home, [lot for lot in lots if lot.team == team], shown.say, cancelled, done)
-                for team in teams
-            ],
-            jobs=len(teams),
-            cancelled=cancelled,
-            brief="not every lab could be broken",
-            remedy="labctl sabotage status",
-        )
+
+    def one(work: Work, team: str) -> None:
+        for lot in lots:
+            if lot.team == team:
+                done.append((lot, sabotage.inject(work.again(), lot)))
+
+    with batched(home) as batch:
+        many.each(batch, teams, one).check()
     return sorted(done, key=lambda pair: pair[0].team)
 
 
-def _one(
-    home: Home,
-    lots: Sequence[Lot],
-    say: Callable[[str], None],
-    cancelled: threading.Event,
-    done: list[tuple[Lot, Entry]],
-) -> None:
-    from labctl.cli.labs import site_of
-    from labctl.lab import sabotage
-
-    for lot in lots:
-        with site_of(home, lot.team) as place:
-            done.append((lot, sabotage.inject(home, place, lot, told=told(say), cancelled=cancelled)))
-
-
 def _heal(home: Home, team: str, ids: Sequence[str]) -> tuple[list[Entry], Report]:
-    from labctl.cli import progress
-    from labctl.cli.labs import cancellable, site_of
+    from labctl.cli.labs import site_of, working
     from labctl.lab import sabotage
 
-    with (
-        site_of(home, team) as place,
-        progress.shown(quiet=options.quiet()) as shown,
-        cancellable() as cancelled,
-    ):
-        return sabotage.heal(home, place, team, ids=ids, told=told(shown.say), cancelled=cancelled)
-
-
-def told(say: Callable[[str], None]) -> Told:
-    """Return what tells of a run without spoiling it."""
-    from labctl.lab.sabotage import Told
-
-    return Told(result=_sealed, say=say)
-
-
-def _sealed(result: Result) -> None:
-    """Keep which checks are looked at for ourselves: each is a hint."""
+    with site_of(home, team) as place, working(home, place) as work:
+        return sabotage.heal(work, team, ids=ids)

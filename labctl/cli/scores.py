@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from labctl.cli import options
-from labctl.cli.rounds import PLAYERS, RULES, acting, expanded, rules_of
+from labctl.cli.labs import batched
+from labctl.cli.rounds import PLAYERS, RULES, expanded, rules_of
 from labctl.errors import InputError
 from labctl.state import Home
 
@@ -79,8 +80,8 @@ def score_command(
     elif reveal:
         rounds.reveal(home, every)
     elif checks and not replay:
-        with acting() as (told, cancelled):
-            closing.look(home, some, told=told, cancelled=cancelled)
+        with batched(home) as batch:
+            closing.look(batch, some)
     again = rounds.seats(home, of=every[0].opened.round)
     _show_scores(_board(again, players, view, rules_of(rules) if rules else None), output)
 

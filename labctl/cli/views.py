@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from labctl.cli import options
-from labctl.cli.labs import cancellable, teams_of
+from labctl.cli.labs import batched, teams_of
 from labctl.cli.show import show
 from labctl.state import Home
 
@@ -47,16 +47,16 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
     from labctl.lab import many, status
     from labctl.lab.status import LabStatus
     from labctl.report import views
-    from labctl.site.site import Site
+    from labctl.site.work import Work
 
     home = Home()
     names = teams_of(home, teams)
 
-    def look(place: Site, team: str) -> LabStatus:
-        return status.status(home, place, team)
+    def look(work: Work, team: str) -> LabStatus:
+        return status.status(home, work.site, team)
 
-    with cancellable() as cancelled:
-        results = many.each(home, names, look, cancelled=cancelled)
+    with batched(home) as batch:
+        results = many.each(batch, names, look)
     labs = list(results.done.values())
     documents = [views.lab_document(lab) for lab in labs]
     if labs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from labctl.remote.inside import LabDialer
 from labctl.remote.ssh import SshTransport
 from labctl.roles.login import USERS
 from labctl.site.site import Site
+from labctl.site.work import Work
 from labctl.state import Home, records
 
 if TYPE_CHECKING:
@@ -37,41 +37,66 @@ MADE = "checks.json"
 
 
 def check(
-    home: Home,
-    site: Site,
+    work: Work,
     team: str,
     *,
     ids: Sequence[str] = (),
     quick: bool = False,
-    baseline: bool = False,
-    told: Callable[[Result], None],
-    cancelled: threading.Event,
+    told: Callable[[Result], None] = lambda _: None,
 ) -> Report:
     """Run the checks of a team's lab: all of its stage, the quick ones, or those that are named.
 
     Where a round goes on in the lab, what they say is written down.
 
     Args:
-        baseline: this is the run before anything is broken.
+        told: receives each result as it comes.
 
     Raises:
         InputError: the team has no lab, or there is no such check.
     """
-    plan = records.plan_of(records.record_of(home, team))
+    plan = records.lab_of(work.home, team).plan
     checks = chosen(plan.stage, tuple(ids), quick=quick)
-    # Two runs that make things would remove each other's.
-    alone = contextlib.nullcontext() if all(each.quick for each in checks) else home.lock("check", team)
-    with alone, subject(home, site, plan, cancelled) as lab:
+    with _alone(work, team, checks), subject(work, plan) as lab:
         report = runner.run(lab, checks, mode="quick" if quick else "full", told=told)
-    if not cancelled.is_set():
-        seen.keep(home, report)
-        events.checked(home, team, report, time.time(), baseline=baseline)
+    _keep(work, report)
     return report
 
 
+def baseline(work: Work, team: str) -> Report:
+    """Run all checks of a team's lab before anything is broken in it.
+
+    Raises:
+        InputError: the team has no lab.
+    """
+    plan = records.lab_of(work.home, team).plan
+    checks = chosen(plan.stage)
+    with _alone(work, team, checks), subject(work, plan) as lab:
+        report = run(lab, checks)
+    _keep(work, report, baseline=True)
+    return report
+
+
+def run(lab: Subject, checks: Sequence[Check]) -> Report:
+    """Run checks of a lab whose connections stand."""
+    return runner.run(lab, checks, mode="full", told=lambda _: None)
+
+
+def _alone(work: Work, team: str, checks: Sequence[Check]) -> contextlib.AbstractContextManager[None]:
+    """Hold the lock of checks that make things: two runs would remove each other's."""
+    return contextlib.nullcontext() if all(each.quick for each in checks) else work.home.lock("check", team)
+
+
+def _keep(work: Work, report: Report, *, baseline: bool = False) -> None:
+    """Write down what checks said, unless they were interrupted."""
+    if not work.cancelled.is_set():
+        seen.keep(work.home, report)
+        events.checked(work.home, report.lab, report, time.time(), baseline=baseline)
+
+
 @contextlib.contextmanager
-def subject(home: Home, site: Site, plan: LabPlan, cancelled: threading.Event) -> Iterator[Subject]:
+def subject(work: Work, plan: LabPlan) -> Iterator[Subject]:
     """Yield a lab as checks see it; connections to its nodes are kept meanwhile."""
+    home, site, cancelled = work.home, work.site, work.cancelled
     states = {node.name: status.state_of(site, plan, node) for node in plan.nodes}
     with (
         install.connections(site, home.lab(plan.team), plan, cancelled, patience=site.pace.login) as machines,
@@ -145,11 +170,6 @@ def login(home: Home, team: str, user: str) -> Login:
         project=USERS[user],
         region=cloud.spec.region,
     )
-
-
-def run(lab: Subject, checks: Sequence[Check], *, told: Callable[[Result], None]) -> Report:
-    """Run checks of a lab whose connections stand."""
-    return runner.run(lab, checks, mode="full", told=told)
 
 
 def _strangers(home: Home, site: Site, plan: LabPlan) -> tuple[IPAddress, ...]:

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
-from functools import partial
 
 from labctl.checks.check import CHECKS
 from labctl.errors import LabctlError
 from labctl.lab import check, events, many, rounds
+from labctl.lab.many import Batch
 from labctl.lab.rounds import Seat
-from labctl.lab.sabotage import Ledger, Told, engine_of
+from labctl.lab.sabotage import Ledger, engine_of
 from labctl.rounds import points
 from labctl.rounds.events import Closed, Injected, Restarted
-from labctl.site.site import Site
 from labctl.site.together import Cancelled
+from labctl.site.work import Work
 from labctl.state import Home, records
 
 
-def look(home: Home, some: Sequence[Seat], *, told: Told, cancelled: threading.Event) -> None:
+def look(batch: Batch, some: Sequence[Seat]) -> None:
     """Run all checks where a clock has started and the round is not closed; what they say is written down."""
     labs = [seat.lab for seat in some if seat.state in ("running", "paused")]
 
-    def one(site: Site, team: str) -> None:
-        told.say(f"{team}: checking")
-        check.check(home, site, team, told=told.result, cancelled=cancelled)
+    def one(work: Work, team: str) -> None:
+        work.progress.say(f"{team}: checking")
+        check.check(work, team)
 
-    many.each(home, labs, one, cancelled=cancelled).check()
+    many.each(batch, labs, one).check()
 
 
-def close(home: Home, some: Sequence[Seat], *, checks: bool, told: Told, cancelled: threading.Event) -> None:
+def close(batch: Batch, some: Sequence[Seat], *, checks: bool) -> None:
     """End rounds. Where checks are wanted, they run first, again as soon as what looks mended must still be green, and
     once more when the units that the faults touched were restarted.
 
@@ -41,53 +40,52 @@ def close(home: Home, some: Sequence[Seat], *, checks: bool, told: Told, cancell
     """
     by_lab = {seat.lab: seat for seat in some}
 
-    def one(site: Site, team: str) -> None:
+    def one(work: Work, team: str) -> None:
         if checks and by_lab[team].state != "preparing":
-            _last_look(home, site, team, told=told, cancelled=cancelled)
-        events.append(home, team, Closed(at=time.time()))
+            _last_look(work, team)
+        events.append(work.home, team, Closed(at=time.time()))
 
-    many.each(home, list(by_lab), one, cancelled=cancelled).check()
+    many.each(batch, list(by_lab), one).check()
 
 
-def _last_look(home: Home, site: Site, team: str, *, told: Told, cancelled: threading.Event) -> None:
-    run = partial(check.check, home, site, team, told=told.result, cancelled=cancelled)
-    told.say(f"{team}: checking")
-    run()
+def _last_look(work: Work, team: str) -> None:
+    home, cancelled, say = work.home, work.cancelled, work.progress.say
+    say(f"{team}: checking")
+    check.check(work, team)
     seconds = points.pending(events.played(home, team), _seat(home, team).rules)
     if seconds > 0 and not cancelled.is_set():
-        told.say(f"{team}: checking again in {seconds:.0f} s")
+        say(f"{team}: checking again in {seconds:.0f} s")
         cancelled.wait(seconds)
-        run()
+        check.check(work.again(), team)
     if cancelled.is_set():
         raise Cancelled("interrupted")
     seat = _seat(home, team)
     score = seat.score()
     won = [fault.slot for fault in score.faults if fault.repaired_at is not None] if score else []
     if won:
-        told.say(f"{team}: restarting what was touched, and checking")
+        say(f"{team}: restarting what was touched, and checking")
         faults, _ = points.faults_of(seat.events)
         mended = [fault for fault in faults if fault.slot in won]
-        _restart(home, site, team, mended, told=told, cancelled=cancelled)
+        _restart(work, team, mended)
 
 
-def _restart(
-    home: Home, site: Site, team: str, mended: Sequence[Injected], *, told: Told, cancelled: threading.Event
-) -> None:
+def _restart(work: Work, team: str, mended: Sequence[Injected]) -> None:
     """Restart the units that faults had restarted, and see whether their checks stay green."""
+    home = work.home
     plan = records.lab_of(home, team).plan
     book = Ledger(home.lab(team))
     entries = {entry.uid: entry for entry in book.entries()}
     wanted = sorted({name for fault in mended for name in (*fault.red, *fault.green)})
-    with check.subject(home, site, plan, cancelled) as lab:
-        engine = engine_of(home, site, plan, lab, told, book)
+    with check.subject(work.again(), plan) as lab:
+        engine = engine_of(work, plan, lab, book)
         lost = set()
         for fault in mended:
             try:
                 engine.restart(entries[fault.entry])
             except LabctlError as exc:
-                told.say(f"{team}: {exc.brief}")
+                work.progress.say(f"{team}: {exc.brief}")
                 lost.add(fault.slot)
-        report = check.run(lab, [CHECKS[name] for name in wanted], told=told.result)
+        report = check.run(lab, [CHECKS[name] for name in wanted])
     now = time.time()
     seen = events.run_of(report, now)
     for fault in mended:

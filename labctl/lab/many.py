@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
 from labctl.errors import DamagedError, LabctlError
 from labctl.site import site
+from labctl.site.progress import Progress
 from labctl.site.site import Site
 from labctl.site.together import raise_all, together
+from labctl.site.work import Work
 from labctl.state import Home, records
 
 T = TypeVar("T")
 _Place = tuple[str | None, str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One command's work on labs of any hosts.
+
+    Attributes:
+        home: the state folder.
+        progress: who is told what happens.
+        cancelled: ends all waiting when set.
+        jobs: how many calls of libvirt run at a time; None takes each host's own number.
+        host: where labs are whose damaged records name none.
+    """
+
+    home: Home
+    progress: Progress
+    cancelled: threading.Event
+    jobs: int | None = None
+    host: str | None = None
+
+    def work(self, site: Site, labs: int) -> Work:
+        """Return the work on one of several labs, which share the calls of libvirt."""
+        jobs = max(1, (self.jobs or site.settings.jobs) // labs)
+        return Work(home=self.home, site=site, jobs=jobs, progress=self.progress, cancelled=self.cancelled)
 
 
 class Results(Generic[T]):
@@ -29,53 +56,40 @@ class Results(Generic[T]):
         raise_all(self.failed.values(), brief=f"{len(self.failed)} labs have trouble")
 
 
-def share(jobs: int, teams: Sequence[str]) -> int:
-    """Return how many calls each of several labs makes at a time, when all make that many."""
-    return max(1, jobs // len(teams))
-
-
-def each(
-    home: Home,
-    teams: Sequence[str],
-    work: Callable[[Site, str], T],
-    *,
-    cancelled: threading.Event,
-    host: str | None = None,
-) -> Results[T]:
+def each(batch: Batch, teams: Sequence[str], part: Callable[[Work, str], T]) -> Results[T]:
     """Do a piece of work for each team's lab; one that fails does not keep the others from theirs.
 
     Args:
-        work: is given the lab's host, with nothing listed yet, and the team.
-        host: where labs are whose damaged records name none.
+        part: is given the work on the lab's host, with nothing listed yet, and the team.
     """
     done: dict[str, T] = {}
     failed: dict[str, LabctlError] = {}
     places: dict[_Place, list[str]] = {}
     for team in teams:
         try:
-            places.setdefault(_place(home, team, host), []).append(team)
+            places.setdefault(_place(batch.home, team, batch.host), []).append(team)
         except LabctlError as exc:
             failed[team] = exc
 
     def one(place: Site, team: str) -> None:
         try:
-            done[team] = work(place.again(), team)
+            done[team] = part(batch.work(place.again(), len(teams)), team)
         except LabctlError as exc:
             failed[team] = exc
 
     def there(at: _Place, named: list[str]) -> None:
         name, virt = at
         try:
-            with site.opened(home, name, recorded=virt) as place:
+            with site.opened(batch.home, name, recorded=virt) as place:
                 pieces = [partial(one, place, team) for team in named]
-                together(pieces, jobs=len(pieces), cancelled=cancelled, brief="", remedy="")
+                together(pieces, jobs=len(pieces), cancelled=batch.cancelled, brief="", remedy="")
         except LabctlError as exc:
             failed.update({team: exc for team in named if team not in done and team not in failed})
 
     together(
         [partial(there, at, named) for at, named in places.items()],
         jobs=len(places),
-        cancelled=cancelled,
+        cancelled=batch.cancelled,
         brief="",
         remedy="",
     )

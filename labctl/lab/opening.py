@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Sequence
@@ -13,15 +12,16 @@ from random import Random
 from labctl.checks.model import Report, Verdict
 from labctl.errors import LabctlError, RefusedError
 from labctl.lab import check, events, many, rounds, sabotage
-from labctl.lab.sabotage import Ledger, Told
+from labctl.lab.many import Batch
+from labctl.lab.sabotage import Drawing, Ledger
 from labctl.rounds import standings
 from labctl.rounds.events import Checked, Injected, Opened, Started
 from labctl.sabotage import draw
 from labctl.sabotage.draw import Lot
 from labctl.sabotage.fault import Scene
 from labctl.sabotage.ledger import Entry
-from labctl.site.site import Site
 from labctl.site.together import Cancelled, GroupError
+from labctl.site.work import Work
 from labctl.spec import scoring
 from labctl.spec.scoring import Rules
 from labctl.state import Home, records
@@ -77,7 +77,7 @@ def lots(home: Home, setup: Setup) -> list[Lot]:
     return found
 
 
-def open_round(home: Home, setup: Setup, *, told: Told, cancelled: threading.Event) -> list[rounds.Seat]:
+def open_round(batch: Batch, setup: Setup) -> list[rounds.Seat]:
     """Open a round on teams' labs: a baseline of all checks, the faults, what they turned red; then the clock starts.
 
     Raises:
@@ -85,6 +85,7 @@ def open_round(home: Home, setup: Setup, *, told: Told, cancelled: threading.Eve
         RefusedError: a round goes on, or something stands in one of the labs already; nothing was touched.
         GroupError: a lab could not be broken; the clock has not started for anybody.
     """
+    home = batch.home
     labs, name, turns = setup.labs, uuid.uuid4().hex[:6], _turns(home, setup)
     if turns:
         _drawn(home, setup, 0, before=())  # what cannot be drawn is refused before anything begins
@@ -98,10 +99,10 @@ def open_round(home: Home, setup: Setup, *, told: Told, cancelled: threading.Eve
             )
             events.append(home, lab, opened)
     try:
-        many.each(home, setup.teams, partial(_baseline, home, told, cancelled), cancelled=cancelled).check()
+        many.each(batch, setup.teams, _baseline).check()
         for turn in range(turns):
             drawn = _drawn(home, setup, turn, before=())
-            many.each(home, setup.teams, partial(_break, home, drawn, told, cancelled), cancelled=cancelled).check()
+            many.each(batch, setup.teams, partial(_break, drawn)).check()
     except LabctlError as exc:
         teams = " ".join(setup.teams)
         raise GroupError(
@@ -132,10 +133,12 @@ def _drawn(home: Home, setup: Setup, turn: int, before: Sequence[Lot]) -> list[L
     return sabotage.draw_lots(
         home,
         sabotage.plans_of(home, setup.teams),
-        level=setup.level,
-        seed=f"{setup.seed}#{turn}" if turn else setup.seed,
-        same=setup.same,
-        ids=setup.ids,
+        Drawing(
+            level=setup.level,
+            seed=f"{setup.seed}#{turn}" if turn else setup.seed,
+            same=setup.same,
+            ids=setup.ids,
+        ),
         before=before,
     )
 
@@ -154,23 +157,23 @@ def _refuse(home: Home, teams: Sequence[str]) -> None:
         )
 
 
-def _baseline(home: Home, told: Told, cancelled: threading.Event, site: Site, team: str) -> None:
+def _baseline(work: Work, team: str) -> None:
     """See what is green before anything is broken."""
-    told.say(f"{team}: checking, before anything is broken")
-    report = check.check(home, site, team, baseline=True, told=told.result, cancelled=cancelled)
-    _go_on(cancelled)
+    work.progress.say(f"{team}: checking, before anything is broken")
+    report = check.baseline(work, team)
+    _go_on(work)
     if red := [result.id for result in report.results if result.red]:
-        told.say(f"{team}: red from the start, and nobody answers for it: {', '.join(red)}")
+        work.progress.say(f"{team}: red from the start, and nobody answers for it: {', '.join(red)}")
 
 
-def _break(home: Home, drawn: Sequence[Lot], told: Told, cancelled: threading.Event, site: Site, team: str) -> None:
+def _break(drawn: Sequence[Lot], work: Work, team: str) -> None:
     """Inject what a lab drew, and write down all that it turned red."""
     for lot in drawn:
         if lot.team == team:
-            entry = sabotage.inject(home, site, lot, told=told, cancelled=cancelled)
-            report = check.check(home, site, team, told=told.result, cancelled=cancelled)
-            _go_on(cancelled)
-            events.append(home, team, _injected(home, team, entry, report))
+            entry = sabotage.inject(work, lot)
+            report = check.check(work, team)
+            _go_on(work)
+            events.append(work.home, team, _injected(work.home, team, entry, report))
 
 
 def _injected(home: Home, team: str, entry: Entry, report: Report) -> Injected:
@@ -202,6 +205,6 @@ def _injected(home: Home, team: str, entry: Entry, report: Report) -> Injected:
     )
 
 
-def _go_on(cancelled: threading.Event) -> None:
-    if cancelled.is_set():
+def _go_on(work: Work) -> None:
+    if work.cancelled.is_set():
         raise Cancelled("interrupted")

@@ -8,12 +8,12 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from labctl.checks.check import CHECKS, Subject, chosen
-from labctl.checks.model import Report, Result
+from labctl.checks.model import Report
 from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.guest import Guest
 from labctl.guest import Result as Ended
@@ -25,19 +25,11 @@ from labctl.sabotage.draw import Lot
 from labctl.sabotage.engine import Engine, untouchable
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene
 from labctl.sabotage.ledger import OPEN, Entry, State
-from labctl.site.site import Site
 from labctl.site.together import GroupError
+from labctl.site.work import Work
 from labctl.state import Home, LabFolder, records
 
 LEDGER = "sabotage.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """Receives what happens: each check's result, and words."""
-
-    result: Callable[[Result], None]
-    say: Callable[[str], None]
 
 
 class Ledger:
@@ -101,16 +93,24 @@ def plans_of(home: Home, teams: Sequence[str]) -> list[LabPlan]:
     return [records.plan_of(records.record_of(home, team)) for team in teams]
 
 
-def draw_lots(
-    home: Home,
-    plans: Sequence[LabPlan],
-    *,
-    level: int | None,
-    seed: str | None,
-    same: bool,
-    ids: Sequence[str] = (),
-    before: Sequence[Lot] = (),
-) -> list[Lot]:
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """What labs get.
+
+    Attributes:
+        level: faults of this level alone; None draws among all.
+        seed: the same word draws the same again; None draws one.
+        same: whether every lab gets the same fault.
+        ids: these faults, nothing is drawn.
+    """
+
+    level: int | None = None
+    seed: str | None = None
+    same: bool = False
+    ids: Sequence[str] = ()
+
+
+def draw_lots(home: Home, plans: Sequence[LabPlan], how: Drawing, *, before: Sequence[Lot] = ()) -> list[Lot]:
     """Draw for labs, or take the faults that are named.
 
     Args:
@@ -119,38 +119,39 @@ def draw_lots(
     Raises:
         InputError: nothing is left to draw, or there is no such fault.
     """
-    seed = seed or uuid.uuid4().hex[:8]
+    seed = how.seed or uuid.uuid4().hex[:8]
     scenes = {plan.team: Scene(lab=plan) for plan in plans}
     teams = list(scenes)
-    if ids:
+    if how.ids:
         return [
             Lot(team=team, order=(FAULTS[name],), seed=f"{seed}/{team}", candidates=())
             for team in teams
-            for name in ids
+            for name in how.ids
         ]
     found = [
         {
             fault.id: fault
             for fault in draw.candidates(
                 scene,
-                level=level,
+                level=how.level,
                 taken=[*_taken(home, team), *(lot.order[0] for lot in before if lot.team == team)],
             )
         }
         for team, scene in scenes.items()
     ]
     common = [fault for name, fault in found[0].items() if all(name in each for each in found)]
-    return draw.lots(teams, common, seed=seed, same=same)
+    return draw.lots(teams, common, seed=seed, same=how.same)
 
 
-def inject(home: Home, site: Site, lot: Lot, *, told: Told, cancelled: threading.Event) -> Entry:
+def inject(work: Work, lot: Lot) -> Entry:
     """Inject what a team drew: green before, red after, and every node still lets us in.
 
     Raises:
         RefusedError: the lab is not green, or the ledger cannot be written; nothing was touched.
         LabctlError: no fault of the lot did what it says; the lab is as it was.
     """
-    with records.locked(home, [lot.team]), _opened(home, site, lot.team, told, cancelled) as (scene, engine, book):
+    say = work.progress.say
+    with records.locked(work.home, [lot.team]), _opened(work, lot.team) as (scene, engine, book):
         if stuck := [entry for entry in book.open() if entry.state is State.MAYBE]:
             raise RefusedError(
                 f"an earlier sabotage of {lot.team} was interrupted",
@@ -168,19 +169,19 @@ def inject(home: Home, site: Site, lot: Lot, *, told: Told, cancelled: threading
                     )
                 continue
             entry, drawn = prepare(scene, fault, lot, covered)
-            told.say(f"{lot.team}: checking that all is green")
+            say(f"{lot.team}: checking that all is green")
             engine.green_before(entry)
             book.save(entry)
-            told.say(f"{lot.team}: injecting a fault, and checking that it shows")
+            say(f"{lot.team}: injecting a fault, and checking that it shows")
             try:
                 entry = engine.inject(entry, drawn)
             except InputError as exc:
-                told.say(f"{lot.team}: the fault does not fit; another one is drawn")
+                say(f"{lot.team}: the fault does not fit; another one is drawn")
                 book.save(replace(entry, state=State.REVERTED, notes=(exc.brief,)))
                 continue
             if entry.state is State.INJECTED:
                 return entry
-            told.say(f"{lot.team}: the fault did not turn its checks red and was undone; another one is drawn")
+            say(f"{lot.team}: the fault did not turn its checks red and was undone; another one is drawn")
     raise LabctlError(
         f"{lot.team}: no fault did what it says",
         details=f"Tried: {', '.join(fault.id for fault in lot.order)}. The lab is as it was.",
@@ -205,9 +206,7 @@ def prepare(scene: Scene, fault: Fault, lot: Lot, covered: Collection[str] = ())
     return replace(entry, red=tuple(red), green=tuple(green)), drawn
 
 
-def heal(
-    home: Home, site: Site, team: str, *, ids: Sequence[str] = (), told: Told, cancelled: threading.Event
-) -> tuple[list[Entry], Report]:
+def heal(work: Work, team: str, *, ids: Sequence[str] = ()) -> tuple[list[Entry], Report]:
     """Undo what stands in a lab, the last first, then check it; what a team changed itself is left and said.
 
     Args:
@@ -219,13 +218,14 @@ def heal(
     Raises:
         GroupError: a node cannot be reached by any way; the others are healed.
     """
-    with records.locked(home, [team]), _opened(home, site, team, told, cancelled) as (_, engine, book):
+    say = work.progress.say
+    with records.locked(work.home, [team]), _opened(work, team) as (_, engine, book):
         done: list[Entry] = []
         errors: list[LabctlError] = []
         for entry in book.entries():
             if entry.state is State.GONE:
                 book.save(entry)
-        told.say(f"{team}: undoing")
+        say(f"{team}: undoing")
         for entry in reversed([entry for entry in book.open() if not ids or entry.fault in ids]):
             try:
                 healed = engine.undo(entry, State.HEALED)
@@ -233,14 +233,14 @@ def heal(
                 errors.append(exc)
                 continue
             book.save(healed)
-            events.healed(home, team, entry.uid, time.time())
+            events.healed(work.home, team, entry.uid, time.time())
             done.append(healed)
         if errors:
             raise GroupError(f"not everything in the lab of {team} could be healed", errors, remedy="")
-        told.say(f"{team}: checking")
+        say(f"{team}: checking")
         report = engine.check([])
-        if not cancelled.is_set():
-            seen.keep(home, report)
+        if not work.cancelled.is_set():
+            seen.keep(work.home, report)
         return done, report
 
 
@@ -273,9 +273,9 @@ def standing(home: Home, team: str) -> list[Entry]:
     return found
 
 
-def engine_of(home: Home, site: Site, plan: LabPlan, lab: Subject, told: Told, book: Ledger) -> Engine:
+def engine_of(work: Work, plan: LabPlan, lab: Subject, book: Ledger) -> Engine:
     """Return what injects into a lab whose connections stand."""
-    record = records.record_of(home, plan.team)
+    site, record = work.site, records.record_of(work.home, plan.team)
 
     def agent(name: str) -> Guest:
         def inside(script: str, *, stdin: bytes, timeout: float) -> Ended:
@@ -288,7 +288,7 @@ def engine_of(home: Home, site: Site, plan: LabPlan, lab: Subject, told: Told, b
 
     def checked(ids: Sequence[str]) -> Report:
         checks = [CHECKS[name] for name in sorted(set(ids))] if ids else chosen(plan.stage)
-        return check.run(lab, checks, told=told.result)
+        return check.run(lab, checks)
 
     return Engine(
         team=plan.team,
@@ -302,13 +302,11 @@ def engine_of(home: Home, site: Site, plan: LabPlan, lab: Subject, told: Told, b
 
 
 @contextlib.contextmanager
-def _opened(
-    home: Home, site: Site, team: str, told: Told, cancelled: threading.Event
-) -> Iterator[tuple[Scene, Engine, Ledger]]:
-    plan = records.plan_of(records.record_of(home, team))
-    book = Ledger(home.lab(team))
-    with check.subject(home, site, plan, cancelled) as lab:
-        yield Scene(lab=plan), engine_of(home, site, plan, lab, told, book), book
+def _opened(work: Work, team: str) -> Iterator[tuple[Scene, Engine, Ledger]]:
+    plan = records.lab_of(work.home, team).plan
+    book = Ledger(work.home.lab(team))
+    with check.subject(work, plan) as lab:
+        yield Scene(lab=plan), engine_of(work, plan, lab, book), book
 
 
 def _taken(home: Home, team: str) -> list[Fault]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -16,15 +15,15 @@ from labctl.changes.kinds import KINDS
 from labctl.checks.model import Report, Verdict
 from labctl.errors import LabctlError
 from labctl.lab import check
-from labctl.lab.sabotage import Ledger, Told, engine_of, prepare
+from labctl.lab.sabotage import Ledger, engine_of, prepare
 from labctl.pace import pace
 from labctl.sabotage import draw
 from labctl.sabotage.draw import Lot
 from labctl.sabotage.engine import Engine
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
-from labctl.site.site import Site
-from labctl.state import Home, records
+from labctl.site.work import Work
+from labctl.state import records
 
 KEPT = "verified.json"
 
@@ -68,16 +67,7 @@ class _Broken(Exception):  # noqa: N818 - it ends one fault's trial
     """A fault does not do what it says."""
 
 
-def verify(
-    home: Home,
-    site: Site,
-    team: str,
-    *,
-    ids: Sequence[str],
-    resume: bool,
-    say: Callable[[str], None],
-    cancelled: threading.Event,
-) -> list[Verified]:
+def verify(work: Work, team: str, *, ids: Sequence[str], resume: bool) -> list[Verified]:
     """Try faults on a team's lab, one after the other; all of its stage where none is named.
 
     Args:
@@ -87,16 +77,17 @@ def verify(
         RefusedError: the lab is not green.
         LabctlError: the lab was lost.
     """
+    home, say = work.home, work.progress.say
     with records.locked(home, [team]):
-        plan = records.plan_of(records.record_of(home, team))
+        plan = records.lab_of(home, team).plan
         folder, book = home.lab(team), Ledger(home.lab(team))
         kept = {each.fault: each for each in _kept(folder.read(KEPT)) if resume and each.ok}
         scene = Scene(lab=plan)
         faults = [FAULTS[name] for name in ids] or [
             fault for fault in FAULTS if plan.stage in fault.stages and draw.applies(fault, scene)
         ]
-        with check.subject(home, site, plan, cancelled) as lab:
-            engine = engine_of(home, site, plan, lab, Told(result=_quiet, say=say), book)
+        with check.subject(work, plan) as lab:
+            engine = engine_of(work, plan, lab, book)
             for fault in faults:
                 if fault.id in kept:
                     say(f"{fault.id}: verified earlier")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from labctl.errors import InputError, RemoteError
@@ -13,7 +11,7 @@ from tests.unit.fake_site import World
 
 def test_a_check_gets_a_way_into_the_lab_and_the_addresses_of_others(world: World) -> None:
     world.create("red", "blue")
-    with check.subject(world.home, world.site(), world.plan("red"), threading.Event()) as lab:
+    with check.subject(world.work(), world.plan("red")) as lab:
         assert lab.strangers == (world.plan("blue").nodes[0].mgmt,)
         assert lab.dialer is not None
         assert lab.virt == "qemu"
@@ -22,7 +20,7 @@ def test_a_check_gets_a_way_into_the_lab_and_the_addresses_of_others(world: Worl
 def test_a_node_that_is_off_is_named(world: World) -> None:
     world.create("red")
     world.stop("red")
-    with check.subject(world.home, world.site(), world.plan("red"), threading.Event()) as lab:
+    with check.subject(world.work(), world.plan("red")) as lab:
         with pytest.raises(RemoteError, match="node-1 is shut off") as caught:
             lab.guest("node-1")
         assert caught.value.remedy == "labctl start red"

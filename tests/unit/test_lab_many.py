@@ -68,6 +68,10 @@ class Errors:
         pass
 
 
+def batch(world: World) -> many.Batch:
+    return many.Batch(home=world.home, progress=world.notes, cancelled=threading.Event())
+
+
 def move(world: World, team: str, host: str) -> None:
     folder = world.home.lab(team)
     folder.write("lab.json", (folder.read("lab.json") or "").replace('"host": "fake"', f'"host": "{host}"'))
@@ -76,16 +80,14 @@ def move(world: World, team: str, host: str) -> None:
 def test_labs_are_worked_on_side_by_side(world: World) -> None:
     world.create("red", "blue")
     together = threading.Barrier(2, timeout=10)
-    results = many.each(
-        world.home, ["red", "blue"], lambda place, team: together.wait() >= 0, cancelled=threading.Event()
-    )
+    results = many.each(batch(world), ["red", "blue"], lambda work, team: together.wait() >= 0)
     assert results.done == {"red": True, "blue": True}
 
 
 def test_a_host_that_is_gone_keeps_no_other_lab_from_its_work(world: World) -> None:
     world.create("red", "blue")
     move(world, "red", "gone")
-    results = many.each(world.home, ["red", "blue"], lambda place, team: team, cancelled=threading.Event())
+    results = many.each(batch(world), ["red", "blue"], lambda work, team: team)
     assert results.done == {"blue": "blue"}
     with pytest.raises(LabctlError, match="nothing answers at gone"):
         results.check()

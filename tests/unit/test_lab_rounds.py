@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,11 +23,12 @@ from labctl.cli.root import root
 from labctl.errors import InputError, RefusedError, RemoteError
 from labctl.lab import check, closing, events, many, opening, rounds, sabotage
 from labctl.lab.opening import Setup
-from labctl.lab.sabotage import Ledger, Told
+from labctl.lab.sabotage import Ledger
 from labctl.rounds.events import Checked, HintTaken, Injected, Opened, Reported, Restarted
 from labctl.sabotage.draw import Lot
 from labctl.sabotage.ledger import Entry, State
 from labctl.site.together import GroupError
+from labctl.site.work import Work
 from labctl.spec.scoring import Rules
 from labctl.state import records
 from tests.unit.fake_site import World
@@ -71,14 +73,17 @@ class Class:
 
     def open(self, *, rules: Rules = QUICK, **options: Any) -> list[rounds.Seat]:
         setup = Setup(teams=("red", "blue"), rules=rules, **({"ids": ("BA-02",)} | options))
-        return opening.open_round(self.world.home, setup, told=silent(), cancelled=threading.Event())
+        return opening.open_round(self.batch(), setup)
 
     def close(self, *players: str, checks: bool = True) -> None:
         some = rounds.going_on(self.world.home, players)
-        closing.close(self.world.home, some, checks=checks, told=silent(), cancelled=self.patience)
+        closing.close(self.batch(), some, checks=checks)
 
     def look(self) -> None:
-        closing.look(self.world.home, rounds.going_on(self.world.home), told=silent(), cancelled=threading.Event())
+        closing.look(self.batch(), rounds.going_on(self.world.home))
+
+    def batch(self) -> many.Batch:
+        return many.Batch(home=self.world.home, progress=self.world.notes, cancelled=self.patience)
 
     def kinds(self, lab: str) -> list[str]:
         return [event.kind for event in events.every(self.world.home, lab)]
@@ -118,12 +123,13 @@ class Class:
             run="1", lab=team, topology="mini", mode="full", started="", seconds=0, results=results, frontier=()
         )
 
-    def check(self, home: Any, site: Any, team: str, *, baseline: bool = False, **_: Any) -> Report:
+    def check(self, work: Work, team: str, *, baseline: bool = False) -> Report:
         found = self.report(team)
-        events.checked(home, team, found, next(self.time), baseline=baseline)
+        events.checked(work.home, team, found, next(self.time), baseline=baseline)
         return found
 
-    def inject(self, home: Any, site: Any, lot: Lot, **_: Any) -> Entry:
+    def inject(self, work: Work, lot: Lot) -> Entry:
+        home = work.home
         if lot.order[0].id in self.stubborn:
             raise RemoteError(f"{lot.team}: a node was lost")
         with records.locked(home, [lot.team]):
@@ -145,7 +151,7 @@ def play(world: World, monkeypatch: pytest.MonkeyPatch) -> Class:
         yield world.site()
 
     @contextlib.contextmanager
-    def subject(home: Any, site: Any, plan: Any, cancelled: Any) -> Iterator[Any]:
+    def subject(work: Work, plan: Any) -> Iterator[Any]:
         yield SimpleNamespace(lab=plan)
 
     def restart(entry: Entry) -> None:
@@ -159,16 +165,13 @@ def play(world: World, monkeypatch: pytest.MonkeyPatch) -> Class:
     monkeypatch.setenv("LABCTL_HOME", str(world.home.root))
     monkeypatch.setattr(many.site, "opened", opened)
     monkeypatch.setattr(check, "check", found.check)
+    monkeypatch.setattr(check, "baseline", partial(found.check, baseline=True))
     monkeypatch.setattr(check, "subject", subject)
     monkeypatch.setattr(check, "run", run)
     monkeypatch.setattr(sabotage, "inject", found.inject)
     monkeypatch.setattr(closing, "engine_of", lambda *_: SimpleNamespace(restart=restart))
     monkeypatch.setattr("labctl.lab.opening.time.time", lambda: next(found.time))
     return found
-
-
-def silent() -> Told:
-    return Told(result=lambda _: None, say=lambda _: None)
 
 
 OPENING = ["round opened", "check run", "check run", "fault injected", "clock started"]
