@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 import click
@@ -53,6 +52,7 @@ def build(name: str, mirror: str | None, if_missing: bool, host: str | None) -> 
 
     The image is built on this machine, as root and without a virtual machine, then uploaded to the host.
     """
+    from labctl.cli.labs import working
     from labctl.lab import images
     from labctl.site import site
 
@@ -61,7 +61,8 @@ def build(name: str, mirror: str | None, if_missing: bool, host: str | None) -> 
         if if_missing and name in place.images.images():
             options.say(f"The host has image {name} already.")
             return
-        made = images.build(home, place, name, mirror=mirror, say=_sayer(quiet=options.quiet()))
+        with working(home, place) as work:
+            made = images.build(work, name, mirror=mirror)
     for image in made:
         click.echo(f"Image {image.manifest.name} is ready: {image.volume}")
 
@@ -77,12 +78,13 @@ def import_(name: str, source: str, sha256: str | None, host: str | None) -> Non
 
     The file is not trusted: backing files, data files, encryption, other formats and absurd sizes are refused.
     """
+    from labctl.cli.labs import working
     from labctl.lab import images
     from labctl.site import site
 
     home = Home()
-    with site.opened(home, host) as place:
-        image = images.import_(home, place, name, source, sha256=sha256, say=_sayer(quiet=options.quiet()))
+    with site.opened(home, host) as place, working(home, place) as work:
+        image = images.import_(work, name, source, sha256=sha256)
     click.echo(f"Image {name} is ready: {image.volume}")
 
 
@@ -100,11 +102,3 @@ def remove(name: str, host: str | None) -> None:
     with site.opened(home, host) as place:
         images.remove(home, place, name)
     options.say(f"Image {name} is removed.")
-
-
-def _sayer(*, quiet: bool) -> Callable[[str], None]:
-    def say(text: str) -> None:
-        if not quiet:
-            click.echo(text, err=True)
-
-    return say

@@ -234,7 +234,8 @@ def report_command(team: str, service: str, node: str, symptom: str, nothing: bo
     from labctl.lab import rounds
 
     home = Home()
-    left = rounds.report(home, options.one_of([team]), service=service, node=node, symptom=symptom, nothing=nothing)
+    said = rounds.Diagnosis(service=service, node=node, symptom=symptom, nothing=nothing)
+    left = rounds.report(home, options.one_of([team]), said)
     options.say(f"{team}: noted." if left else f"{team}: noted, but time is up: it does not count.")
 
 

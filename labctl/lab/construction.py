@@ -58,9 +58,7 @@ class Construction:
 
     def make(self, node: NodePlan) -> None:
         """Make a node's volumes and define its domain."""
-        copies = self.lab.snapshot.copies(node) if self.lab.snapshot else {}
-        keys, images = self.keys[node.name], self.lab.images
-        nodes.make_node(self.site, self.ledger, self.plan, node, images=images, keys=keys, copies=copies)
+        nodes.make_node(self.site, self.ledger, self.lab, node, self.keys[node.name])
 
     def remove(self, node: NodePlan) -> None:
         """Remove what stands of a node."""

@@ -12,16 +12,18 @@ from labctl.images.build import BuiltImage
 from labctl.images.store import Image, Manifest, check_name, now
 from labctl.modes import private
 from labctl.site.site import Site
+from labctl.site.work import Work
 from labctl.state import Home
 
 
-def build(home: Home, site: Site, name: str, *, mirror: str | None, say: Callable[[str], None]) -> list[Image]:
+def build(work: Work, name: str, *, mirror: str | None) -> list[Image]:
     """Build the image of a recipe, and its install medium where it has one, and publish them.
 
     Raises:
         InputError: there is no such recipe.
         ProcessError: a step failed; the whole output stays in the state folder's logs.
     """
+    home, site, say = work.home, work.site, work.progress.say
     chosen = recipe.load(name)
     log = home.root / "logs" / f"image-{name}.log"
     private(log.parent)
@@ -41,8 +43,8 @@ def build(home: Home, site: Site, name: str, *, mirror: str | None, say: Callabl
         return site.images.publish(disk.path, manifest, in_use=images_in_use(home, site))
 
     with home.lock("image", name), home.scratch(name) as folder:
-        work, archives = folder / "work", folder / "archives"
-        for made in (work, archives):
+        bench, archives = folder / "work", folder / "archives"
+        for made in (bench, archives):
             made.mkdir()
         disks = {}
         for other in chosen.medium or ():
@@ -50,20 +52,20 @@ def build(home: Home, site: Site, name: str, *, mirror: str | None, say: Callabl
             disks[f"{other}.qcow2"] = _builder(other)(
                 recipe.load(other),
                 target=folder / f"{other}.qcow2",
-                scratch=_empty(work),
+                scratch=_empty(bench),
                 mirror=mirror,
                 progress=say,
                 log=log,
             ).path
         extra = {} if chosen.medium is None else {"archives": archives}
         built = _builder(name)(
-            chosen, target=folder / "disk.qcow2", scratch=_empty(work), mirror=mirror, progress=say, log=log, **extra
+            chosen, target=folder / "disk.qcow2", scratch=_empty(bench), mirror=mirror, progress=say, log=log, **extra
         )
         images = []
         if chosen.medium is not None:
             say("making the install medium")
             target = folder / "medium.qcow2"
-            packed = medium.build(archives, disks, target=target, scratch=_empty(work), log=log)
+            packed = medium.build(archives, disks, target=target, scratch=_empty(bench), log=log)
             images.append(published(packed, f"{name}-medium", f"install medium of recipe {name}"))
         return [published(built, name, f"recipe {name}"), *images]
 
@@ -79,12 +81,13 @@ def _empty(folder: Path) -> Path:
     return folder
 
 
-def import_(home: Home, site: Site, name: str, source: str, *, sha256: str | None, say: Callable[[str], None]) -> Image:
+def import_(work: Work, name: str, source: str, *, sha256: str | None) -> Image:
     """Check a foreign image, make a clean copy of it, and publish that.
 
     Raises:
         InputError: the file is missing, hostile, not bootable, or not the one that `sha256` names.
     """
+    home, site, say = work.home, work.site, work.progress.say
     check_name(name)
     with home.lock("image", name), home.scratch(name) as folder:
         disk = importing.import_(source, sha256=sha256, scratch=folder, progress=say)

@@ -7,7 +7,7 @@ volumes; whatever an interrupted run left without a domain is made again. Remova
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -17,6 +17,7 @@ from labctl.images.store import Image
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.render import seed, xml
 from labctl.roles.role import ROLES
+from labctl.sets.sources import SourcedLab
 from labctl.site.site import Site
 from labctl.state import LabRecord
 from labctl.state.ledger import Ledger
@@ -34,25 +35,15 @@ def borrowed(record: LabRecord, node: NodePlan) -> bool:
     return restored and record.identified.get(node.name) != node.generation
 
 
-def make_node(
-    site: Site,
-    ledger: Ledger,
-    lab: LabPlan,
-    node: NodePlan,
-    *,
-    images: dict[str, Image],
-    keys: seed.SeedKeys,
-    copies: Mapping[str, str],
-) -> None:
+def make_node(site: Site, ledger: Ledger, lab: SourcedLab, node: NodePlan, keys: seed.SeedKeys) -> None:
     """Make a node's volumes anew and define its domain. The caller has claimed the volumes.
 
-    Args:
-        images: what its disks are overlays of, by name.
-        copies: disks that are copies of volumes instead.
+    Disks are overlays of the lab's images; where the lab is taken back to a snapshot, copies of the snapshot's.
 
     Raises:
         ForeignObjectError: somebody made an object of that name since we looked.
     """
+    images, copies = lab.images, lab.snapshot.copies(node) if lab.snapshot else {}
     for disk in node.disks:
         if disk.volume in copies:
             _make_volume(site, ledger, disk.volume, xml.volume_xml(disk.volume, "raw", 0), copies[disk.volume])
@@ -61,11 +52,11 @@ def make_node(
         # An overlay that is smaller than its base would cut the base's file system off.
         room = replace(disk, capacity=max(disk.capacity, base.manifest.virtual_size if base else 0))
         _make_volume(site, ledger, disk.volume, xml.disk_xml(room, backing=base.path if base else None))
-    content = seed.iso(seed.documents(node, lab, keys=keys))
+    content = seed.iso(seed.documents(node, lab.plan, keys=keys))
     _make_volume(site, ledger, node.seed, xml.volume_xml(node.seed, "raw", len(content)))
     site.hypervisor.upload(site.settings.pool.name, node.seed, io.BytesIO(content), len(content))
     try:
-        site.hypervisor.define_domain(document(site, lab, node, images=images))
+        site.hypervisor.define_domain(document(site, lab.plan, node, images=images))
     except AlreadyExistsError as exc:
         raise ForeignObjectError(f"domain {node.domain} exists now, and labctl did not make it") from exc
 

@@ -112,7 +112,7 @@ def _images(work: Work, team: str, topology: Topology, stage: str) -> set[str]:
 def _supply(work: Work, topology: Topology, steps: Rollout) -> Work:
     """Make what the host lacks; return the work on the host as it is then."""
     for name in steps.images:
-        images.build(work.home, work.site, name, mirror=None, say=work.progress.say)
+        images.build(work, name, mirror=None)
         work = work.again()
     if steps.bake:
         bake.bake(work, topology, f"{topology.name}-{INSTALLED}")

@@ -215,10 +215,24 @@ def reveal(home: Home, some: Iterable[Seat]) -> None:
     write(home, some, lambda now: Revealed(at=now))
 
 
-def report(
-    home: Home, player: str, *, service: str = "", node: str = "", symptom: str = "", nothing: bool = False
-) -> float:
-    """Write down what a team says is broken; whether it is right, nobody is told.
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What a team says is broken.
+
+    Attributes:
+        service, node: the suspect.
+        symptom: ID of a check that shows it.
+        nothing: nothing is broken.
+    """
+
+    service: str = ""
+    node: str = ""
+    symptom: str = ""
+    nothing: bool = False
+
+
+def report(home: Home, player: str, said: Diagnosis) -> float:
+    """Write down what a team says is broken. Nobody is told whether it is right.
 
     Returns:
         The seconds of play that are left; what is reported when none are does not count.
@@ -230,19 +244,20 @@ def report(
     seat = going_on(home, [player])[0]
     if seat.state == "preparing":
         raise RefusedError(f"the clock of {player} has not started", remedy="labctl round status")
-    if nothing == bool(service or node or symptom):
+    if said.nothing == bool(said.service or said.node or said.symptom):
         raise InputError(
             "what is broken?", remedy="Say --suspect SERVICE, --node NODE and --symptom CHECK, or --nothing."
         )
     plan = records.lab_of(home, seat.lab).plan
     known = services(plan)
-    service = plain(service)
+    service, symptom = plain(said.service), said.symptom.upper()
     _must_be(service, known, "service", f"a lab of topology {plan.topology}")
-    _must_be(node, [each.name for each in plan.nodes], "node", f"a lab of topology {plan.topology}")
-    symptom = symptom.upper()
+    _must_be(said.node, [each.name for each in plan.nodes], "node", f"a lab of topology {plan.topology}")
     _must_be(symptom, [check.id for check in CHECKS if plan.stage in check.stages], "check", f"{plan.stage} labs")
     now = time.time()
-    events.append(home, seat.lab, Reported(at=now, service=service, node=node, symptom=symptom, nothing=nothing))
+    events.append(
+        home, seat.lab, Reported(at=now, service=service, node=said.node, symptom=symptom, nothing=said.nothing)
+    )
     return seat.left(now)
 
 
