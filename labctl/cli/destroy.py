@@ -19,6 +19,7 @@ from labctl.state import Home
 @click.option("--forget", is_flag=True, help="Delete only the records, for labs whose host is gone. No host is asked.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.jobs
+@options.trace
 @options.host
 @options.common
 def destroy_command(

@@ -39,6 +39,7 @@ def list_(host: str | None, output: str) -> None:
 @click.option("--name", help="The set's name. Default: TOPOLOGY-installed.")
 @click.option("--if-missing", is_flag=True, help="Do nothing if the host has a set for exactly this topology.")
 @options.jobs
+@options.trace
 @options.host
 @options.common
 def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, host: str | None) -> None:
@@ -70,6 +71,7 @@ def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, ho
 @options.teams(required=True)
 @click.option("--name", help="The set's name. Default: TOPOLOGY-STAGE.")
 @options.jobs
+@options.trace
 @options.common
 def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
     """Save a team's running lab, disks and memory, as a golden set.
@@ -112,6 +114,7 @@ def show_(name: str, host: str | None, output: str) -> None:
 @golden_command.command("verify")
 @_SET
 @options.jobs
+@options.trace
 @options.host
 @options.common
 def verify(name: str, jobs: int | None, host: str | None) -> None:

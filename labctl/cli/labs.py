@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -61,7 +62,9 @@ _VIRT = click.option("--virt", type=click.Choice(["kvm", "qemu"]), help="KVM or 
 @click.option("--dry-run", is_flag=True, help="Check everything and show what would be done; change nothing.")
 @options.no_wait
 @options.jobs
+@options.trace
 @options.host
+@options.output
 @options.common
 def create_command(
     teams: tuple[str, ...],
@@ -76,6 +79,7 @@ def create_command(
     wait: bool,
     jobs: int | None,
     host: str | None,
+    output: str,
 ) -> None:
     """Create labs, or complete them.
 
@@ -85,8 +89,10 @@ def create_command(
     the first boots and is captured, and the others are forked from it. An image that is missing is built, and the
     disks of a cloud are baked.
     """
+    from labctl.cli.show import show
     from labctl.lab import decisions, rollout
-    from labctl.site import site
+    from labctl.report import views
+    from labctl.site import site, timing
 
     names = options.expand(teams)
     home = Home()
@@ -105,8 +111,12 @@ def create_command(
             return
         with working(home, place, jobs) as work:
             created = rollout.roll_out(work, names, choice, how, once=once)
-    for lab in created:
-        options.say(said(lab))
+        spent = timing.of(work).by_node()
+    if output == "table":
+        for lab in created:
+            options.say(said(lab))
+    else:
+        show(output, document=[views.created_document(lab, spent.get(lab.team, {})) for lab in created], text="")
 
 
 @click.command("plan")
@@ -152,6 +162,7 @@ def plan_command(
 @options.overcommit
 @options.no_wait
 @options.jobs
+@options.trace
 @options.team
 @options.common
 def reset_command(
@@ -218,10 +229,18 @@ def working(home: Home, place: Site, jobs: int | None = None) -> Iterator[Work]:
         jobs: how many calls of libvirt run at a time; None takes the host's own number.
     """
     from labctl.cli import progress
+    from labctl.report import timing as report
+    from labctl.site.timing import Timing
     from labctl.site.work import Work
 
-    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled:
-        yield Work(home=home, site=place, jobs=jobs or place.settings.jobs, progress=shown, cancelled=cancelled)
+    with progress.shown(quiet=options.quiet()) as shown, cancellable() as cancelled, Timing(shown) as timing:
+        try:
+            yield Work(home=home, site=place, jobs=jobs or place.settings.jobs, progress=timing, cancelled=cancelled)
+        finally:
+            if file := options.traced():
+                timing.write(Path(file))
+            if options.verbose() and (table := report.seconds(timing.by_node())):
+                click.echo(table, err=True)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from labctl.state import Home
 
 F = TypeVar("F", bound=Callable[..., Any])
 _QUIET = "labctl.quiet"
+_TRACE = "labctl.trace"
 _ID = re.compile(r"[A-Z]{1,2}-?[0-9]{1,2}(:[a-z-]+)?")
 
 
@@ -93,6 +94,30 @@ def no_wait(command: F) -> F:
     return click.option(
         "--no-wait", "wait", flag_value=False, default=True, type=bool, help="Return before the nodes are ready."
     )(command)
+
+
+def trace(command: F) -> F:
+    """Add --trace; `traced` knows it."""
+    return click.option(
+        "--trace",
+        type=click.Path(dir_okay=False, writable=True),
+        expose_value=False,
+        callback=_trace,
+        help="Write where the seconds go to a file, for ui.perfetto.dev or chrome://tracing.",
+    )(command)
+
+
+def traced() -> str | None:
+    """Return the file that the running command writes its trace to, if any."""
+    found = click.get_current_context().meta.get(_TRACE)
+    return found if isinstance(found, str) else None
+
+
+def verbose() -> bool:
+    """Whether the running command was told to be verbose."""
+    import logging
+
+    return logging.getLogger("labctl").level == logging.INFO
 
 
 def team(command: F) -> F:
@@ -210,6 +235,10 @@ def _debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 def _quiet(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
         ctx.meta[_QUIET] = True
+
+
+def _trace(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    ctx.meta[_TRACE] = value
 
 
 def _verbose(ctx: click.Context, param: click.Parameter, value: bool) -> None:

@@ -24,6 +24,7 @@ _NODES = click.option(
 @options.overcommit
 @options.no_wait
 @options.jobs
+@options.trace
 @options.common
 def start_command(
     teams: tuple[str, ...], nodes: tuple[str, ...], overcommit: bool, wait: bool, jobs: int | None

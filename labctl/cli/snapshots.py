@@ -20,6 +20,7 @@ def snapshot_command() -> None:
 @snapshot_command.command("save")
 @click.argument("name")
 @options.jobs
+@options.trace
 @options.team
 @options.common
 def save(name: str, jobs: int | None, team: str | None) -> None:
@@ -60,6 +61,7 @@ def list_(output: str, team: str | None) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.overcommit
 @options.jobs
+@options.trace
 @options.team
 @options.common
 def restore(name: str, yes: bool, overcommit: bool, jobs: int | None, team: str | None) -> None:

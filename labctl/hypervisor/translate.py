@@ -12,7 +12,8 @@ import libvirt
 
 from labctl.errors import AlreadyExistsError, CapacityError, HypervisorError, LabctlError, NotFoundError, RefusedError
 
-_LOG = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
+"""Every call that succeeded: what it did, and its milliseconds."""
 
 _NOT_FOUND = {
     libvirt.VIR_ERR_NO_DOMAIN,
@@ -51,7 +52,7 @@ def translated(doing: str, *, remedy: str = "") -> Iterator[None]:
     began = time.monotonic()
     try:
         yield
-        _LOG.info("%s: %.0f ms", doing, (time.monotonic() - began) * 1000)
+        LOG.info("%s: %.0f ms", doing, (time.monotonic() - began) * 1000)
     except libvirt.libvirtError as exc:
         error = error_for(doing, exc.get_error_code(), str(exc))
         if not isinstance(error, RefusedError):

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+from labctl.lab.create import Created
 from labctl.lab.overview import LabLine
 from labctl.lab.status import LabStatus, NodeStatus
 from labctl.plan.model import LabPlan
 from labctl.report.table import size, table
+
+
+def created_document(lab: Created, seconds: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Return what `create` did to a lab as a document.
+
+    Args:
+        seconds: that its nodes spent in each phase.
+    """
+    return {
+        **{key: list(value) if isinstance(value, tuple) else value for key, value in vars(lab).items()},
+        "seconds": {node: dict(phases) for node, phases in seconds.items()},
+    }
 
 
 def lab_document(lab: LabStatus) -> dict[str, Any]:
