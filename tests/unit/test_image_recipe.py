@@ -4,6 +4,7 @@ import importlib.machinery
 import importlib.util
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -172,3 +173,20 @@ def test_a_package_left_out_is_imported_when_it_is_used(once: ModuleType, monkey
     monkeypatch.setitem(sys.modules, "colorsys", later)
     assert later.rgb_to_hsv(0, 0, 0) == (0.0, 0.0, 0)
     assert not isinstance(sys.modules["colorsys"], once.Later)
+
+
+def test_a_lease_that_comes_while_the_last_one_is_written_is_not_lost(tmp_path: Path) -> None:
+    """systemd starts a path's service no second time while it runs; a fork gets its lease right then."""
+    script = (OVERLAY / "usr/lib/labctl/resolv-conf").read_text()
+    leases = tmp_path / "leases"
+    leases.mkdir()
+    for before, after in {
+        "/run/systemd/netif/leases": str(leases),
+        "/run/labctl-resolv.conf": str(tmp_path / "resolv.conf"),
+        "sleep 1": f"printf 'DNS=192.0.2.1 192.0.2.2\\nDOMAINNAME=example.org\\n' > {leases}/2",
+    }.items():
+        assert before in script
+        script = script.replace(before, after)
+    subprocess.run(["/bin/sh", "-c", script], check=True, timeout=30)
+    written = (tmp_path / "resolv.conf").read_text()
+    assert written == "nameserver 192.0.2.1\nnameserver 192.0.2.2\nsearch example.org\n"
