@@ -74,14 +74,14 @@ test: setup test-packages ## Run all tests, having installed what they need; the
 
 test-oldest: setup ## Run the unit tests with the oldest versions that pyproject.toml allows, in .venv/oldest
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
-	$(BIN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct --editable '.[classroom,cloud]'
+	$(BIN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct --editable '.[classroom,cloud,paper]'
 	$(BIN)/uv pip install --quiet --python $(OLDEST) --group dev pip
 	$(OLDEST)/bin/python -m pytest -q tests/unit
 
 update: setup ## Lock the newest versions (requirements/), install them, make check; then commit the lock
 	$(COMPILE) --upgrade --group build --output-file requirements/build.txt
-	$(COMPILE) --upgrade pyproject.toml --extra classroom --extra cloud --group dev --constraint requirements/build.txt \
-		--output-file requirements/dev.txt
+	$(COMPILE) --upgrade pyproject.toml --extra classroom --extra cloud --extra paper --group dev \
+		--constraint requirements/build.txt --output-file requirements/dev.txt
 	$(MAKE) check
 
 bench: setup bench-packages ## Measure against other tools and the raw libvirt calls (as root)

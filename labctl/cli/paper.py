@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from labctl.cli import options
+from labctl.errors import LabctlError
 from labctl.state import Home
 
 if TYPE_CHECKING:
@@ -51,6 +52,91 @@ def diagram_command(subject: str, file: Path | None, paper: bool) -> None:
     else:
         file.write_text(picture)
         options.say(f"{file}: written.")
+
+
+@click.command("handout")
+@click.argument("teams", metavar="TEAM...", nargs=-1, required=True, shell_complete=options.complete_team)
+@click.option("--key", is_flag=True, help="Also write the answer key. It is for you alone.")
+@click.option("--door", metavar="HOST:PORT", help="Where teams log in with SSH from their own computers.")
+@click.option(
+    "--rules",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The rules to print, for teams that play in no round yet.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("handout"),
+    show_default=True,
+    help="The folder to write to.",
+)
+@click.option("--pdf/--no-pdf", "pdf", default=None, help="Also write PDF. Default: if WeasyPrint is installed.")
+@options.common
+def handout_command(
+    teams: tuple[str, ...], key: bool, door: str | None, rules: Path | None, folder: Path, pdf: bool | None
+) -> None:
+    """Write a sheet for each team, to print.
+
+    A sheet has the names and addresses, the way in, what to do first, and the rules of a round.
+
+    In a round that goes on, a sheet tells the lab that the team works on and the rules that were announced. Sheets
+    say nothing about faults. With --key, answer-key.html tells everything about them: what was injected, its
+    symptoms, the way to it, a repair, and the command that undoes it. Only you can read the files: sheets may contain
+    the team's passwords.
+
+    \b
+    labctl handout team01..team10 --door classroom.example.org:2222
+    labctl handout team01..team10 --key -o /root/monday
+    """
+    from labctl.lab import paper
+    from labctl.report import handout
+    from labctl.spec import scoring
+
+    home = Home()
+    announced = scoring.load(rules) if rules is not None else scoring.Rules()
+    place = paper.door(door) if door is not None else None
+    names = options.expand(teams)
+    pages = {team: handout.sheet(paper.sheet(home, team, rules=announced, door=place)) for team in names}
+    if key:
+        pages[_KEY] = handout.key(paper.answers(home, names))
+    for name, page in pages.items():
+        _write(folder / f"{name}.html", page)
+    if pdf is not False:
+        _print(folder, pages, demanded=pdf is True)
+
+
+_KEY = "answer-key"
+
+
+def _print(folder: Path, pages: dict[str, str], *, demanded: bool) -> None:
+    """Write PDF beside the pages.
+
+    Raises:
+        LabctlError: it is demanded, and WeasyPrint is not there.
+    """
+    from labctl.report import handout
+
+    for name, page in pages.items():
+        try:
+            printed = handout.pdf(page)
+        except LabctlError as exc:
+            if demanded:
+                raise
+            options.say(f"No PDF: WeasyPrint is not installed. {exc.remedy}")
+            return
+        _write(folder / f"{name}.pdf", printed)
+
+
+def _write(file: Path, content: str | bytes) -> None:
+    """Write a file that only its owner can read."""
+    from labctl.state import write_atomically
+
+    write_atomically(file, content)
+    options.say(str(file))
 
 
 def _subject(home: Home, name: str) -> tuple[Topology, Seen | None]:

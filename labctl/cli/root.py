@@ -42,6 +42,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "use": ("reach", "Choose the team for commands that name none."),
     },
     "For a classroom": {
+        "handout": ("paper", "Write a sheet for each team, to print."),
         "ssh-config": ("exports", "Print an OpenSSH configuration for labs: ssh team01-db-node."),
         "inventory": (
             "exports",

@@ -13,7 +13,7 @@ from labctl.errors import CapacityError
 from labctl.modes import private
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str | bytes) -> None:
     """Write a file that only its owner may read, beside its name first, then renamed.
 
     Raises:
@@ -66,12 +66,12 @@ def _room(path: Path) -> Iterator[None]:
         ) from exc
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def _write_atomically(path: Path, text: str | bytes) -> None:
     private(path.parent)
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         Path(beside).replace(path)

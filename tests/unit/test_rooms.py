@@ -116,11 +116,11 @@ ROOMS: dict[str, set[str]] = {
 # Third-party library, or a module of the standard one that is as sharp: the rooms that may import it.
 LIBRARIES: dict[str, set[str]] = {
     "click": {"cli"},
-    "jinja2": {"render"},
+    "jinja2": {"render", "report"},
     "keystoneauth1": {"cloud"},
     "libvirt": {"hypervisor"},
     "libvirt_qemu": {"hypervisor"},
-    "markupsafe": {"render"},
+    "markupsafe": {"render", "report"},
     "paramiko": {"remote"},
     "pycdlib": {"render"},
     "pydantic": {"spec", "state"},
@@ -129,6 +129,7 @@ LIBRARIES: dict[str, set[str]] = {
     "rich": {"cli"},
     "subprocess": {"process"},
     "urllib3": {"cloud"},
+    "weasyprint": {"report"},
     "zstandard": {"sets"},
     "yaml": {"cli", "images", "spec"},
 }
