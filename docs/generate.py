@@ -15,8 +15,10 @@ from labctl.checks.check import CHECKS
 from labctl.cli.root import SECTIONS, root
 from labctl.installing.tasks import order_of
 from labctl.report import diagram
+from labctl.report import matrix as faults
 from labctl.roles.role import ROLES, Role
 from labctl.rounds.events import KINDS
+from labctl.sabotage import matrix
 from labctl.spec import topology
 
 DOCS = Path(__file__).parent
@@ -143,6 +145,11 @@ def json_type(field: dataclasses.Field[Any]) -> str:
     return known.get(kind, "object" if kind.startswith("dict") else "number")
 
 
+def faults_page() -> str:
+    """Return the page of all faults and what was seen of them."""
+    return faults.page(matrix.shipped())
+
+
 def picture() -> str:
     """Return the README's picture."""
     return diagram.svg(topology.load("gridka"))
@@ -153,6 +160,7 @@ PAGES = {
     "reference/checks.md": checks_page,
     "reference/cli.md": commands_page,
     "reference/events.md": events_page,
+    "reference/faults.md": faults_page,
     "reference/roles.md": roles_page,
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from labctl import quoting
+from labctl.errors import InputError
 
 DIALECTS = {"oslo": quoting.oslo, "plain": quoting.ini}
 """How values are written, by who reads the file: OpenStack's services, or any other program."""
@@ -26,11 +27,90 @@ def set_values(text: str, values: Mapping[str, Mapping[str, object]], dialect: s
     Raises:
         InputError: a value cannot stand in an INI file.
     """
-    lines = text.removesuffix("\n").split("\n") if text else []
+    lines = _lines(text)
     for section, options in values.items():
         for option, value in reversed(list(options.items())):  # a new one goes above those that are there
             _set(lines, section, option, None if value is None else DIALECTS[dialect](_plain(value)))
     return "\n".join(lines) + "\n" if lines else ""
+
+
+def respell(text: str, section: str, option: str, find: str, put: str) -> str:
+    """Change the value of an option that is there; its line stays where it is.
+
+    Args:
+        find: a regular expression within the value, of which there must be one match at least; the first is replaced.
+        put: what stands in its place, groups as \\1.
+
+    Raises:
+        InputError: there is no such option, or its value is another.
+    """
+    lines = _lines(text)
+    number = _demand(lines, section, option)
+    lines[number] = _respelled(lines[number], find, put)
+    return "\n".join(lines) + "\n"
+
+
+def double(text: str, section: str, option: str, find: str, put: str) -> str:
+    """Add a second line of an option, with its value changed, at the end of its section: the last one counts.
+
+    Raises:
+        InputError: there is no such option, or its value is another.
+    """
+    lines = _lines(text)
+    again = _respelled(lines[_demand(lines, section, option)], find, put)
+    _, end = _bounds(lines, section)
+    while not lines[end - 1].strip():
+        end -= 1
+    lines.insert(end, again)
+    return "\n".join(lines) + "\n"
+
+
+def rename(text: str, section: str, option: str, name: str) -> str:
+    """Give an option another name; its line stays where it is.
+
+    Raises:
+        InputError: there is no such option.
+    """
+    lines = _lines(text)
+    number = _demand(lines, section, option)
+    lines[number] = f"{quoting.ini(name)}{lines[number].removeprefix(option)}"
+    return "\n".join(lines) + "\n"
+
+
+def raise_above(text: str, section: str, option: str) -> str:
+    """Move the line of an option above the head of its section, and so into the section before.
+
+    Raises:
+        InputError: there is no such option.
+    """
+    lines = _lines(text)
+    line = lines.pop(_demand(lines, section, option))
+    begin, _ = _bounds(lines, section)
+    assert begin is not None
+    lines.insert(begin - 1, line)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(text: str) -> list[str]:
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _demand(lines: list[str], section: str, option: str) -> int:
+    """Return the number of the line of an option, the last one where there are several."""
+    begin, end = _bounds(lines, section)
+    name = re.compile(rf"{re.escape(option)}\s*[=:]")
+    found = [number for number in range(begin or end, end) if name.match(lines[number])]
+    if not found:
+        raise InputError(f"there is no option {option} in section {section}")
+    return found[-1]
+
+
+def _respelled(line: str, find: str, put: str) -> str:
+    name, sign, value = re.split(r"(\s*[=:]\s*)", line, maxsplit=1)
+    after, count = re.subn(find, put, value, count=1)
+    if not count or after == value:
+        raise InputError(f"the value of {name} is not as expected")
+    return f"{name}{sign}{after}"
 
 
 def _set(lines: list[str], section: str, option: str, value: str | None) -> None:

@@ -24,6 +24,8 @@ class Pace:
         sabotage: the same, for a change of a fault.
         request: for an answer of a cloud's API; the first one of an emulated fork took a hundred seconds.
         instance: for a login to a server in a cloud.
+        settles: for a service that was restarted to answer as it will from then on.
+        silent: until a cloud takes a service that says nothing for dead.
         removal: for something in a cloud to be gone after it was deleted.
     """
 
@@ -41,6 +43,8 @@ class Pace:
     sabotage: float
     request: float
     instance: float
+    settles: float
+    silent: float
     removal: float
 
 
@@ -60,6 +64,8 @@ _PACES = {
         sabotage=1.0,
         request=30.0,
         instance=30.0,
+        settles=20.0,
+        silent=90.0,
         removal=120.0,
     ),
     "qemu": Pace(
@@ -77,6 +83,8 @@ _PACES = {
         sabotage=6.0,
         request=240.0,
         instance=180.0,
+        settles=60.0,
+        silent=480.0,
         removal=600.0,
     ),
 }

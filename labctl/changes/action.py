@@ -5,10 +5,38 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
+from labctl.errors import InputError
 from labctl.guest import Guest, Result
 from labctl.secret import Text, reveal
+
+T = TypeVar("T")
+
+
+class Admin(Protocol):
+    """The administrator of a cloud, who works from outside its nodes."""
+
+    @property
+    def admin(self) -> Any:
+        """The administrator's connection, as openstacksdk makes it; it finds Keystone without the catalogue."""
+        ...
+
+    def translated(self, do: Callable[[], T]) -> T:
+        """Do something with the connection.
+
+        Raises:
+            RemoteError: the cloud refused it, or did not answer.
+        """
+        ...
+
+    def lets_in(self, user: str) -> bool:
+        """Tell whether a user gets in with the password that is on record."""
+        ...
+
+    def password(self, user: str) -> str:
+        """Return the password that is on record."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +49,7 @@ class Context:
         slow: how many times longer than on bare metal things may take; 1 there.
         changed: whether an earlier action of the same step changed anything.
         begins: called before anything is changed, so that whoever keeps a journal can write the intent down.
+        cloud: the administrator of the lab's cloud; None where it has none.
     """
 
     guest: Guest
@@ -28,6 +57,17 @@ class Context:
     slow: float = 1.0
     changed: bool = False
     begins: Callable[[], None] = lambda: None
+    cloud: Admin | None = None
+
+    def demand_cloud(self) -> Admin:
+        """Return the administrator of the lab's cloud.
+
+        Raises:
+            InputError: the lab has no cloud.
+        """
+        if self.cloud is None:
+            raise InputError("the lab has no cloud")
+        return self.cloud
 
     def act(self, what: str) -> None:
         """Tell what is changed next; every action does, after it has looked and before it changes anything."""

@@ -67,6 +67,7 @@ class Record:
         kind: name of the kind of thing.
         target: which one.
         restart: units that read it, which are restarted after the change and after its undo.
+        waits: whether the restart after the change waits for them; one that the change keeps from starting never ends.
     """
 
     kind: str
@@ -74,6 +75,7 @@ class Record:
     before: State
     after: State
     restart: tuple[str, ...] = ()
+    waits: bool = True
 
     def document(self) -> dict[str, Any]:
         """Return the record as JSON can hold it."""

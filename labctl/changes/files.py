@@ -99,7 +99,7 @@ def text_of(state: State) -> str:
     return base64.b64decode(state["content"]).decode(errors="surrogateescape") if state["kind"] == "file" else ""
 
 
-class _FileChange(Change):
+class FileChange(Change):
     """A change of one file."""
 
     kind: ClassVar[Kind] = FILES
@@ -112,7 +112,7 @@ class _FileChange(Change):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PutFile(_FileChange):
+class PutFile(FileChange):
     """Writes a whole file."""
 
     path: str
@@ -130,7 +130,7 @@ class PutFile(_FileChange):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ini(_FileChange):
+class Ini(FileChange):
     """Sets values in an INI file; what else stands in it stays, comments too.
 
     Attributes:
@@ -148,7 +148,7 @@ class Ini(_FileChange):
     def judge(self, now: State) -> State:
         """Return the file with the values."""
         values = reveal(self.values)
-        return _edited(now, lambda text: set_values(text, values, self.dialect), mode=self.mode, owner=self.owner)
+        return edited(now, lambda text: set_values(text, values, self.dialect), mode=self.mode, owner=self.owner)
 
     def describe(self) -> str:
         """Say the sections and their values."""
@@ -160,7 +160,7 @@ class Ini(_FileChange):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line(_FileChange):
+class Line(FileChange):
     """Replaces lines of a file, or adds one.
 
     Attributes:
@@ -180,7 +180,7 @@ class Line(_FileChange):
         Raises:
             InputError: there is no such line, or no such file.
         """
-        return _edited(now, self._edit)
+        return edited(now, self._edit)
 
     def _edit(self, text: str) -> str:
         kept, found = [], False
@@ -203,7 +203,7 @@ class Line(_FileChange):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Permissions(_FileChange):
+class Permissions(FileChange):
     """Sets owner and mode of a file or folder.
 
     Attributes:
@@ -232,7 +232,7 @@ class Permissions(_FileChange):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Absent(_FileChange):
+class Absent(FileChange):
     """Removes a file."""
 
     path: str
@@ -260,7 +260,7 @@ def _file(text: str, *, mode: int, owner: str, mtime: int | None = None) -> Stat
     return {"kind": "file", "mode": mode, "owner": owner, "mtime": mtime, "content": content}
 
 
-def _edited(now: State, edit: Callable[[str], str], *, mode: int | None = None, owner: str | None = None) -> State:
+def edited(now: State, edit: Callable[[str], str], *, mode: int | None = None, owner: str | None = None) -> State:
     """Return a file with its text edited, its owner and mode as they were.
 
     Raises:

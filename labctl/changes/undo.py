@@ -10,7 +10,7 @@ from labctl.changes.change import Change, Outcome, Record
 from labctl.changes.kinds import KINDS
 
 
-def record(change: Change, context: Context, *, restart: tuple[str, ...] = ()) -> Record:
+def record(change: Change, context: Context, *, restart: tuple[str, ...] = (), waits: bool = True) -> Record:
     """Look and judge, but do not act: return what must be on disk before anything is touched.
 
     A file keeps the time of the one that it replaces, a new one gets that of its folder.
@@ -23,14 +23,14 @@ def record(change: Change, context: Context, *, restart: tuple[str, ...] = ()) -
     after = change.judge(before)
     if after.get("kind") == "file" and after["mtime"] is None:
         after = {**after, "mtime": before.get("mtime") or _folder_time(context, change.target)}
-    return Record(kind=change.kind.name, target=change.target, before=before, after=after, restart=restart)
+    return Record(kind=change.kind.name, target=change.target, before=before, after=after, restart=restart, waits=waits)
 
 
 def act(record: Record, context: Context) -> Record:
     """Do what a record says and return it with how the thing really is now."""
     kind = KINDS[record.kind]
     kind.become(context, record.target, record.before, record.after)
-    restart(record.restart, context)
+    restart(record.restart, context, waits=record.waits)
     return Record(**{**vars(record), "after": kind.look(context, record.target)})
 
 
@@ -58,11 +58,12 @@ def difference(record: Record) -> str:
     return KINDS[record.kind].show(record.target, record.before, record.after)
 
 
-def restart(units: tuple[str, ...], context: Context) -> None:
+def restart(units: tuple[str, ...], context: Context, *, waits: bool = True) -> None:
     """Restart units, also those that gave up; one that cannot start is what the fault is about."""
     if units:
-        words = quoting.shell_line(units)
-        context.run(f"systemctl reset-failed {words} 2>/dev/null; systemctl --quiet restart {words} || :", timeout=90)
+        words, how = quoting.shell_line(units), "" if waits else "--no-block "
+        line = f"systemctl reset-failed {words} 2>/dev/null; systemctl --quiet {how}restart {words} || :"
+        context.run(line, timeout=90)
 
 
 def _folder_time(context: Context, path: str) -> int | None:

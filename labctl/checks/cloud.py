@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from labctl.checks.made import Made
 from labctl.guest import Guest
@@ -78,6 +78,10 @@ class Cloud:
         with _IMPORTING:
             import labctl.cloud.connect
             import labctl.cloud.trouble  # noqa: F401 - checks import it again, each for itself
+
+    def renewed(self) -> Self:
+        """Return the same cloud for another run: nobody is logged in yet."""
+        return replace(self, bench={}, _kept={})
 
     @property
     def demo(self) -> Any:

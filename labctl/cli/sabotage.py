@@ -75,6 +75,9 @@ def sabotage_command() -> None:
 @click.argument("words", metavar="[TEAM|ID]...", nargs=-1)
 @click.option("--random", "chance", is_flag=True, help="Draw a fault.")
 @click.option("--level", type=click.IntRange(1, 3), help="Draw among faults of this level.")
+@click.option(
+    "--service", metavar="ROLE", default="", help="Draw among faults of this service: keystone, nova, cinder…"
+)
 @click.option("--count", type=click.IntRange(1, 5), default=1, show_default=True, help="How many faults a lab gets.")
 @click.option("--seed", metavar="WORD", help="The same word draws the same faults again.")
 @click.option("--same-for-all", "same", is_flag=True, help="Every lab gets the same fault.")
@@ -87,17 +90,26 @@ def sabotage_command() -> None:
     shell_complete=options.complete_topology,
     help="With --dry-run: the topology of teams without a lab.",
 )
+@click.option(
+    "--stage",
+    type=click.Choice(["bare", "installed"]),
+    default="bare",
+    show_default=True,
+    help="With --dry-run: the stage of teams without a lab.",
+)
 @options.output
 @options.common
 def break_command(
     words: tuple[str, ...],
     chance: bool,
     level: int | None,
+    service: str,
     count: int,
     seed: str | None,
     same: bool,
     dry_run: bool,
     topology: str,
+    stage: str,
     output: str,
 ) -> None:
     """Break labs."""
@@ -115,8 +127,8 @@ def break_command(
         from labctl.lab import provisional
         from labctl.spec.topology import load
 
-        plans = provisional.plans(home, teams, load(topology), stage="bare", host=None)
-        lots = sabotage.draw_lots(home, plans, Drawing(level=level, seed=seed, same=same, ids=ids))
+        plans = provisional.plans(home, teams, load(topology), stage=stage, host=None)
+        lots = sabotage.draw_lots(home, plans, Drawing(level=level, seed=seed, same=same, ids=ids, service=service))
         show(output, document=[views.lot_document(lot) for lot in lots], text=views.lots(lots))
         return
     rounds.refuse_played(home, teams)
@@ -124,7 +136,7 @@ def break_command(
     for turn in range(1 if ids else count):
         word = f"{seed}#{turn}" if seed and turn else seed
         plans = sabotage.plans_of(home, teams)
-        lots = sabotage.draw_lots(home, plans, Drawing(level=level, seed=word, same=same, ids=ids))
+        lots = sabotage.draw_lots(home, plans, Drawing(level=level, seed=word, same=same, ids=ids, service=service))
         injected += _inject(home, teams, lots)
     documents = [{"team": lot.team, **views.status_document(lot.team, [entry])["faults"][0]} for lot, entry in injected]
     lines = [
@@ -254,12 +266,16 @@ def heal_labs(home: Home, teams: Sequence[str], ids: Sequence[str] = ()) -> bool
 @sabotage_command.command("verify")
 @click.argument("words", metavar="[TEAM] [ID]...", nargs=-1)
 @click.option("--resume", is_flag=True, help="Skip what an earlier run has verified.")
+@click.option("--service", metavar="ROLE", default="", help="Try faults of this service alone.")
 @click.option(
-    "--matrix", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the matrix as Markdown."
+    "--matrix",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Merge what was seen into this file (JSON). Only what it says was seen to work is drawn at random.",
 )
 @options.output
 @options.common
-def verify_command(words: tuple[str, ...], resume: bool, matrix: Path | None, output: str) -> int:
+def verify_command(words: tuple[str, ...], resume: bool, service: str, matrix: Path | None, output: str) -> int:
     """Try every fault on a running lab: its effect, its repair, its undo.
 
     For each fault: the checks are green; inject; one of its checks is red; type the reference repair in the node; the
@@ -271,15 +287,17 @@ def verify_command(words: tuple[str, ...], resume: bool, matrix: Path | None, ou
     from labctl.cli.show import show
     from labctl.lab import verify
     from labctl.report import matrix as views
+    from labctl.sabotage import matrix as rows
 
     home = Home()
     ids, patterns = options.ids_and_teams(words)
     team = options.one_of(patterns) if patterns else options.one_team(home, None)
     with site_of(home, team) as place, working(home, place) as work:
-        found = verify.verify(work, team, ids=ids, resume=resume)
+        found = verify.verify(work, team, ids=ids, service=service, resume=resume)
     show(output, document=[views.document(each) for each in found], text=views.text(found))
     if matrix is not None:
-        matrix.write_text(views.page(found))
+        known = rows.read(matrix.read_text() if matrix.exists() else None)
+        matrix.write_text(rows.write(rows.merged(known, found)))
     return 0 if all(each.ok for each in found) else 1
 
 

@@ -16,6 +16,7 @@ from labctl.checks.check import Check, Subject, chosen
 from labctl.checks.cloud import Cloud
 from labctl.checks.made import Made
 from labctl.checks.model import Report, Result
+from labctl.cloud.admin import Administrator
 from labctl.errors import RemoteError
 from labctl.guest import Guest
 from labctl.installing import passwords
@@ -151,6 +152,16 @@ def _cloud(
             write=partial(folder.write, MADE),
             patience=site.pace.removal,
         ),
+    )
+
+
+def administrator(work: Work, plan: LabPlan, lab: Subject) -> Administrator | None:
+    """Return the administrator of a lab's cloud; None where it has none."""
+    known = passwords.load(work.home.lab(plan.team))
+    if lab.cloud is None or lab.dialer is None:
+        return None
+    return Administrator(
+        dialer=lab.dialer, login=partial(login, work.home, plan.team), passwords=known, seconds=work.site.pace.request
     )
 
 

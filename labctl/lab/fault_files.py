@@ -10,7 +10,7 @@ from uuid import UUID
 from netaddr import IPNetwork
 
 from labctl.errors import InputError
-from labctl.plan.lab import plan
+from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity
 from labctl.sabotage import lint
 from labctl.sabotage.fault import FAULTS, Fault, Scene
@@ -31,9 +31,11 @@ def problems(file: Path) -> list[str]:
 
 
 def scenes() -> list[Scene]:
-    """Return the shipped topologies, bare, as faults see them."""
+    """Return the shipped topologies as faults see them: bare, and installed where there is a cloud."""
     nobody = Identity(team="team01", lab=UUID(int=1), owner=UUID(int=2), mgmt=IPNetwork("192.168.99.0/24"))
-    return [Scene(lab=plan(topology.load(name), nobody)) for name in topology.shipped()]
+    found = [topology.load(name) for name in topology.shipped()]
+    bare = [Scene(lab=plan(each, nobody)) for each in found]
+    return bare + [Scene(lab=plan(each, nobody, stage=INSTALLED)) for each in found if each.openstack is not None]
 
 
 def _faults(file: Path) -> list[Fault]:

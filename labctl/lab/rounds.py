@@ -265,9 +265,7 @@ def services(plan: LabPlan) -> list[str]:
     """Return what can be to blame in a lab: all that a fault or a check may name. It tells nothing of a round."""
     scene = Scene(lab=plan)
     drawn = {
-        plain(draw.drawn(fault, scene, "services").service)
-        for fault in FAULTS
-        if plan.stage in fault.stages and draw.applies(fault, scene)
+        plain(service) for fault in FAULTS if plan.stage in fault.stages for service in draw.services(fault, scene)
     }
     networks = {f"network {network.key}" for network in plan.networks}
     roles = {role for node in plan.nodes for role in node.roles}

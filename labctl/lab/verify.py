@@ -2,75 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from labctl.changes import Context
 from labctl.changes import undo as changes
 from labctl.changes.kinds import KINDS
-from labctl.checks.model import Report, Verdict
+from labctl.checks.check import chosen
+from labctl.checks.model import Verdict
 from labctl.errors import LabctlError
 from labctl.lab import check
 from labctl.lab.sabotage import Ledger, engine_of, prepare
 from labctl.pace import pace
-from labctl.sabotage import draw
+from labctl.sabotage import draw, matrix
 from labctl.sabotage.draw import Lot
 from labctl.sabotage.engine import Engine
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
+from labctl.sabotage.matrix import Verified
 from labctl.site.work import Work
 from labctl.state import records
 
 KEPT = "verified.json"
-
-_SETTLES = 20.0  # seconds that what a repair asks for may take to happen
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verified:
-    """What was seen of a fault.
-
-    Attributes:
-        red: checks that turned red, and what they said.
-        seconds: that inject, detect, repair and heal took.
-        alternative, cheat: whether the alternative repair was good and the cheat was not; None where there is none.
-        trouble: what it did not do; empty when it does what it says.
-    """
-
-    fault: str
-    level: int
-    virt: str
-    topology: str
-    node: str
-    red: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    alternative: bool | None = None
-    cheat: bool | None = None
-    trouble: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether it does what it says."""
-        return not self.trouble
-
-    @classmethod
-    def of(cls, document: dict[str, Any]) -> Verified:
-        """Read what was kept."""
-        return cls(**document)
 
 
 class _Broken(Exception):  # noqa: N818 - it ends one fault's trial
     """A fault does not do what it says."""
 
 
-def verify(work: Work, team: str, *, ids: Sequence[str], resume: bool) -> list[Verified]:
-    """Try faults on a team's lab, one after the other; all of its stage where none is named.
+def verify(work: Work, team: str, *, ids: Sequence[str], service: str = "", resume: bool) -> list[Verified]:
+    """Try faults on a team's lab, each of their variants, one after the other; all of its stage where none is named.
 
     Args:
+        service: whose faults are tried, by the name of its role; empty for all.
         resume: leave out those that were good in an earlier run on this lab.
 
     Raises:
@@ -81,29 +48,44 @@ def verify(work: Work, team: str, *, ids: Sequence[str], resume: bool) -> list[V
     with records.locked(home, [team]):
         plan = records.lab_of(home, team).plan
         folder, book = home.lab(team), Ledger(home.lab(team))
-        kept = {each.fault: each for each in _kept(folder.read(KEPT)) if resume and each.ok}
-        scene = Scene(lab=plan)
-        faults = [FAULTS[name] for name in ids] or [
-            fault for fault in FAULTS if plan.stage in fault.stages and draw.applies(fault, scene)
-        ]
+        kept = {each.key: each for each in _kept(folder.read(KEPT))}
+        good = {key for key, each in kept.items() if resume and each.ok}
+        trials = _trials(Scene(lab=plan, service=service), [FAULTS[name] for name in ids] or list(FAULTS))
+        seen: list[Verified] = []
         with check.subject(work, plan) as lab:
             engine = engine_of(work, plan, lab, book)
-            for fault in faults:
-                if fault.id in kept:
-                    say(f"{fault.id}: verified earlier")
+            for fault, variant, scene in trials:
+                name, key = f"{fault.id} {variant}".strip(), (fault.id, variant, plan.topology, work.site.virt)
+                if work.cancelled.is_set():
+                    break
+                if key in good:
+                    say(f"{name}: verified earlier")
+                    seen.append(kept[key])
                     continue
-                seen = _Trial(scene, engine, book, fault).run()
-                say(f"{fault.id}: {seen.trouble or 'does what it says'} ({sum(seen.seconds.values()):.0f} s)")
-                kept[fault.id] = seen
-                folder.write(KEPT, json.dumps([asdict(each) for each in kept.values()], indent=1))
-    return [kept[fault.id] for fault in faults]
+                seen.append(found := _Trial(scene, engine, book, fault, variant).run())
+                say(f"{name}: {found.trouble or 'does what it says'} ({sum(found.seconds.values()):.0f} s)")
+                kept[key] = found
+                folder.write(KEPT, matrix.write(kept.values()))
+    return seen
+
+
+def _trials(scene: Scene, faults: Sequence[Fault]) -> list[tuple[Fault, str, Scene]]:
+    """Return the faults and variants that a lab can have, each with the lab as that variant alone is drawn for it."""
+    every = [
+        (fault, variant, replace(scene, only=frozenset({variant})))
+        for fault in faults
+        for variant in fault.variants
+        if scene.lab.stage in fault.stages
+    ]
+    return [(fault, variant, narrow) for fault, variant, narrow in every if draw.applies(fault, narrow)]
 
 
 class _Trial:
     """One fault, from green to green."""
 
-    def __init__(self, scene: Scene, engine: Engine, book: Ledger, fault: Fault) -> None:
+    def __init__(self, scene: Scene, engine: Engine, book: Ledger, fault: Fault, variant: str) -> None:
         self._scene, self._engine, self._book, self._fault = scene, engine, book, fault
+        self._variant = variant
         self._seed = f"verify-{uuid.uuid4().hex[:6]}"
         self._seconds: dict[str, float] = {}
 
@@ -116,6 +98,7 @@ class _Trial:
             virt=self._engine.virt,
             topology=self._scene.lab.topology,
             node=drawn.node,
+            variant=self._variant,
         )
         try:
             self._engine.green_before(entry)
@@ -125,7 +108,7 @@ class _Trial:
             if drawn.cheat:
                 entry = self._engine.act(*self._prepare())
                 self._type(drawn.cheat)
-                green = self._green()
+                green = self._green(entry)
                 self._healed(entry, strict=False)
                 seen = replace(seen, cheat=not green)
                 if green:
@@ -138,7 +121,7 @@ class _Trial:
             began = time.monotonic()
             self._healed(entry, strict=True)
             self._seconds["heal"] = round(time.monotonic() - began, 1)
-            if not self._green():
+            if not self._becomes_green(entry, everything=True):
                 raise _Broken("it is not green after the heal")
         except (_Broken, LabctlError) as exc:
             self._clear()
@@ -146,7 +129,13 @@ class _Trial:
         return replace(seen, seconds=self._seconds)
 
     def _prepare(self) -> tuple[Entry, Drawn]:
-        lot = Lot(team=self._scene.lab.team, order=(self._fault,), seed=self._seed, candidates=())
+        lot = Lot(
+            team=self._scene.lab.team,
+            order=(self._fault,),
+            seed=self._seed,
+            candidates=(),
+            service=self._scene.service,
+        )
         return prepare(self._scene, self._fault, lot)
 
     def _inject(self) -> Entry:
@@ -161,13 +150,13 @@ class _Trial:
         """Type a repair: green, also after a restart of what was touched; the ledger learns that nothing is left."""
         began = time.monotonic()
         self._type(typed)
-        if not self._becomes_green():
+        if not self._becomes_green(entry, everything=True):
             raise _Broken(f"{what} does not repair it")
         self._seconds["repair"] = round(time.monotonic() - began, 1)
         units = tuple(unit for _, record in entry.records for unit in record.restart)
         if units:
-            changes.restart(units, self._context(entry.node))
-            if not self._becomes_green():
+            self._engine.restart(entry)
+            if not self._becomes_green(entry):
                 raise _Broken(f"{what} does not outlive a restart of {', '.join(units)}")
         self._restore(entry)
         self._book.save(replace(entry, state=State.HEALED, notes=(what,)))
@@ -200,17 +189,22 @@ class _Trial:
                 self._restore(entry)
                 self._book.save(replace(entry, state=State.REVERTED, notes=("its trial failed",)))
 
-    def _green(self) -> bool:
-        report: Report = self._engine.check([*self._fault.red, *self._fault.green])
+    def _green(self, entry: Entry, *, everything: bool = False) -> bool:
+        """Check what the fault names, or everything that can be checked without changing anything, too."""
+        ids = [*entry.red, *entry.green]
+        if everything:
+            ids += [each.id for each in chosen(self._scene.lab.stage, quick=True)]
+        report = self._engine.check(ids)
         return all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in report.results)
 
-    def _becomes_green(self) -> bool:
-        """Ask again for some seconds: `networkctl up` returns before the card has its routes."""
-        deadline = time.monotonic() + _SETTLES
-        while not self._green():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.5)
+    def _becomes_green(self, entry: Entry, *, everything: bool = False) -> bool:
+        """Ask again for some time: `networkctl up` returns before a card has its routes, a restart before all is up."""
+        deadline = time.monotonic() + self._engine.patience(entry.red)
+        for thorough in (False, True) if everything else (False,):
+            while not self._green(entry, everything=thorough):
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(pace(self._engine.virt).settles / 40)
         return True
 
     def _type(self, typed: Sequence[Typed]) -> None:
@@ -219,7 +213,7 @@ class _Trial:
             self._engine.guest(each.node).run(each.line, timeout=seconds, check=False)
 
     def _context(self, node: str) -> Context:
-        return Context(guest=self._engine.guest(node), say=lambda line: None, slow=6.0)  # noqa: ARG005
+        return self._engine.context(self._engine.guest(node))
 
 
 def _differs(now: dict[str, Any], before: dict[str, Any]) -> str:
@@ -228,10 +222,6 @@ def _differs(now: dict[str, Any], before: dict[str, Any]) -> str:
 
 def _kept(text: str | None) -> list[Verified]:
     try:
-        return [Verified.of(document) for document in json.loads(text or "[]")]
+        return matrix.read(text)
     except (ValueError, TypeError):
         return []  # it is only there to save time
-
-
-def _quiet(result: object) -> None:
-    """Keep each check's result for ourselves."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from labctl.lab.verify import Verified
 from labctl.report.table import table
 from labctl.sabotage.fault import FAULTS
+from labctl.sabotage.matrix import Verified
 
 _HEADINGS = ["FAULT", "LEVEL", "RED", "INJECT", "DETECT", "REPAIR", "HEAL", "ALTERNATIVE", "CHEAT", "RESULT"]
 
@@ -29,8 +29,9 @@ def page(found: Sequence[Verified]) -> str:
     lines = [
         "# Faults, as they were seen",
         "",
-        "For organisers: this page spoils. `labctl sabotage verify --matrix docs/reference/faults.md` writes it on a",
-        "living lab. Seconds are those of the nodes named below. A cheat that is refused did not make all green.",
+        "For organisers: this page spoils. Made from `labctl/sabotage/verified.json` by `docs/generate.py`.",
+        "`labctl sabotage verify --matrix labctl/sabotage/verified.json` tries faults on a living lab and writes that",
+        "file. Only what was seen to work is drawn at random. A cheat that is refused did not make all green.",
         "",
     ]
     lines += [f"| {' | '.join(heading.capitalize() for heading in _HEADINGS)} |", "|" + "---|" * len(_HEADINGS)]
@@ -41,15 +42,19 @@ def page(found: Sequence[Verified]) -> str:
         f"Seen on: {'; '.join(places)}. {sum(each.ok for each in found)} of {len(found)} do what they say.",
         "",
     ]
-    for each in found:
-        fault = FAULTS[each.fault]
-        symptoms = [f"{check}: {line}" for check, line in each.red.items()]
+    for fault in FAULTS:
+        rows = [each for each in found if each.fault == fault.id]
+        symptoms = [
+            f"{each.variant + ': ' if each.variant else ''}{check}: {line}"
+            for each in rows
+            for check, line in each.red.items()
+        ]
         lines += [
             f"## {fault.id}: {fault.title}",
             "",
             f"{(fault.draw.__doc__ or '').strip()} Lasts: {fault.lasts}. Group: {fault.group}.",
             "",
-            *(f"- seen: {line}" for line in symptoms),
+            *([f"- seen: {line}" for line in symptoms] or ["- not verified yet: it is had by its ID alone"]),
             *(f"- hint: {hint}" for hint in fault.hints),
             "",
         ]
@@ -62,7 +67,15 @@ def _row(seen: Verified) -> list[object]:
     refused = {True: "refused", False: "counts", None: "-"}
     red = ", ".join(seen.red) or "-"
     result = "ok" if seen.ok else seen.trouble
-    return [seen.fault, seen.level, red, *seconds, words[seen.alternative], refused[seen.cheat], result]
+    return [
+        f"{seen.fault} {seen.variant}".strip(),
+        seen.level,
+        red,
+        *seconds,
+        words[seen.alternative],
+        refused[seen.cheat],
+        result,
+    ]
 
 
 _STEPS = ("inject", "detect", "repair", "heal")

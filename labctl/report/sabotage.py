@@ -7,6 +7,7 @@ from typing import Any
 
 from labctl.changes.undo import difference
 from labctl.report.table import table
+from labctl.sabotage import matrix
 from labctl.sabotage.draw import Lot
 from labctl.sabotage.fault import Fault
 from labctl.sabotage.ledger import Entry
@@ -14,11 +15,19 @@ from labctl.sabotage.ledger import Entry
 
 def faults(found: Sequence[Fault]) -> str:
     """Return the pool: titles without spoilers."""
-    rows = [
-        [fault.id, fault.level, ", ".join(fault.stages), "yes" if fault.pool else "by ID", fault.title]
-        for fault in found
-    ]
-    return table(["ID", "LEVEL", "LABS", "DRAWN", "TITLE"], rows)
+    rows = [[fault.id, fault.level, ", ".join(fault.stages), _drawn(fault), fault.title] for fault in found]
+    notes = "by ID: never drawn by chance. Not verified: never seen on a living lab, so it is not drawn either."
+    return f"{table(['ID', 'LEVEL', 'LABS', 'DRAWN', 'TITLE'], rows)}\n\n{notes}"
+
+
+def _drawn(fault: Fault) -> str:
+    """Say whether a fault is drawn by chance."""
+    seen = len(matrix.proven(fault))
+    if not fault.pool:
+        return "by ID" if seen else "by ID, not verified"
+    if not seen:
+        return "not verified"
+    return "yes" if seen == len(fault.variants) else f"{seen} of {len(fault.variants)} variants"
 
 
 def fault_document(fault: Fault) -> dict[str, Any]:
@@ -29,6 +38,8 @@ def fault_document(fault: Fault) -> dict[str, Any]:
         "level": fault.level,
         "stages": list(fault.stages),
         "pool": fault.pool,
+        "variants": len(fault.variants),
+        "verified": len(matrix.proven(fault)),
     }
 
 
@@ -89,7 +100,7 @@ def reveal_document(entry: Entry) -> dict[str, Any]:
 def lots(drawn: Sequence[Lot]) -> str:
     """Return what teams would get: for the organiser, on paper."""
     rows = [
-        [lot.team, lot.order[0].id, lot.order[0].level, lot.order[0].weight, lot.order[0].title, lot.seed]
+        [lot.team, lot.order[0].id, lot.order[0].level, matrix.weight(lot.order[0]), lot.order[0].title, lot.seed]
         for lot in drawn
     ]
     distinct = len({lot.order[0].id for lot in drawn})
@@ -105,7 +116,7 @@ def lot_document(lot: Lot) -> dict[str, Any]:
         "team": lot.team,
         "fault": first.id,
         "level": first.level,
-        "weight": first.weight,
+        "weight": matrix.weight(first),
         "seed": lot.seed,
         "order": [fault.id for fault in lot.order],
         "candidates": list(lot.candidates),

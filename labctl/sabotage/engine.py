@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from labctl.changes import Context, Outcome, Record
+from labctl.changes import Admin, Context, Outcome, Record
 from labctl.changes import undo as changes
 from labctl.checks.model import Report, Verdict
 from labctl.errors import DeadlineError, LabctlError, RefusedError, RemoteError
@@ -29,6 +29,7 @@ class Engine:
         save: writes an entry to the ledger and returns when it is on disk.
         generations: how often each node was made anew.
         virt: kvm or qemu.
+        cloud: the administrator of the lab's cloud; None where it has none.
     """
 
     team: str
@@ -38,6 +39,7 @@ class Engine:
     save: Callable[[Entry], None]
     generations: Mapping[str, int]
     virt: str
+    cloud: Admin | None = None
 
     def green_before(self, entry: Entry) -> None:
         """See that all checks of a fault are green.
@@ -70,14 +72,19 @@ class Engine:
         """Break the lab without proof: the record first, then the changes; see `inject`."""
         began = time.monotonic()
         records = tuple(
-            (each.node, changes.record(each.change, self._context(self.guest(each.node)), restart=each.restart))
+            (
+                each.node,
+                changes.record(
+                    each.change, self.context(self.guest(each.node)), restart=each.restart, waits=each.waits
+                ),
+            )
             for each in drawn.breaks
         )
         generations = {node: self.generations.get(node, 0) for node, _ in records}
         entry = replace(entry, state=State.MAYBE, records=records, generations=generations)
         self.save(entry)  # from here on a heal knows, whatever happens
         try:
-            done = [(node, changes.act(record, self._context(self.guest(node)))) for node, record in records]
+            done = [(node, changes.act(record, self.context(self.guest(node)))) for node, record in records]
         except LabctlError:
             self.save(self.undo(entry, State.REVERTED))
             raise
@@ -107,17 +114,18 @@ class Engine:
             LabctlError: a node cannot be reached.
         """
         for node, record in entry.records:
-            changes.restart(record.restart, self._context(self.guest(node)))
+            changes.restart(record.restart, self.context(self.guest(node)))
+
+    def patience(self, red: Sequence[str]) -> float:
+        """Return how long a named check may take to turn red, or green again after a repair, in seconds."""
+        own = pace(self.virt)
+        return own.silent if REPORTS & set(red) else own.settles
 
     def _prove(self, entry: Entry) -> Entry:
         """See that a named check is red, the named green ones are green, and every node lets us in."""
         began = time.monotonic()
-        report = self.check([*entry.red, *entry.green, "B01"])
-        symptoms = {
-            result.id: result.first.evidence
-            for result in report.results
-            if result.id in entry.red and result.verdict is Verdict.FAIL and result.first
-        }
+        report = self._shown(entry)
+        symptoms = _symptoms(entry, report)
         harmed = [check for check in {*entry.green, "B01"} if report.verdict(check) in (Verdict.FAIL, Verdict.ERROR)]
         if symptoms and not harmed:
             seconds = {**entry.seconds, "detect": round(time.monotonic() - began, 1)}
@@ -129,14 +137,35 @@ class Engine:
         self.save(entry)
         return entry
 
+    def _shown(self, entry: Entry) -> Report:
+        """Check until a named check is red, or it is too late for that; return the last report.
+
+        A service that was restarted answers nobody for a moment. So what was restarted must be red twice.
+        """
+        deadline = time.monotonic() + self.patience(entry.red)
+        restarted = any(record.restart for _, record in entry.records)
+        everything = [*entry.red, *entry.green, "B01"]
+        while True:
+            report = self.check(entry.red if restarted else everything)
+            if _symptoms(entry, report):
+                if not restarted:
+                    return report
+                time.sleep(pace(self.virt).settles / 4)
+                report = self.check(everything)
+                if _symptoms(entry, report):
+                    return report
+            if time.monotonic() > deadline or not (restarted or REPORTS & set(entry.red)):
+                return report
+            time.sleep(pace(self.virt).settles / 8)
+
     def _undo(self, node: str, record: Record) -> Outcome:
         """Undo a change by SSH, else by the guest agent."""
         try:
-            return changes.undo(record, self._context(self.guest(node)))
+            return changes.undo(record, self.context(self.guest(node)))
         except (RemoteError, DeadlineError):
             pass
         try:
-            return changes.undo(record, self._context(self.agent(node)))
+            return changes.undo(record, self.context(self.agent(node)))
         except LabctlError as exc:
             raise RemoteError(
                 f"{node}: {record.target} cannot be healed: neither SSH nor the guest agent gets in",
@@ -145,8 +174,22 @@ class Engine:
                 f"or labctl reset -t {self.team} {node} gives the node back as it was.",
             ) from exc
 
-    def _context(self, guest: Guest) -> Context:
-        return Context(guest=guest, say=_nobody, slow=pace(self.virt).sabotage)
+    def context(self, guest: Guest) -> Context:
+        """Return where and how changes are applied."""
+        return Context(guest=guest, say=_nobody, slow=pace(self.virt).sabotage, cloud=self.cloud)
+
+
+REPORTS = {"C04:services", "C05", "C06"}
+"""Checks of services' reports: they learn late that one says nothing any more."""
+
+
+def _symptoms(entry: Entry, report: Report) -> dict[str, str]:
+    """Return the named checks that are red, and what they say."""
+    return {
+        result.name: result.first.evidence
+        for result in report.results
+        if {result.id, result.name} & set(entry.red) and result.verdict is Verdict.FAIL and result.first
+    }
 
 
 def untouchable(lab: LabPlan, drawn: Drawn) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import Literal, TypeVar
 
 from labctl.changes import Change
 from labctl.plan.model import LabPlan, NicPlan, NodePlan
 from labctl.registry import Registry
+
+T = TypeVar("T")
 
 Lasts = Literal["file", "runtime", "data"]
 """What ends it but a repair: nothing; a restart or reboot; nothing, for it is in a database."""
@@ -17,9 +19,16 @@ Lasts = Literal["file", "runtime", "data"]
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """The lab that a fault is drawn for: pure, so that a draw is the same wherever it is made."""
+    """The lab that a fault is drawn for: pure, so that a draw is the same wherever it is made.
+
+    Attributes:
+        service: whose faults alone are wanted, by the name of its role; empty for all.
+        only: variants of the fault that may be drawn; None for all.
+    """
 
     lab: LabPlan
+    service: str = ""
+    only: frozenset[str] | None = None
 
     def nodes(self, role: str | None = None) -> list[NodePlan]:
         """Return the nodes that have a role; all of them where none is named."""
@@ -32,6 +41,48 @@ class Scene:
             IndexError: no node has it.
         """
         return random.choice(self.nodes(role))
+
+    def choose(self, random: Random, variants: Mapping[str, T]) -> tuple[str, T]:
+        """Choose among the variants of a fault that the lab can have, and return its name and what belongs to it.
+
+        Args:
+            variants: name to anything. A name begins with the role whose service breaks.
+
+        Raises:
+            LookupError: the lab can have none of them.
+        """
+        found = [
+            name
+            for name in variants
+            if self.nodes(name.split()[0])
+            and self.service in ("", name.split()[0])
+            and (self.only is None or name in self.only)
+        ]
+        name = random.choice(found)
+        return name, variants[name]
+
+    def address(self, role: str) -> str:
+        """Return the address of the first node of a role between the services.
+
+        Raises:
+            LookupError: the lab has no such node, or it no such address.
+        """
+        spec = self.lab.openstack
+        nics = [nic for node in self.nodes(role) for nic in node.nics if spec and nic.network == spec.internal]
+        return str(nics[0].address)
+
+    def free_address(self, random: Random) -> str:
+        """Return an address between the services that nobody has.
+
+        Raises:
+            LookupError: the lab has no such network.
+        """
+        spec = self.lab.openstack
+        subnet = spec and self.lab.network(spec.internal).subnet
+        if not subnet:
+            raise LookupError("no internal network")
+        taken = {nic.address for node in self.lab.nodes for nic in node.nics}
+        return str(random.choice([each for each in subnet[200:250] if each not in taken]))
 
     def cards(self, node: NodePlan) -> list[NicPlan]:
         """Return a node's cards that have an address and are not the way in for labctl."""
@@ -56,11 +107,17 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True)
 class Break:
-    """One change in one node, and the units that read what it changes."""
+    """One change in one node, and the units that read what it changes.
+
+    Attributes:
+        node: where; for things of the cloud's APIs the database's node, for they end when that is reset.
+        waits: whether the units come up all the same; a restart that never ends is not waited for.
+    """
 
     node: str
     change: Change
     restart: tuple[str, ...] = ()
+    waits: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +134,9 @@ class Drawn:
 
     Attributes:
         node: where it is to be found.
-        service: which service is to blame.
+        service: which service is to blame; in a cloud its role's name comes first.
+        variant: which of the fault's variants this is; empty where it has but one.
+        red, green: checks of the fault that this variant turns red, and those that it leaves green; all when empty.
         breaks: what is changed.
         explanation: what is wrong and how one finds it; sealed.
         repair: the reference repair, with a learner's means.
@@ -92,6 +151,9 @@ class Drawn:
     repair: tuple[Typed, ...]
     alternative: tuple[Typed, ...] = ()
     cheat: tuple[Typed, ...] = ()
+    variant: str = ""
+    red: tuple[str, ...] = ()
+    green: tuple[str, ...] = ()
 
 
 Draw = Callable[[Scene, Random], Drawn]
@@ -113,7 +175,8 @@ class Fault:
         hints: where to look, what to look for, nearly the answer.
         draw: chooses node and parameters.
         stages: of labs that it is for.
-        pool: whether it may be drawn; else it is had by its ID alone.
+        pool: whether it may be drawn; else it is had by its ID alone. What was never verified is not drawn either.
+        variants: their names; see `Scene.choose`.
     """
 
     id: str
@@ -128,6 +191,7 @@ class Fault:
     weight: float = 1.0
     stages: tuple[str, ...] = ("bare",)
     pool: bool = True
+    variants: tuple[str, ...] = ("",)
 
     @property
     def name(self) -> str:
@@ -151,6 +215,7 @@ def fault(
     weight: float = 1.0,
     stages: tuple[str, ...] = ("bare",),
     pool: bool = True,
+    variants: Iterable[str] = ("",),
 ) -> Callable[[Draw], Draw]:
     """Register the function that draws a fault's node and parameters."""
 
@@ -169,6 +234,7 @@ def fault(
                 weight=weight,
                 stages=stages,
                 pool=pool,
+                variants=tuple(variants),
             )
         )
         return draw

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from random import Random
 
 from labctl.checks.check import CHECKS
@@ -11,7 +12,7 @@ from labctl.sabotage.draw import applies
 from labctl.sabotage.engine import untouchable
 from labctl.sabotage.fault import Drawn, Fault, Scene
 
-_SEEDS = 12
+_SEEDS = 6
 
 
 def problems(fault: Fault, scenes: Sequence[Scene]) -> list[str]:
@@ -24,12 +25,17 @@ def problems(fault: Fault, scenes: Sequence[Scene]) -> list[str]:
     fitting = [scene for scene in scenes if scene.lab.stage in fault.stages and applies(fault, scene)]
     if not fitting:
         found.append("it fits no shipped topology")
-    for scene in fitting:
-        for seed in range(_SEEDS):
-            drawn = fault.draw(scene, Random(seed))  # noqa: S311 - reproducible, not secret
-            found += _drawn(fault, scene, drawn)
-            if fault.draw(scene, Random(seed)) != drawn:  # noqa: S311
-                found.append("the same seed draws something else the second time")
+    for variant in fault.variants:
+        narrow = [replace(scene, only=frozenset({variant})) for scene in fitting]
+        narrow = [scene for scene in narrow if applies(fault, scene)]
+        if not narrow:
+            found.append(f"no shipped topology can have its variant {variant}")
+        for scene in narrow:
+            for seed in range(_SEEDS):
+                drawn = fault.draw(scene, Random(seed))  # noqa: S311 - reproducible, not secret
+                found += _drawn(fault, scene, drawn)
+                if fault.draw(scene, Random(seed)) != drawn:  # noqa: S311
+                    found.append("the same seed draws something else the second time")
     return list(dict.fromkeys(found))
 
 
@@ -58,7 +64,7 @@ def _checks(fault: Fault) -> Iterator[str]:
         yield "B01 stays green: labctl can always log in"
     if unknown := sorted({*fault.red, *fault.green} - known):
         yield f"there is no check {', '.join(unknown)}"
-    if both := sorted(set(fault.red) & set(fault.green)):
+    if fault.variants == ("",) and (both := sorted(set(fault.red) & set(fault.green))):
         yield f"{', '.join(both)} cannot be red and green"
     for name in sorted({*fault.red, *fault.green} & known):
         if not set(fault.stages) & set(CHECKS[name].stages):
@@ -79,7 +85,20 @@ def _drawn(fault: Fault, scene: Scene, drawn: Drawn) -> Iterator[str]:
             yield f"{typed.node} is no node of {scene.lab.topology}"
     for why in untouchable(scene.lab, drawn):
         yield f"it would touch {why}: no fault touches a way into a node"
+    yield from _variant(fault, drawn)
     yield from _spoilers(fault, drawn)
+
+
+def _variant(fault: Fault, drawn: Drawn) -> Iterator[str]:
+    if drawn.variant not in fault.variants:
+        yield f"it has a variant {drawn.variant or 'without a name'}, which is not in its list"
+    if stray := sorted({*drawn.red} - {*fault.red}):
+        yield f"a variant turns {', '.join(stray)} red, and the fault does not say so"
+    if both := sorted({*(drawn.red or fault.red)} & {*(drawn.green or fault.green)}):
+        yield f"{', '.join(both)} cannot be red and green"
+    places = [(each.node, each.change.kind.name, each.change.target) for each in drawn.breaks]
+    if len(set(places)) < len(places):
+        yield "two of its changes are of the same thing: each would bring back what the other changed"
 
 
 def _spoilers(fault: Fault, drawn: Drawn) -> Iterator[str]:

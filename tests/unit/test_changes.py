@@ -7,14 +7,18 @@ import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from labctl.changes import (
     Absent,
+    Account,
+    Broker,
     Card,
     Context,
+    Double,
     Ini,
     Line,
     Outcome,
@@ -22,10 +26,17 @@ from labctl.changes import (
     Permissions,
     PutFile,
     Python,
+    RaiseAbove,
     Record,
+    Rename,
+    Respell,
     Run,
+    Stopped,
+    Thing,
     Unit,
     UnitState,
+    Value,
+    Variable,
     Wait,
 )
 from labctl.changes import undo as undoing
@@ -336,3 +347,278 @@ def test_a_mode_that_is_changed_comes_back_and_the_files_time_never_moved() -> N
     assert guest.files["/etc/hosts"] == replace(before, mode=0o600)
     assert undoing.undo(made, context(guest)) is Outcome.RESTORED
     assert guest.files["/etc/hosts"] == before
+
+
+OPTIONS = "[a]\nword = secret\n\n[b]\nword = other\nsize = 1\n# end\n\n[c]\nx = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "after"),
+    [
+        (
+            Respell(path="/etc/x", section="b", option="word", find="^(o)", put=r"\1x"),
+            OPTIONS.replace("= other", "= oxther"),
+        ),
+        (
+            Respell(path="/etc/x", section="a", option="word", find="e", put="3", also=(("b", "word"),)),
+            OPTIONS.replace("= secret", "= s3cret").replace("= other", "= oth3r"),
+        ),
+        (
+            Double(path="/etc/x", section="b", option="word", find="other", put="wrong"),
+            OPTIONS.replace("# end\n", "# end\nword = wrong\n"),
+        ),
+        (Rename(path="/etc/x", section="b", option="size", name="sise"), OPTIONS.replace("size", "sise")),
+        (
+            RaiseAbove(path="/etc/x", section="b", option="word"),
+            OPTIONS.replace("word = other\n", "").replace("[b]", "word = other\n[b]"),
+        ),
+    ],
+    ids=["respelled", "respelled twice", "doubled", "renamed", "above its head"],
+)
+def test_an_option_is_got_wrong_in_one_place_and_comes_back_whole(change: Any, after: str) -> None:
+    guest = FakeGuest()
+    guest.file("/etc/x", OPTIONS, mode=0o640, owner="root:nova")
+    before = guest.files["/etc/x"]
+    made = undoing.act(undoing.record(change, context(guest)), context(guest))
+    assert guest.files["/etc/x"].content.decode() == after
+    assert (guest.files["/etc/x"].mode, guest.files["/etc/x"].owner, guest.files["/etc/x"].mtime) == (
+        0o640,
+        "root:nova",
+        before.mtime,
+    )
+    assert undoing.undo(made, context(guest)) is Outcome.RESTORED
+    assert guest.files["/etc/x"] == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Respell(path="/etc/x", section="b", option="word", find="^z", put="y"),
+        Respell(path="/etc/x", section="b", option="none", find=".", put="y"),
+        Rename(path="/etc/x", section="none", option="word", name="y"),
+        RaiseAbove(path="/etc/gone", section="b", option="word"),
+    ],
+)
+def test_an_option_that_is_not_as_expected_is_left_and_its_value_is_not_told(change: Any) -> None:
+    guest = FakeGuest()
+    guest.file("/etc/x", OPTIONS)
+    with pytest.raises(InputError) as caught:
+        undoing.record(change, context(guest))
+    assert "other" not in str(caught.value)
+
+
+class Cloud:
+    """The administrator of a cloud of two things."""
+
+    def __init__(self) -> None:
+        self.endpoint = SimpleNamespace(id="e1", url="http://a:9292/v2", is_enabled=True)
+        self.words = {"nova": "right"}
+        self.now = {"nova": "right"}
+        self.held = {"r1", "r2"}
+        self.identity = self
+        self.compute = self
+
+    admin = property(lambda self: self)
+
+    def translated(self, do: Any) -> Any:
+        return do()
+
+    def lets_in(self, user: str) -> bool:
+        return self.now[user] == self.words[user]
+
+    def password(self, user: str) -> str:
+        return self.words[user]
+
+    def services(self, **query: str) -> list[Any]:
+        return [SimpleNamespace(id="s1")] if query == {"type": "image"} else []
+
+    def endpoints(self, service_id: str, interface: str) -> list[Any]:
+        assert (service_id, interface) == ("s1", "public")
+        return [self.endpoint]
+
+    def update_endpoint(self, found: Any, **values: Any) -> None:
+        assert found is self.endpoint
+        vars(self.endpoint).update(values)
+
+    def find_user(self, name: str, domain_id: str) -> Any:
+        return SimpleNamespace(id=f"u-{name}", name=name)
+
+    def find_project(self, name: str, domain_id: str) -> Any:
+        return SimpleNamespace(id=f"p-{name}")
+
+    def update_user(self, user: Any, password: str) -> None:
+        self.now[user.name] = password
+
+    def roles(self) -> list[Any]:
+        return [SimpleNamespace(id="r1", name="admin"), SimpleNamespace(id="r2", name="service")]
+
+    def role_assignments(self, user_id: str, scope_project_id: str) -> list[Any]:
+        assert (user_id, scope_project_id) == ("u-nova", "p-service")
+        return [SimpleNamespace(role={"id": each}) for each in self.held]
+
+    def assign_project_role_to_user(self, project: str, user: str, role: str) -> None:
+        self.held.add(role)
+
+    def unassign_project_role_from_user(self, project: str, user: str, role: str) -> None:
+        self.held.remove(role)
+
+
+@pytest.mark.parametrize(
+    ("change", "broken"),
+    [
+        (
+            Thing(name="endpoint image public", values={"is_enabled": False}),
+            {"url": "http://a:9292/v2", "is_enabled": False},
+        ),
+        (
+            Thing(name="endpoint image public", respelled={"url": (":9292", ":9300")}),
+            {"url": "http://a:9300/v2", "is_enabled": True},
+        ),
+        (Thing(name="password nova", values={"on record": False}), {"on record": False}),
+        (Thing(name="roles nova service", values={"roles": ["admin"]}), {"roles": ["admin"]}),
+    ],
+)
+def test_a_thing_in_the_cloud_is_changed_and_comes_back(change: Thing, broken: Any) -> None:
+    cloud = Cloud()
+    place = context(FakeGuest(), cloud=cloud)
+    made = undoing.act(Record.of(json.loads(json.dumps(undoing.record(change, place).document()))), place)
+    assert change.kind.look(place, change.target) == broken
+    assert undoing.undo(made, place) is Outcome.RESTORED
+    assert change.kind.look(place, change.target) == made.before
+    assert undoing.undo(made, place) is Outcome.MENDED
+
+
+def test_a_password_that_somebody_sets_right_is_left() -> None:
+    cloud = Cloud()
+    place = context(FakeGuest(), cloud=cloud)
+    change = Thing(name="password nova", values={"on record": False})
+    made = undoing.act(undoing.record(change, place), place)
+    cloud.now["nova"] = cloud.words["nova"]
+    assert undoing.undo(made, place) is Outcome.MENDED
+
+
+@pytest.mark.parametrize("name", ["endpoint volume public", "endpoint image public"])
+def test_a_thing_that_is_not_there_or_so_already_is_refused(name: str) -> None:
+    with pytest.raises(InputError):
+        undoing.record(Thing(name=name, values={"is_enabled": True}), context(FakeGuest(), cloud=Cloud()))
+
+
+def test_a_lab_without_a_cloud_has_no_things() -> None:
+    with pytest.raises(InputError, match="no cloud"):
+        undoing.record(Thing(name="user nova", values={"is_enabled": False}), context(FakeGuest()))
+
+
+class Database:
+    """A database's client: two accounts, a variable, a row."""
+
+    def __init__(self) -> None:
+        self.guest = FakeGuest(answers={"mariadb -BN --raw": self.ask, "mariadb": self.tell})
+        self.locked = {"nova": False, "it's": False}
+        self.variable = "0"
+        self.row = "mysql+pymysql://nova:x@h/nova?charset=utf8"
+
+    def ask(self, line: str, stdin: bytes) -> str:
+        said = stdin.decode()
+        if said == "SELECT @@GLOBAL.`read_only`;":
+            return f"{self.variable}\n"
+        if found := re.fullmatch(r"SHOW CREATE USER '(.*)'@'%';", said):
+            name = found[1].replace("''", "'")
+            return f"CREATE USER x{' ACCOUNT LOCK' if self.locked[name] else ''}\n"
+        assert said == (
+            "SELECT COUNT(*), MAX(`database_connection`) FROM `nova_api`.`cell_mappings` WHERE `name` = 'cell1';"
+        )
+        return f"1\t{self.row}\n"
+
+    def tell(self, line: str, stdin: bytes) -> int:
+        said = stdin.decode()
+        if found := re.fullmatch(r"SET GLOBAL `read_only` = (\d);", said):
+            self.variable = found[1]
+        elif found := re.fullmatch(r"ALTER USER '(.*)'@'%' ACCOUNT (LOCK|UNLOCK)(; KILL USER '\1'@'%')?;", said):
+            assert (found[2] == "LOCK") == bool(found[3]), "who is in is put out"
+            self.locked[found[1].replace("''", "'")] = found[2] == "LOCK"
+        else:
+            found = re.fullmatch(
+                r"UPDATE `nova_api`.`cell_mappings` SET `database_connection` = '(.*)' WHERE `name` = 'cell1';", said
+            )
+            assert found, said
+            self.row = found[1]
+        return 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Variable(name="read_only", value=1),
+        Account(user="nova"),
+        Account(user="it's"),
+        Value(name="nova_api cell_mappings name cell1 database_connection", find="/nova", put="/novo"),
+    ],
+)
+def test_the_database_is_changed_by_its_root_and_changed_back(change: Any) -> None:
+    database = Database()
+    place = context(database.guest)
+    before = (dict(database.locked), database.variable, database.row)
+    made = undoing.act(undoing.record(change, place), place)
+    assert (database.locked, database.variable, database.row) != before
+    assert undoing.undo(made, place) is Outcome.RESTORED
+    assert (database.locked, database.variable, database.row) == before
+    assert undoing.undo(made, place) is Outcome.MENDED
+
+
+def test_the_brokers_rights_come_back_as_they_were() -> None:
+    rights: dict[str, list[str]] = {"openstack": [".*", ".*", ".*"], "guest": ["a", "b", "c"]}
+
+    def listed(line: str, stdin: bytes) -> str:
+        return "".join("\t".join((user, *each)) + "\n" for user, each in rights.items())
+
+    def given(line: str, stdin: bytes) -> int:
+        rights["openstack"] = line.replace("'", "").split()[-3:]
+        return 0
+
+    def cleared(line: str, stdin: bytes) -> int:
+        del rights["openstack"]
+        return 0
+
+    guest = FakeGuest(
+        answers={
+            "rabbitmqctl -q list_permissions": listed,
+            "rabbitmqctl -q set_permissions -p / openstack .*": given,
+            "rabbitmqctl -q clear_permissions -p / openstack && .*close_all_user_connections openstack .*": cleared,
+        }
+    )
+    change = Broker(name="permissions openstack", values={"permissions": None})
+    made = undoing.act(undoing.record(change, context(guest)), context(guest))
+    assert "openstack" not in rights
+    assert undoing.undo(made, context(guest)) is Outcome.RESTORED
+    assert rights["openstack"] == [".*", ".*", ".*"]
+
+
+def test_a_process_that_is_halted_goes_on_and_one_that_was_started_anew_is_left() -> None:
+    state = ["Ss"]
+
+    def signal(line: str, stdin: bytes) -> int:
+        state[0] = "T" if "-STOP" in line else "S"
+        return 0
+
+    guest = FakeGuest(answers={"ps -o stat= .*": lambda line, stdin: state[0], "kill -.*": signal})
+    change = Stopped(unit="nova-scheduler")
+    made = undoing.act(undoing.record(change, context(guest)), context(guest))
+    assert undoing.undo(made, context(guest)) is Outcome.RESTORED
+    made = undoing.act(undoing.record(change, context(guest)), context(guest))
+    state[0] = "Ss"
+    assert undoing.undo(made, context(guest)) is Outcome.MENDED
+    state[0] = ""
+    assert undoing.undo(made, context(guest)) is Outcome.FOREIGN
+    with pytest.raises(InputError, match="does not run"):
+        undoing.record(change, context(guest))
+
+
+def test_a_restart_that_never_ends_is_not_waited_for_but_its_undo_is() -> None:
+    guest = FakeGuest(answers={"systemctl reset-failed .*": 0})
+    guest.file("/etc/x", OPTIONS)
+    change = Rename(path="/etc/x", section="a", option="word", name="wort")
+    made = undoing.act(undoing.record(change, context(guest), restart=("nova-compute",), waits=False), context(guest))
+    undoing.undo(Record.of(json.loads(json.dumps(made.document()))), context(guest))
+    first, second = (line for line in guest.ran if "restart nova-compute" in line)
+    assert "--no-block" in first
+    assert "--no-block" not in second

@@ -24,7 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "process": {"errors", "modes"},
     "pace": set(),
     "quoting": {"errors"},
-    "ini": {"quoting"},
+    "ini": {"errors", "quoting"},
     "secret": {"errors", "quoting"},
     "guest": {"errors", "quoting"},
     "changes": {"errors", "guest", "ini", "quoting", "secret"},

@@ -18,7 +18,7 @@ from labctl.guest.fake import FakeGuest
 from labctl.lab import fault_files
 from labctl.lab.sabotage import LEDGER, Ledger
 from labctl.report import sabotage as views
-from labctl.sabotage import draw, ledger, lint
+from labctl.sabotage import draw, ledger, lint, matrix
 from labctl.sabotage.engine import Engine, untouchable
 from labctl.sabotage.fault import FAULTS, Break, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
@@ -130,8 +130,9 @@ TEN = [f"team{number:02}" for number in range(1, 11)]
 def test_ten_teams_get_equal_difficulty_and_as_many_faults_as_there_are(seed: str) -> None:
     found = draw.candidates(MINI)
     lots = draw.lots(TEN, found, seed=seed, same=False)
-    assert len({(lot.order[0].level, lot.order[0].weight) for lot in lots}) == 1
-    size = len([fault for fault in found if fault.level == lots[0].order[0].level])
+    kinds = {(lot.order[0].level, matrix.weight(lot.order[0])) for lot in lots}
+    assert len(kinds) == 1
+    size = len([fault for fault in found if (fault.level, matrix.weight(fault)) in kinds])
     assert len({lot.order[0].id for lot in lots}) == min(10, size)
     assert lots == draw.lots(TEN, found, seed=seed, same=False), "the same seed draws the same"
 
@@ -144,7 +145,7 @@ def test_different_seeds_draw_differently() -> None:
 def test_the_same_for_all_is_the_same_on_the_same_node() -> None:
     lots = draw.lots(TEN, draw.candidates(MINI), seed="x", same=True)
     assert len({lot.order[0].id for lot in lots}) == 1
-    assert len({draw.drawn(lot.order[0], MINI, lot.seed) for lot in lots}) == 1
+    assert len({draw.drawn(lot.order[0], MINI, lot) for lot in lots}) == 1
 
 
 def test_what_stands_already_is_not_stacked() -> None:

@@ -1,0 +1,50 @@
+"""VO-04: Cinder looks for another volume group."""
+
+from __future__ import annotations
+
+from random import Random
+
+from labctl.changes import Ini
+from labctl.sabotage.fault import Break, Drawn, Scene, fault
+from labctl.sabotage.services import BASE, corrected, every
+
+
+@fault(
+    "VO-04",
+    "The back end stays away",
+    level=1,
+    lasts="file",
+    group="cinder",
+    red=("C06", "C08:blank"),
+    green=(*BASE, *every()),
+    hints=(
+        "Volumes end in error.",
+        "`openstack volume service list`: which one is down? What does its log say?",
+        "`vgs` against cinder.conf.",
+    ),
+    stages=("installed",),
+)
+def draw(scene: Scene, random: Random) -> Drawn:
+    """Misspell the volume group in Cinder's configuration."""
+    node = scene.pick(random, "cinder").name
+    return Drawn(
+        node=node,
+        service="cinder-volume",
+        breaks=(
+            Break(
+                node=node,
+                change=Ini(path="/etc/cinder/cinder.conf", values={"lvm": {"volume_group": "cinder-volume"}}),
+                restart=("cinder-volume",),
+            ),
+        ),
+        explanation=f"[lvm] volume_group of cinder.conf on {node} is cinder-volume; the group is cinder-volumes.",
+        repair=(
+            corrected(
+                node,
+                "/etc/cinder/cinder.conf",
+                "lvm",
+                "s/^volume_group = .*/volume_group = cinder-volumes/",
+                ("cinder-volume",),
+            ),
+        ),
+    )
