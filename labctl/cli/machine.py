@@ -98,7 +98,8 @@ def tune(merging: bool | None) -> None:
     """Make room for more labs on this machine, until it starts again.
 
     With --merging, the kernel looks for equal memory pages and keeps them once (KSM). This concerns all virtual
-    machines of this machine. Labs from one image or golden set share much. It takes up to a sixth of a processor.
+    machines of this machine. Labs from one image or golden set share much. It takes up to a sixth of a processor, and
+    some minutes until it has looked at all memory twice.
     Without an option, the command shows what merging saves now. Guests may write to merged pages at any time, so create
     does not count on what is saved: --overcommit does.
     """
