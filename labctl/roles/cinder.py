@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.changes import Ini, Packages, Run, Unit, Wait
+from labctl.changes import Ini, Packages, PutFile, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Password, Reports, Step, role
 from labctl.roles.shared import (
@@ -21,6 +21,13 @@ from labctl.roles.shared import (
 
 DISK = "/dev/vdb"
 GROUP = "cinder-volumes"
+
+# Cinder's own LVM commands read this file (option lvm_conf_file); no other program does. lvcreate asks before it wipes
+# the partition table that a deleted volume left, and Cinder answers nothing: the new volume would end in "error".
+_LVM = """\
+allocation { wipe_signatures_when_zeroing_new_lvs = 0 }
+backup { backup = 0 archive = 0 }
+"""
 
 
 @role(
@@ -87,6 +94,7 @@ def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
                 names=("cinder-api", "cinder-scheduler", "cinder-volume", "lvm2", "tgt", "python3-pymysql", "curl")
             ),
             Ini(path="/etc/cinder/cinder.conf", values=values),
+            PutFile(path="/etc/cinder/lvm.conf", content=_LVM),
             uwsgi("cinder-api", "cinder"),
             Run(command=as_user("cinder", "cinder-manage db sync"), seconds=300),
         ),

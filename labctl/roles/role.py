@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.changes import Action
+from labctl.changes import Action, Unit
 from labctl.cloud.cloud import Cloud
 from labctl.registry import Registry
 from labctl.spec.document import Problem
@@ -110,6 +110,18 @@ class Role:
 
 
 ROLES: Registry[Role] = Registry("labctl.roles", "role")
+
+
+def units(cloud: Cloud) -> dict[str, tuple[str, ...]]:
+    """Return the units that the cloud's roles run, by node."""
+    found: dict[str, dict[str, None]] = {node.name: {} for node in cloud.lab.nodes}
+    for each in ROLES:
+        for node in list(found) if each.everywhere else cloud.nodes(each.name):
+            for step in each.steps(cloud, node):
+                for action in step.actions:
+                    if isinstance(action, Unit) and action.on:
+                        found[step.node] |= dict.fromkeys(action.names)
+    return {node: tuple(names) for node, names in found.items()}
 
 
 def role(name: str, title: str, **qualities: Any) -> Callable[[Steps], Steps]:

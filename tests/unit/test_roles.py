@@ -19,7 +19,7 @@ from labctl.installing.tasks import Task, packages_first, plan_tasks
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity
 from labctl.roles import login
-from labctl.roles.role import ROLES, Step
+from labctl.roles.role import ROLES, Step, units
 from labctl.roles.shared import forget_reports
 from labctl.secret import Secret, reveal
 from labctl.spec import topology
@@ -271,3 +271,17 @@ def test_apis_under_uwsgi_tell_that_they_end_each_connection(tasks: tuple[Cloud,
     apis = [each for each in actions if isinstance(each, Ini) and each.path.endswith("-uwsgi.ini")]
     assert len(apis) == 8
     assert all(api.values["uwsgi"]["add-header"] == "Connection: close" for api in apis)
+
+
+def test_cinders_volumes_are_made_without_a_question_about_what_a_deleted_one_left() -> None:
+    steps = [step for task in plan_tasks(cloud("allinone"), only="cinder") for step in task.steps]
+    files = {each.path: each for step in steps for each in step.actions if isinstance(each, PutFile)}
+    assert "wipe_signatures_when_zeroing_new_lvs = 0" in str(files["/etc/cinder/lvm.conf"].content)
+
+
+def test_the_units_of_a_node_are_those_that_its_roles_run() -> None:
+    found = units(cloud("gridka"))
+    assert {"cinder-volume", "tgt", "chrony"} <= set(found["volume-node"])
+    assert "nova-compute" in found["compute-2"]
+    assert "nova-compute" not in found["api-node"]
+    assert all(len(names) == len(set(names)) for names in found.values())
