@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labctl.errors import InputError, ProcessError, RefusedError
@@ -59,14 +60,23 @@ class Plugged:
             raise RefusedError("Entering a lab makes network cards, which needs root", remedy="Run labctl with sudo.")
         for plug in plugs:
             _validate(plug)
-        self._descriptor = _new_namespace()
+        self._descriptor, self._base = _new_namespace(), base
+        own = secrets.token_hex(3)
+        self._cards = {f"lbe{own}n{number}": plug for number, plug in enumerate(plugs)}
         try:
-            inside, outside = _batches(plugs, self._path)
+            inside, outside = _batches(self._cards, self._path)
             run(wrap(base, ["ip", "-batch", "-"]), timeout=_SECONDS, stdin=outside.encode())
             run(self.wrap(["ip", "-batch", "-"]), timeout=_SECONDS, stdin=inside.encode())
         except BaseException:
             self.close()
             raise
+
+    @property
+    def stands(self) -> bool:
+        """Whether its cards are in their bridges yet; a network that was made anew has a bridge of its own."""
+        said = json.loads(run(wrap(self._base, ["ip", "-json", "link", "show", "type", "veth"]), timeout=_SECONDS))
+        masters = {link.get("ifname"): link.get("master") for link in said}
+        return all(masters.get(card) == plug.bridge for card, plug in self._cards.items())
 
     def open(self) -> int:
         """Return another descriptor on the namespace."""
@@ -109,12 +119,14 @@ def _new_namespace() -> int:
     return made[0]
 
 
-def _batches(plugs: Sequence[Plug], namespace: str) -> tuple[str, str]:
-    """Return the lines for `ip -batch` inside the namespace and beside the bridges."""
+def _batches(cards: Mapping[str, Plug], namespace: str) -> tuple[str, str]:
+    """Return the lines for `ip -batch` inside the namespace and beside the bridges.
+
+    Args:
+        cards: by the name that each has beside its bridge.
+    """
     inside, outside = ["link set lo up"], []
-    run_id = secrets.token_hex(3)
-    for number, plug in enumerate(plugs):
-        ours = f"lbe{run_id}n{number}"
+    for ours, plug in cards.items():
         card = f"{plug.name} mtu {plug.mtu} address 06:{secrets.token_bytes(5).hex(':')} netns {namespace}"
         outside += [
             f"link add {ours} mtu {plug.mtu} type veth peer name {card}",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from labctl.errors import InputError, LabctlError, RemoteError
+from labctl.errors import DeadlineError, InputError, LabctlError, RemoteError
 from labctl.host import namespace
 from labctl.host.plugged import Plugged
 from labctl.remote.forward import as_socket
@@ -101,10 +101,20 @@ class Neighbour:
         self._lock = threading.Lock()
 
     def connect(self, address: str, port: int, *, timeout: float) -> Stream:
-        """Open a TCP connection; see `Way.connect`."""
+        """Open a TCP connection; see `Way.connect`. Where the lab's networks were made anew, it is plugged in again."""
         with self._lock:
-            self._plugged = self._plugged or self._plug()
-        stream = namespace.connect(self._plugged, address, port, timeout=timeout)
+            plugged = self._plugged = self._plugged or self._plug()
+        try:
+            stream = namespace.connect(plugged, address, port, timeout=timeout)
+        except (RemoteError, DeadlineError):
+            if plugged.stands:
+                raise
+            with self._lock:
+                if self._plugged is plugged:
+                    plugged.close()
+                    self._plugged = None
+                plugged = self._plugged = self._plugged or self._plug()
+            stream = namespace.connect(plugged, address, port, timeout=timeout)
         tune(stream)
         return stream
 

@@ -132,6 +132,16 @@ def test_two_labs_with_the_same_addresses_are_reached_side_by_side_by_name(bench
     wait_until_unplugged(bench)
 
 
+def test_a_network_that_was_made_anew_is_entered_again(bench: Bench) -> None:
+    with dialer(bench, "red") as red:
+        red.open("api-node", 8774, timeout=10).close()
+        bench.ip(bench.host, "link delete red-int")
+        bench.bridge("red-int")
+        bench.ip(bench.host, "link set vnet0 master red-int")  # the node is plugged in again by whoever made it
+        red.open("api-node", 8774, timeout=10).close()
+        assert len(cards(bench)) == 2
+
+
 def test_nobody_there_and_nobody_listening_are_told_apart_in_time(bench: Bench) -> None:
     with dialer(bench, "red") as red:
         with pytest.raises(RemoteError, match=r"10\.83\.0\.6 does not answer on port 9") as refused:
