@@ -19,8 +19,9 @@ from labctl.guest import File
 from labctl.guest.files import timestamp
 from labctl.ini import set_values
 from labctl.secret import Text, reveal, shown
+from labctl.sizes import MIB, size
 
-LARGEST = 4 * 1024**2
+LARGEST = 4 * MIB
 """Bytes of a file that a record holds; larger ones are not for changing."""
 
 
@@ -89,7 +90,7 @@ def state_of(file: File, path: str) -> State:
         LabctlError: it is too large for a record.
     """
     if len(file.content) > LARGEST:
-        raise LabctlError(f"{path} is larger than {LARGEST // 1024**2} MiB and is not for changing")
+        raise LabctlError(f"{path} is larger than {size(LARGEST)} and is not for changing")
     content = base64.b64encode(file.content).decode()
     return {"kind": file.kind, "mode": file.mode, "owner": file.owner, "mtime": file.mtime, "content": content}
 

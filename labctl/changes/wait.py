@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
+from labctl import waiting
 from labctl.changes.action import Action, Context
 from labctl.errors import DeadlineError
 
@@ -28,22 +28,24 @@ class Wait(Action):
 
     def apply(self, context: Context) -> bool:
         """Ask until it holds."""
-        deadline = time.monotonic() + self.seconds * context.slow
-        said = f"waiting: {self.what}"
-        while True:
+        said: list[str] = []
+
+        def holds() -> bool:
             try:
                 answer = context.guest.run(self.until, timeout=max(30.0, 15 * context.slow), check=False)
-                last = (answer.stderr or answer.stdout).strip()
                 if answer.exit_code == 0:
-                    return False
+                    return True
+                last = (answer.stderr or answer.stdout).strip()
             except DeadlineError as exc:
                 last = exc.brief
-            if said:
-                context.say(said)
-                said = ""
-            if time.monotonic() > deadline:
-                raise DeadlineError(f"{context.guest.name}: not yet: {self.what}", details=f"$ {self.until}\n{last}")
-            time.sleep(self.pause)
+            if not said:
+                context.say(f"waiting: {self.what}")
+            said.append(last)
+            return False
+
+        if not waiting.until(holds, seconds=self.seconds * context.slow, pause=self.pause):
+            raise DeadlineError(f"{context.guest.name}: not yet: {self.what}", details=f"$ {self.until}\n{said[-1]}")
+        return False
 
     def describe(self) -> str:
         """Say what is waited for."""

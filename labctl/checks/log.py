@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from labctl import waiting
 from labctl.checks.check import CHECKS, Check, Steps, Subject
 from labctl.checks.cloud import Cloud
 from labctl.checks.model import Step, Verdict
@@ -114,21 +115,25 @@ class Log:
         """
         from labctl.cloud import trouble
 
-        limit = self.subject.scaled(*seconds)
-        end, pause, last = time.monotonic() + limit, _POLL[0], ""
-        while True:
+        limit, last = self.subject.scaled(*seconds), ""
+
+        def ask() -> T | None:
+            nonlocal last
             try:
-                if found := do():
-                    return found
+                return do() or None
             except Exception as exc:
                 seen = trouble.translate(exc)
                 if seen is None:
                     raise
                 last = f"; last: {seen.says}"
-            if time.monotonic() > end:
-                raise Wrong(f"{what} not within {limit:.0f} s{last}")
-            self.pause(pause, pause)
-            pause = min(pause * 1.5, _POLL[1])
+                return None
+
+        pause, slowest = (self.subject.scaled(each, each) for each in _POLL)
+        found = waiting.until(ask, seconds=limit, pause=pause, slowest=slowest, cancelled=self.subject.cancelled)
+        if found is None:
+            self.pause(0, 0)  # which ends the check where it was interrupted
+            raise Wrong(f"{what} not within {limit:.0f} s{last}")
+        return found
 
     def pause(self, seconds: float, emulated: float) -> None:
         """Wait, but not after an interrupt."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from labctl import waiting
 
 MARK = "labctl-check"
 """Names of all that checks make begin with it."""
@@ -129,12 +130,15 @@ class Made:
 
     def _until(self, done: Callable[[], str | bool], what: str) -> None:
         """Wait for something; a text says why it is not so yet."""
-        end, pause = time.monotonic() + self._patience, 1.0
-        while (said := done()) is not True:
-            if time.monotonic() > end:
-                raise TimeoutError(f"{what} after {self._patience:.0f} s{f': {said}' if said else ''}")
-            time.sleep(pause)
-            pause = min(pause * 1.5, 5.0)
+        said: str | bool = ""
+
+        def so() -> bool:
+            nonlocal said
+            said = done()
+            return said is True
+
+        if not waiting.until(so, seconds=self._patience, pause=1.0, slowest=5.0):
+            raise TimeoutError(f"{what} after {self._patience:.0f} s{f': {said}' if said else ''}")
 
     def _note(self, things: list[Thing]) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ import click
 from labctl.cli import options
 from labctl.cli.group import Group
 from labctl.cli.show import show
+from labctl.sizes import size
 from labctl.state import Home
 
 _SET = click.argument("name", metavar="NAME|ID", shell_complete=options.complete_golden)
@@ -64,7 +65,7 @@ def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, ho
             return
         with working(home, place, jobs) as work:
             made = baking.bake(work, spec, called)
-    click.echo(f"Golden set {called} is ready: {len(made.disks)} disks, {made.size // 1024**2} MiB.")
+    click.echo(f"Golden set {called} is ready: {len(made.disks)} disks, {size(made.size)}.")
 
 
 @golden_command.command("capture")
@@ -89,7 +90,7 @@ def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
         made = capturing.capture(work, team, name)
         handle = manifest.handles(store.golden(place).every())[made.id]
     options.say(
-        f"Golden set {made.name} is ready: {len(made.memory)} nodes, {made.size // 1024**2} MiB. "
+        f"Golden set {made.name} is ready: {len(made.memory)} nodes, {size(made.size)}. "
         f"labctl create TEAM --from {handle}"
     )
 
@@ -143,7 +144,7 @@ def export(name: str, file: Path, host: str | None) -> None:
     home = Home()
     with site.opened(home, host) as place, working(home, place) as work:
         bundle.export(work, store.golden(place).named(name), file)
-    options.say(f"{file}: golden set {name}, {file.stat().st_size // 1024**2} MiB. labctl golden import {file}")
+    options.say(f"{file}: golden set {name}, {size(file.stat().st_size)}. labctl golden import {file}")
 
 
 @golden_command.command("import")

@@ -104,7 +104,7 @@ def tune(merging: bool | None) -> None:
     does not count on what is saved: --overcommit does.
     """
     from labctl.host import merging as pages
-    from labctl.report.table import size
+    from labctl.sizes import size
 
     if merging is not None:
         pages.switch(on=merging)

@@ -9,6 +9,7 @@ import click
 from labctl.cli import options
 from labctl.cli.group import Group
 from labctl.cli.show import show
+from labctl.sizes import size
 from labctl.state import Home
 
 
@@ -35,7 +36,7 @@ def save(name: str, jobs: int | None, team: str | None) -> None:
     called = options.one_team(home, team)
     with site_of(home, called) as place, working(home, place, jobs) as work:
         made = capture.snapshot(work, called, name)
-    options.say(f"{called}: snapshot {name} is saved, {made.size // 1024**2} MiB.")
+    options.say(f"{called}: snapshot {name} is saved, {size(made.size)}.")
 
 
 @snapshot_command.command("list")

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from labctl import waiting
 from labctl.errors import DeadlineError, ProcessError, RefusedError
 from labctl.host import processes
 from labctl.process import find, run
@@ -127,9 +127,9 @@ def _spawn(folder: Path, run_id: str, log: Path) -> int:
 
 def _wait_started(child: int, run_id: str, names: Sequence[str], log: Path) -> dict[str, int]:
     """Wait until every container's systemd has reached its target; return the numbers of their processes 1."""
-    deadline = time.monotonic() + _START
     ready: dict[str, int] = {}
-    while len(ready) < len(names):
+
+    def all_ready() -> bool:
         for pid in processes.every():
             mark = next(
                 (word for word in processes.arguments(pid) if word.startswith(f"labctl.container={run_id}/")), ""
@@ -139,10 +139,11 @@ def _wait_started(child: int, run_id: str, names: Sequence[str], log: Path) -> d
                 ready[name] = pid
         if os.waitpid(child, os.WNOHANG)[0]:
             raise ProcessError("the containers ended while they started", details=_said(log))
-        if time.monotonic() > deadline:
-            late = ", ".join(name for name in names if name not in ready)
-            raise DeadlineError(f"containers did not start within {_START:.0f} s: {late}", details=_said(log))
-        time.sleep(0.1)
+        return len(ready) == len(names)
+
+    if not waiting.until(all_ready, seconds=_START):
+        late = ", ".join(name for name in names if name not in ready)
+        raise DeadlineError(f"containers did not start within {_START:.0f} s: {late}", details=_said(log))
     return ready
 
 
@@ -154,16 +155,14 @@ def _booted(pid: int) -> bool:
 
 
 def _wait_ended(child: int, log: Path) -> None:
-    deadline = time.monotonic() + _STOP
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended and status:
+    def ended() -> bool:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid and status:
             raise ProcessError("the containers' disks could not be written to their end", details=_said(log))
-        if ended:
-            return
-        if time.monotonic() > deadline:
-            raise DeadlineError(f"the containers did not end within {_STOP:.0f} s", details=_said(log))
-        time.sleep(0.1)
+        return bool(pid)
+
+    if not waiting.until(ended, seconds=_STOP):
+        raise DeadlineError(f"the containers did not end within {_STOP:.0f} s", details=_said(log))
 
 
 def _clear_groups() -> None:

@@ -12,12 +12,11 @@ from labctl.host.facts import MachineFacts
 from labctl.host.packages import Kind
 from labctl.host.private import HostStatus, State
 from labctl.quoting import shell
-
-_GIB = 1 << 30
+from labctl.sizes import GIB, MIB, size
 
 # A gridka lab of eight emulated nodes, idle; a mini lab of two.
 _MEMORY_WELL, _MEMORY_LEAST = 6 * 1024, 1536  # MiB
-_DISK_WELL, _DISK_LEAST = 20 * _GIB, 4 * _GIB  # bytes
+_DISK_WELL, _DISK_LEAST = 20 * GIB, 4 * GIB  # bytes
 
 
 class Level(StrEnum):
@@ -158,7 +157,7 @@ def _processors(machine: MachineFacts) -> Finding:
 
 
 def _memory(machine: MachineFacts) -> Finding:
-    what = f"{machine.memory_free} MiB of {machine.memory} MiB are free."
+    what = f"{size(machine.memory_free * MIB)} of {size(machine.memory * MIB)} are free."
     return _amount("memory", "Memory", machine.memory_free, (_MEMORY_WELL, _MEMORY_LEAST), what, "memory")
 
 
@@ -169,11 +168,11 @@ def _merging(machine: MachineFacts) -> Finding:
     if not machine.merging.on:
         what = "It is off. labctl host tune --merging switches it on: labs of one image then share equal memory."
         return _ok("merging", title, what)
-    return _ok("merging", title, f"It is on, and saves {machine.merging.saved // 1024**2} MiB now.")
+    return _ok("merging", title, f"It is on, and saves {size(machine.merging.saved)} now.")
 
 
 def _disk(machine: MachineFacts) -> Finding:
-    what = f"{machine.disk_free / _GIB:.1f} GiB are free in {machine.disk_path}."
+    what = f"{size(machine.disk_free)} are free in {machine.disk_path}."
     return _amount("disk", "Disk", machine.disk_free, (_DISK_WELL, _DISK_LEAST), what, "disk space")
 
 

@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+from labctl import waiting
 from labctl.errors import DeadlineError, ProcessError
 from labctl.host import daemons, facts, firewall, processes
 from labctl.host.answer import answers
@@ -128,17 +129,20 @@ def wait(folder: Path, init: ProcessId, path: Path, *, timeout: float) -> None:
         DeadlineError: no answer in time.
     """
     deadline = time.monotonic() + timeout
-    while (left := deadline - time.monotonic()) > 0:
-        if answers(path, timeout=left):
-            return
+
+    def answered() -> bool:
+        if answers(path, timeout=max(deadline - time.monotonic(), 0.01)):
+            return True
         if not init.alive:
             raise ProcessError("The private host ended while it started", details=_said(folder), remedy="labctl doctor")
-        time.sleep(0.01)
-    raise DeadlineError(
-        f"The private host's libvirtd does not answer after {timeout:.0f} s",
-        details=_said(folder),
-        remedy=f"Read {folder}/log/libvirtd.log, or stop it: labctl host down {folder.name} --force",
-    )
+        return False
+
+    if not waiting.until(answered, seconds=timeout, pause=0.01):
+        raise DeadlineError(
+            f"The private host's libvirtd does not answer after {timeout:.0f} s",
+            details=_said(folder),
+            remedy=f"Read {folder}/log/libvirtd.log, or stop it: labctl host down {folder.name} --force",
+        )
 
 
 def mark_stopping(folder: Path) -> None:
@@ -158,13 +162,12 @@ def _is_init_of(pid: int, folder: Path, *, patience: float = 0.0) -> bool:
         patience: seconds to wait for a process without any environment: while it becomes another program (shell, then
             tini), the kernel shows none for a moment.
     """
-    deadline = time.monotonic() + patience
-    while ProcessId.of(pid) and processes.is_init(pid):
-        environment = processes.environment(pid)
-        if environment or time.monotonic() >= deadline:
-            return environment.get(_MARK) == str(folder)
-        time.sleep(0.001)
-    return False
+
+    def known() -> dict[str, str] | None:
+        there = ProcessId.of(pid) and processes.is_init(pid)
+        return (processes.environment(pid) or None) if there else {}
+
+    return (waiting.until(known, seconds=patience, pause=0.001) or {}).get(_MARK) == str(folder)
 
 
 def _spawn(argv: list[str], folder: Path, lock: int) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from labctl import locking, waiting
 from labctl.errors import LockedError
 from labctl.modes import private
 
@@ -26,31 +26,22 @@ def locked(folder: Path, *, timeout: float, create: bool = False) -> Iterator[in
     Raises:
         LockedError: another run holds it all that time.
     """
-    deadline = time.monotonic() + timeout
-    while True:
-        descriptor = _open(folder, create=create)
-        try:
-            if descriptor is not None and _taken(descriptor) and _same(descriptor, folder / "lock"):
-                yield descriptor
-                return
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
-        if time.monotonic() > deadline:
-            raise LockedError(
-                f"Another labctl starts or stops the private host in {folder}", remedy="Wait for it, then try again."
-            )
-        time.sleep(0.05)
+    descriptor = waiting.until(partial(_taken, folder, create=create), seconds=timeout, pause=0.05)
+    if descriptor is None:
+        raise LockedError(
+            f"Another labctl starts or stops the private host in {folder}", remedy="Wait for it, then try again."
+        )
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
-def _open(folder: Path, *, create: bool) -> int | None:
-    """Open the lock file; None when the folder went away in between."""
+def _taken(folder: Path, *, create: bool) -> int | None:
+    """Take the lock; None where another run holds it, or a purge removes it just now."""
     if create:
         _make(folder)
-    try:
-        return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except FileNotFoundError:
-        return None
+    return locking.take(folder / "lock")
 
 
 def _make(folder: Path) -> None:
@@ -63,19 +54,3 @@ def _make(folder: Path) -> None:
                 raise
         else:
             return
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _same(descriptor: int, path: Path) -> bool:
-    """Whether the file that we locked is still the one of that name: a purge removes it."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False

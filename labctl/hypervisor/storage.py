@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -12,6 +11,7 @@ from uuid import UUID
 
 import libvirt
 
+from labctl import waiting
 from labctl.errors import NotFoundError
 from labctl.hypervisor.facts import PoolFacts, VolumeFacts
 from labctl.hypervisor.link import Link
@@ -57,17 +57,20 @@ class Storage(Link):
 
         While a volume is made in the pool libvirt refuses; it is asked again for some seconds.
         """
-        deadline = time.monotonic() + _BUSY
         with translated(f"refresh storage pool {name}"):
             pool = self._connection.storagePoolLookupByName(name)
-            while True:
+
+            def refreshed() -> bool:
                 try:
                     pool.refresh()
-                    break
                 except libvirt.libvirtError as exc:
-                    if "asynchronous jobs" not in str(exc) or time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.05)
+                    if "asynchronous jobs" in str(exc):
+                        return False
+                    raise
+                return True
+
+            if not waiting.until(refreshed, seconds=_BUSY, pause=0.05):
+                pool.refresh()
 
     def remove_pool(self, uuid: UUID) -> None:
         """Stop and undefine a pool, and delete its directory; nothing happens when it is gone."""

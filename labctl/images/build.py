@@ -26,8 +26,9 @@ from labctl.images.recipe import Layer, Recipe
 from labctl.modes import published
 from labctl.process import run
 from labctl.quoting import shell, shell_line
+from labctl.sizes import GIB, size
 
-ROOM = 4 * 1024**3
+ROOM = 4 * GIB
 """Bytes of disk that the build of a base needs while it runs; one with a layer above it needs four times as many."""
 
 _SECTOR = 512
@@ -95,7 +96,7 @@ def build(
         raise RefusedError("an image is built as root", remedy="Run the command with sudo.")
     room = ROOM * len(recipe.layers) ** 2
     if shutil.disk_usage(scratch).free < room:
-        raise CapacityError(f"a build needs {room // 1024**3} GiB in {scratch}", remedy="Free some disk space.")
+        raise CapacityError(f"a build needs {size(room)} in {scratch}", remedy="Free some disk space.")
     root, raw = scratch / "root", scratch / "disk.raw"
     sources = archive_sources(recipe, mirror)
     progress("installing packages")

@@ -26,8 +26,9 @@ from labctl.images.build import BuiltImage, archive_sources, copy_overlay, finis
 from labctl.images.recipe import Recipe
 from labctl.process import run
 from labctl.quoting import shell
+from labctl.sizes import GIB, size
 
-ROOM = 1024**3
+ROOM = GIB
 """Bytes of disk that a build needs while it runs."""
 
 _BUILD_SECONDS = 600.0
@@ -91,7 +92,7 @@ def build(
     if os.geteuid() != 0:
         raise RefusedError("an image is built as root", remedy="Run the command with sudo.")
     if shutil.disk_usage(scratch).free < ROOM:
-        raise CapacityError(f"a build needs {ROOM // 1024**3} GiB in {scratch}", remedy="Free some disk space.")
+        raise CapacityError(f"a build needs {size(ROOM)} in {scratch}", remedy="Free some disk space.")
     (layer,) = recipe.layers
     tree = Tree.from_file(layer.folder / "tree.yaml")
     unpacked, root, raw = scratch / "unpacked", scratch / "root", scratch / "disk.raw"

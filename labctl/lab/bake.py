@@ -23,9 +23,10 @@ from labctl.sets import store
 from labctl.sets.manifest import GoldenDisk, GoldenManifest
 from labctl.site.site import Site
 from labctl.site.work import Work
+from labctl.sizes import GIB, size
 from labctl.spec.topology import Topology
 
-ROOM = 12 * 1024**3
+ROOM = 12 * GIB
 """Bytes of disk that a bake needs while it runs."""
 
 _SECONDS = 600.0
@@ -51,7 +52,7 @@ def bake(work: Work, topology: Topology, name: str) -> GoldenManifest:
     cloud = Cloud.of(lab, secrets, slow=True, nested={node.name: "qemu" for node in lab.nodes})
     with home.lock("golden", name), home.scratch(f"golden-{name}") as folder:
         if shutil.disk_usage(folder).free < ROOM:
-            raise CapacityError(f"baking needs {ROOM // 1024**3} GiB in {folder}", remedy="Free some disk space.")
+            raise CapacityError(f"baking needs {size(ROOM)} in {folder}", remedy="Free some disk space.")
         say(f"fetching image {image.manifest.name}")
         base = _fetch(site, image, folder / "base.qcow2")
         disks = {node.name: _overlay(base, folder, node) for node in lab.nodes}

@@ -6,8 +6,10 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from labctl import waiting
 from labctl.changes import Context
 from labctl.changes import undo as changes
 from labctl.changes.kinds import KINDS
@@ -200,12 +202,14 @@ class _Trial:
     def _becomes_green(self, entry: Entry, *, everything: bool = False) -> bool:
         """Ask again for some time: `networkctl up` returns before a card has its routes, a restart before all is up."""
         deadline = time.monotonic() + self._engine.patience(entry.red)
-        for thorough in (False, True) if everything else (False,):
-            while not self._green(entry, everything=thorough):
-                if time.monotonic() > deadline:
-                    return False
-                time.sleep(pace(self._engine.virt).settles / 40)
-        return True
+        return all(
+            waiting.until(
+                partial(self._green, entry, everything=thorough),
+                seconds=deadline - time.monotonic(),
+                pause=pace(self._engine.virt).settles / 40,
+            )
+            for thorough in ((False, True) if everything else (False,))
+        )
 
     def _type(self, typed: Sequence[Typed]) -> None:
         seconds = pace(self._engine.virt).repair

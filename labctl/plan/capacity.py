@@ -8,9 +8,7 @@ from typing import Literal
 
 from labctl.errors import CapacityError
 from labctl.plan.model import LabPlan
-
-MIB = 1024**2
-GIB = 1024**3
+from labctl.sizes import GIB, MIB, size
 
 OVERHEAD = 80
 """MiB that QEMU itself takes for a node: code, device state, the VNC server's picture. Measured: 60 to 80."""
@@ -108,9 +106,9 @@ def judge(need: Need, have: Capacity, overcommit: bool) -> tuple[str, ...]:
         CapacityError: something is short; the message has all numbers and names the switch.
     """
     limit = have.cpus * VCPUS_PER_CPU
-    memory = f"memory: {_mib(need.memory)} needed, {_mib(max(0, have.memory))} available"
-    memory += f" beside {_mib(have.reserved)} that other commands are about to take" if have.reserved else ""
-    disk = f"disk: {_bytes(need.disk)} needed, {_bytes(max(0, have.disk))} free in the pool"
+    memory = f"memory: {size(need.memory * MIB)} needed, {size(max(0, have.memory) * MIB)} available"
+    memory += f" beside {size(have.reserved * MIB)} that other commands are about to take" if have.reserved else ""
+    disk = f"disk: {size(need.disk)} needed, {size(max(0, have.disk))} free in the pool"
     vcpus = f"processors: {need.vcpus} virtual ones needed"
     vcpus += f" beside {have.vcpus} of running domains" if have.vcpus else ""
     vcpus += f", {limit} possible on {have.cpus} processors ({VCPUS_PER_CPU} on each)"
@@ -127,9 +125,7 @@ def judge(need: Need, have: Capacity, overcommit: bool) -> tuple[str, ...]:
         raise _too_little(need, [text for _, text in short], lacking, no_subnet=no_subnet)
     remarks = [f"overcommitted {text}" for text in lacking]
     if need.disk <= have.disk < need.disk_worst:
-        remarks.append(
-            f"disk: if every disk is written full, {_bytes(need.disk_worst)} of {_bytes(have.disk)} are needed"
-        )
+        remarks.append(f"disk: if every disk is written full, {size(need.disk_worst)} of {size(have.disk)} are needed")
     return tuple(remarks)
 
 
@@ -169,11 +165,3 @@ def _too_little(need: Need, numbers: list[str], lacking: list[str], *, no_subnet
         details="\n".join([*(f"too little {text}" for text in lacking), *enough]),
         remedy=remedy,
     )
-
-
-def _bytes(size: int) -> str:
-    return f"{size / GIB:.1f} GiB"
-
-
-def _mib(size: int) -> str:
-    return f"{size / 1024:.1f} GiB" if size >= 1024 else f"{size} MiB"

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from labctl import quoting
+from labctl import quoting, waiting
 from labctl.errors import DeadlineError, LabctlError, RemoteError
 from labctl.process import Resident, execute
 from labctl.remote.stream import KEEPALIVE, Stream
@@ -174,13 +174,15 @@ class Server:
         path = self._folder / _SOCKET
         options = ["-N", "-M", f"-oControlPath={path}", f"-oConnectTimeout={HOST_TIMEOUT:.0f}"]
         self._master = Resident([*self._ssh(), *options, "--", self.host])
-        deadline = time.monotonic() + HOST_TIMEOUT
-        while not path.exists():
-            if not self._master.alive:
-                raise self._unreachable(self._master.complaints)
-            if time.monotonic() > deadline:
-                raise self._unreachable(f"It did not let us in within {HOST_TIMEOUT:.0f} s.\n{self._master.complaints}")
-            time.sleep(_PAUSE)
+        master = self._master
+
+        def let_in() -> bool:
+            if not master.alive:
+                raise self._unreachable(master.complaints)
+            return path.exists()
+
+        if not waiting.until(let_in, seconds=HOST_TIMEOUT, pause=_PAUSE):
+            raise self._unreachable(f"It did not let us in within {HOST_TIMEOUT:.0f} s.\n{master.complaints}")
         return path
 
     def _drop(self) -> None:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from labctl import quoting
 from labctl.lab.seen import Seen
-from labctl.report.table import size, width
+from labctl.report.table import width
+from labctl.sizes import size
 from labctl.spec.topology import Node, Topology
 
 WIDTH = 0.63

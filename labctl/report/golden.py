@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from labctl.report.table import size, table
+from labctl.report.table import table
 from labctl.sets.manifest import GoldenManifest
+from labctl.sizes import size
 
 
 def document(golden: GoldenManifest) -> dict[str, Any]:

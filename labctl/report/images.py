@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labctl.images.store import Image
-from labctl.report.table import size, table
+from labctl.report.table import table
+from labctl.sizes import size
 
 
 def lines(images: Sequence[Image], buildable: Sequence[str]) -> str:

@@ -14,15 +14,6 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("  ".join(map(_pad, line, widths)).rstrip() for line in lines)
 
 
-def size(count: float) -> str:
-    """Write a number of bytes as people do: 1.5 GiB."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(count) < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
-
-
 def width(text: str) -> int:
     """Return how many columns a terminal needs for the text."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from labctl.report.table import size, table
+from labctl.report.table import table
+from labctl.sizes import MIB, size
 from labctl.spec.topology import Topology
-
-MIB = 1024**2
 
 
 def line_document(spec: Topology) -> dict[str, Any]:

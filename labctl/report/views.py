@@ -10,7 +10,8 @@ from labctl.lab.create import Created
 from labctl.lab.overview import LabLine
 from labctl.lab.status import LabStatus, NodeStatus
 from labctl.plan.model import LabPlan
-from labctl.report.table import size, table
+from labctl.report.table import table
+from labctl.sizes import size
 
 
 def created_document(lab: Created, seconds: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

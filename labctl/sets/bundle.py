@@ -29,6 +29,7 @@ from labctl.sets import store
 from labctl.sets.manifest import GOLDEN, GoldenManifest
 from labctl.site.site import Site
 from labctl.site.work import Work
+from labctl.sizes import size
 
 VERSION = 1
 """Of the format; a reader refuses others."""
@@ -237,13 +238,13 @@ def _index(content: bytes, source: Path) -> tuple[GoldenManifest, Manifest, dict
 def _check_disks(golden: GoldenManifest, image: Manifest, disks: dict[str, Path], base: Path) -> None:
     """Refuse disks that would make QEMU read other files, or that are not what the manifests say."""
     sizes = {base: image.virtual_size} | {disks[name]: disk.virtual_size for name, disk in golden.disks.items()}
-    for path, size in sizes.items():
+    for path, wanted in sizes.items():
         # -b '' takes away whatever an attacker may have named before qemu-img looks at more than the header.
         run([*LIMITS, "qemu-img", "rebase", "-u", "-f", "qcow2", "-b", "", path], timeout=_SECONDS)
         check_qcow2(path)
         told = run([*LIMITS, "qemu-img", "info", "--output=json", "-f", "qcow2", path], timeout=_SECONDS)
         facts = json.loads(told)
-        if facts["virtual-size"] != size or "data-file" in facts.get("format-specific", {}).get("data", {}):
+        if facts["virtual-size"] != wanted or "data-file" in facts.get("format-specific", {}).get("data", {}):
             raise InputError(f"{path.name} is not the disk that the bundle describes")
 
 
@@ -300,7 +301,7 @@ def _check_room(folder: Path, need: int, where: str) -> None:
     free = shutil.disk_usage(folder).free
     if need > free:
         raise CapacityError(
-            f"{need / 1024**3:.1f} GiB are needed in {where}, {free / 1024**3:.1f} are free",
+            f"{size(need)} are needed in {where}, {size(free)} are free",
             remedy=f"Free some disk space (df {folder}).",
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+from labctl import waiting
 from labctl.images.store import now
 from labctl.plan.model import LabPlan
 from labctl.sets import hold, warm
@@ -41,24 +42,23 @@ def rest(work: Work, plan: LabPlan) -> None:
     A lab that works all the time is captured all the same.
     """
     site = work.site
-    deadline = time.monotonic() + site.pace.rest
     nodes = {node.name: node.uuid for node in plan.nodes}
-    said = ""
-    while True:
+    said = [""]
+
+    def at_rest() -> bool:
         began, before = time.monotonic(), {name: site.hypervisor.processor_time(uuid) for name, uuid in nodes.items()}
         if work.cancelled.wait(_WINDOW):
             raise Cancelled("the capture was cancelled")
         window = time.monotonic() - began
         used = {name: (site.hypervisor.processor_time(uuid) - before[name]) / window for name, uuid in nodes.items()}
-        busy = sorted(name for name, share in used.items() if share > site.pace.idle)
-        if not busy:
-            return
-        if time.monotonic() > deadline:
-            work.progress.say(f"{', '.join(busy)} of {plan.team} are not at rest; captured as they are")
-            return
-        if (line := f"waiting until {', '.join(busy)} of {plan.team} are at rest") != said:
-            work.progress.say(line)
-            said = line
+        busy = ", ".join(sorted(name for name, share in used.items() if share > site.pace.idle))
+        if busy and busy != said[-1]:
+            said.append(busy)
+            work.progress.say(f"waiting until {busy} of {plan.team} are at rest")
+        return not busy
+
+    if not waiting.until(at_rest, seconds=site.pace.rest, pause=0):
+        work.progress.say(f"{said[-1]} of {plan.team} are not at rest; captured as they are")
 
 
 def save(work: Work, lab: SourcedLab, kind: str, name: str, cloud: CloudState) -> GoldenManifest:

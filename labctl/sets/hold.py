@@ -28,6 +28,7 @@ from labctl.site import networks
 from labctl.site.progress import Phase, Progress
 from labctl.site.site import Site
 from labctl.site.work import Work
+from labctl.sizes import size
 from labctl.state import Home, records
 from labctl.state.records import Lab
 
@@ -175,7 +176,7 @@ def _check_room(site: Site, lab: Lab) -> None:
     need += sum(node.memory for node in lab.plan.nodes) * 1024**2
     if need > (left := site.room().available):
         raise CapacityError(
-            f"saving {lab.plan.team} may need {need / 1024**3:.1f} GiB, the pool has {left / 1024**3:.1f}",
+            f"saving {lab.plan.team} may need {size(need)}, the pool has {size(left)}",
             remedy="Free some disk space: labctl golden list, labctl snapshot list, labctl image list.",
         )
 

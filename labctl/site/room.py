@@ -12,6 +12,7 @@ from labctl.plan import capacity
 from labctl.plan.capacity import Capacity
 from labctl.plan.model import LabPlan
 from labctl.site.site import Site
+from labctl.sizes import MIB
 from labctl.state import MOMENT, Home, parsed
 
 
@@ -100,7 +101,7 @@ def _untouched(domain: DomainFacts, resident: int) -> int:
     """Return how many MiB a running guest may still come to use that takes so many bytes."""
     stage = domain.owner.stage if domain.owner else ""
     promised = domain.memory + capacity.overhead(domain.virt, stage)
-    return max(0, promised - resident // capacity.MIB)
+    return max(0, promised - resident // MIB)
 
 
 def _growth(site: Site) -> int:

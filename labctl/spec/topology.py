@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from labctl import data
 from labctl.errors import InputError
+from labctl.sizes import GIB
 from labctl.spec import advice, document, problems, rules
 from labctl.spec.document import Document, Location, Problem
 from labctl.spec.values import (
-    GIB,
     Address,
     Count,
     DiskSize,

@@ -8,12 +8,11 @@ from typing import Annotated, Any
 from netaddr import AddrFormatError, IPAddress, IPNetwork
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
-MIB = 1024**2
-GIB = 1024**3
+from labctl.sizes import GIB, KIB, MIB, TIB
 
 _LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)")
-_UNITS = {"B": 1, "KiB": 1024, "MiB": MIB, "GiB": GIB, "TiB": 1024**4}
+_UNITS = {"B": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": TIB}
 # What people write for it; disk and memory makers' powers of ten are nobody's intention here.
 _SPOKEN = {
     spelling.lower(): factor for unit, factor in _UNITS.items() for spelling in (unit, unit[0], unit[:2], unit[0] + "B")

@@ -7,14 +7,14 @@ team called `owner` and labctl's own lock of that name are two.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal
 from urllib.parse import quote
 
+from labctl import locking, waiting
 from labctl.errors import LockedError
 from labctl.modes import private
 
@@ -31,64 +31,29 @@ def held(folder: Path, kind: Kind, name: str, *, shared: bool, wait: float) -> I
     path = folder / f"{kind}:{quote(name, safe='')}"
     private(folder)
     # Another holder of a shared lock holds it exclusively while it looks whether it is the last one.
-    deadline = time.monotonic() + max(wait, 1.0 if shared else 0.0)
-    with _taken(path, what=f"{kind} {name}", shared=shared, deadline=deadline) as file:
-        try:
-            # On a full disk the number is missing, which only makes a refusal say less: destroy must work there.
-            with contextlib.suppress(OSError):
-                if not shared:
-                    file.truncate(0)
-                os.write(file.fileno(), f"{os.getpid()}\n".encode())
-            yield
-        finally:
-            if not shared or _alone(file):
-                _unlink(path, file)
-
-
-@contextlib.contextmanager
-def _taken(path: Path, *, what: str, shared: bool, deadline: float) -> Iterator[TextIO]:
-    """Hold the lock on a file that its last holder deletes at the end, so that no lock files lie about."""
-    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    while True:
-        with path.open("a+") as file:
-            try:
-                fcntl.flock(file, how | fcntl.LOCK_NB)
-            except BlockingIOError as exc:
-                if time.monotonic() < deadline:
-                    time.sleep(_LOOK)
-                    continue
-                raise LockedError(
-                    f"another labctl ({_holders(file)}) is at work on {what}",
-                    remedy="Wait until it ends, then run the command again.",
-                ) from exc
-            if _same(path, file):  # otherwise its last holder deleted it
-                yield file
-                return
-
-
-def _alone(file: TextIO) -> bool:
-    """Turn a shared lock into an exclusive one; whether nobody else holds it."""
-    with contextlib.suppress(BlockingIOError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
-
-
-def _unlink(path: Path, file: TextIO) -> None:
-    """Delete the file that we hold exclusively, unless another one has its name by now."""
-    if _same(path, file):
-        path.unlink(missing_ok=True)
-
-
-def _same(path: Path, file: TextIO) -> bool:
+    patience = max(wait, 1.0 if shared else 0.0)
+    lock = waiting.until(partial(locking.take, path, shared=shared), seconds=patience, pause=_LOOK)
+    if lock is None:
+        raise LockedError(
+            f"another labctl ({_holders(path)}) is at work on {kind} {name}",
+            remedy="Wait until it ends, then run the command again.",
+        )
     try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
+        # On a full disk the number is missing, which only makes a refusal say less: destroy must work there.
+        with contextlib.suppress(OSError):
+            if not shared:
+                os.truncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        if (not shared or locking.alone(lock)) and locking.still(path, lock):
+            path.unlink(missing_ok=True)
+        os.close(lock)
 
 
-def _holders(file: TextIO) -> str:
+def _holders(path: Path) -> str:
     """Name the processes that wrote themselves into a lock and still run."""
-    file.seek(0)
-    numbers = [line for line in dict.fromkeys(file.read().split()) if Path("/proc", line).is_dir()]
-    return f"process {', '.join(numbers) or '?'}"
+    with contextlib.suppress(OSError):
+        numbers = [line for line in dict.fromkeys(path.read_text().split()) if Path("/proc", line).is_dir()]
+        return f"process {', '.join(numbers) or '?'}"
+    return "process ?"

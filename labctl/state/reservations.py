@@ -8,12 +8,12 @@ the host holds one lock for all of that.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+from labctl import locking
 from labctl.modes import private
 
 
@@ -22,26 +22,27 @@ def held(folder: Path, text: str) -> Iterator[None]:
     """Show a text to others until the block or the process ends."""
     private(folder)
     path = folder / uuid4().hex
-    with path.open("x") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            # On a full disk others do not see it, which only makes them less careful.
-            with contextlib.suppress(OSError):
-                os.write(file.fileno(), text.encode())
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+    lock = locking.take(path)
+    assert lock is not None, "nobody else has that name"
+    try:
+        # On a full disk others do not see it, which only makes them less careful.
+        with contextlib.suppress(OSError):
+            os.write(lock, text.encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(lock)
 
 
 def every(folder: Path) -> list[str]:
     """Return the texts whose holders live."""
     found = []
     for path in sorted(folder.glob("*")):
-        with contextlib.suppress(FileNotFoundError), path.open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                found.append(os.read(file.fileno(), 1 << 24).decode())
-            else:
-                path.unlink(missing_ok=True)
+        lock = locking.take(path, shared=True)
+        if lock is not None:
+            path.unlink(missing_ok=True)
+            os.close(lock)
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            found.append(path.read_text())
     return found
