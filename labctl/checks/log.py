@@ -128,7 +128,7 @@ class Log:
                 last = f"; last: {seen.says}"
                 return None
 
-        pause, slowest = (self.subject.scaled(each, each) for each in _POLL)
+        pause, slowest = _POLL
         found = waiting.until(ask, seconds=limit, pause=pause, slowest=slowest, cancelled=self.subject.cancelled)
         if found is None:
             self.pause(0, 0)  # which ends the check where it was interrupted

@@ -43,7 +43,7 @@ def rest(work: Work, plan: LabPlan) -> None:
     """
     site = work.site
     nodes = {node.name: node.uuid for node in plan.nodes}
-    said = [""]
+    said, deadline = [""], time.monotonic() + site.pace.rest
 
     def at_rest() -> bool:
         began, before = time.monotonic(), {name: site.hypervisor.processor_time(uuid) for name, uuid in nodes.items()}
@@ -52,9 +52,10 @@ def rest(work: Work, plan: LabPlan) -> None:
         window = time.monotonic() - began
         used = {name: (site.hypervisor.processor_time(uuid) - before[name]) / window for name, uuid in nodes.items()}
         busy = ", ".join(sorted(name for name, share in used.items() if share > site.pace.idle))
-        if busy and busy != said[-1]:
+        if busy != said[-1]:
             said.append(busy)
-            work.progress.say(f"waiting until {busy} of {plan.team} are at rest")
+            if busy and time.monotonic() < deadline:
+                work.progress.say(f"waiting until {busy} of {plan.team} are at rest")
         return not busy
 
     if not waiting.until(at_rest, seconds=site.pace.rest, pause=0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -268,7 +269,7 @@ def test_what_is_still_being_made_is_removed_once_it_may_be(things: World, monke
     made = things.made()
     made.make("thing", "a", things.create)
     things.stuck.add("id-0")
-    monkeypatch.setattr("labctl.checks.made.time.sleep", lambda _: things.stuck.clear())
+    monkeypatch.setattr(threading.Event, "wait", lambda *_: things.stuck.clear())
     assert made.remove(None) == []
     assert things.removed == ["id-0"]
 

@@ -156,7 +156,7 @@ def test_a_chroot_that_is_no_mount_point_is_named() -> None:
 
 
 def test_same_page_merging_that_is_off_is_offered() -> None:
-    assert found(GOOD, "merging").what == "It is on, and saves 5120 MiB now."
+    assert found(GOOD, "merging").what == "It is on, and saves 5 GiB now."
     off = found(replace(GOOD, merging=MergingFacts(on=False, saved=0)), "merging")
     assert "labctl host tune --merging" in off.what
     assert "has none" in found(replace(GOOD, merging=None), "merging").what

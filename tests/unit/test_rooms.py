@@ -8,141 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import labctl
+from docs.rooms import FLOORS, GROUND
+from docs.rooms import ROOMS as TABLE
 
 PACKAGE = Path(labctl.__file__).parent
-
-_PURE = {"errors", "quoting", "spec", "plan"}
-_DOING = {"host", "images", "installing", "remote", "site", "state"}
-
-# Room: the rooms that it may import. A room is a module or a package right under labctl; "" is labctl/__init__.py.
-ROOMS: dict[str, set[str]] = {
-    "": set(),
-    "errors": set(),
-    "registry": {"errors"},
-    "data": set(),
-    "modes": set(),
-    "process": {"errors", "modes"},
-    "pace": set(),
-    "sizes": set(),
-    "waiting": set(),
-    "locking": set(),
-    "quoting": {"errors"},
-    "ini": {"errors", "quoting"},
-    "secret": {"errors", "quoting"},
-    "guest": {"errors", "quoting"},
-    "changes": {"sizes", "waiting", "errors", "guest", "ini", "quoting", "secret"},
-    "spec": {"sizes", "errors", "data"},
-    "plan": {"sizes", "errors", "spec"},
-    "render": {"errors", "data", "plan", "quoting"},
-    "hypervisor": {"waiting", "errors", "guest"},
-    "host": {"locking", "sizes", "waiting", "errors", "data", "modes", "process", "quoting"},
-    "state": {"locking", "waiting", "errors", "modes", "plan", "spec"},
-    "images": {
-        "sizes",
-        "errors",
-        "data",
-        "hypervisor",
-        "modes",
-        "plan",
-        "process",
-        "quoting",
-        "render",
-        "spec",
-        "state",
-    },
-    "remote": {"waiting", "errors", "guest", "host", "process", "quoting"},
-    "site": {"sizes", "errors", "host", "hypervisor", "images", "pace", "plan", "remote", "render", "spec", "state"},
-    "sets": {
-        "sizes",
-        "waiting",
-        "errors",
-        "hypervisor",
-        "images",
-        "plan",
-        "process",
-        "render",
-        "site",
-        "spec",
-        "state",
-    },
-    "cloud": {"errors", "plan", "quoting", "secret", "spec"},
-    "roles": {"changes", "cloud", "errors", "plan", "quoting", "registry", "secret", "spec"},
-    "installing": {
-        "changes",
-        "cloud",
-        "errors",
-        "guest",
-        "host",
-        "modes",
-        "plan",
-        "quoting",
-        "remote",
-        "render",
-        "roles",
-        "secret",
-        "site",
-        "state",
-    },
-    "sabotage": {"changes", "checks", "errors", "guest", "pace", "plan", "quoting", "registry"},
-    "checks": {"waiting", "cloud", "errors", "guest", "plan", "quoting", "registry"},
-    "rounds": {"errors", "spec"},
-    "lab": _PURE
-    | _DOING
-    | {
-        "changes",
-        "checks",
-        "cloud",
-        "guest",
-        "secret",
-        "data",
-        "sizes",
-        "waiting",
-        "hypervisor",
-        "modes",
-        "pace",
-        "process",
-        "render",
-        "roles",
-        "rounds",
-        "sabotage",
-        "sets",
-    },
-    "report": {
-        "sizes",
-        "changes",
-        "checks",
-        "errors",
-        "host",
-        "images",
-        "lab",
-        "plan",
-        "quoting",
-        "rounds",
-        "sabotage",
-        "sets",
-        "spec",
-    },  # for the types of what it shows
-    "cli": {
-        "sizes",
-        "checks",
-        "sabotage",
-        "data",
-        "errors",
-        "host",
-        "images",
-        "lab",
-        "plan",
-        "quoting",
-        "report",
-        "roles",
-        "rounds",
-        "secret",
-        "sets",
-        "site",
-        "spec",
-        "state",
-    },
-}
+ROOMS = {"": set[str](), **TABLE}
+"""Room to the rooms that it may import; "" is labctl/__init__.py."""
 
 # Third-party library, or a module of the standard one that is as sharp: the rooms that may import it.
 LIBRARIES: dict[str, set[str]] = {
@@ -212,6 +83,22 @@ def test_rooms_import_downwards_only():
 
 def test_the_table_has_no_circle():
     tuple(graphlib.TopologicalSorter(ROOMS).static_order())
+
+
+def test_a_room_imports_from_floors_below_or_its_own() -> None:
+    floor_of = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+    wrong = [(room, other) for room, allowed in TABLE.items() for other in allowed if floor_of[other] > floor_of[room]]
+    assert wrong == []
+
+
+def test_the_table_allows_nothing_that_nobody_needs() -> None:
+    used = {room: set[str]() for room in ROOMS}
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE)
+        room = place.parts[0].removesuffix(".py") if place.name != "__init__.py" or len(place.parts) > 1 else ""
+        used[room] |= {parts[1] for _, module in imports(path, PACKAGE) if len(parts := module.split(".")) > 1}
+    spare = {room: allowed - used[room] - GROUND for room, allowed in TABLE.items() if room != "lab"}
+    assert {room: names for room, names in spare.items() if names} == {}
 
 
 def test_every_kind_of_breach_is_found(tmp_path: Path):
