@@ -7,7 +7,7 @@ from typing import Any
 
 from labctl.checks import reports
 from labctl.checks.log import Log, Wrong, cloud_check
-from labctl.checks.reports import Heard
+from labctl.checks.reports import ServiceReport
 
 _TINY = {"VCPU": 1, "MEMORY_MB": 128, "DISK_GB": 1}
 
@@ -27,11 +27,11 @@ def services(log: Log) -> None:
     wanted = [(f"nova-{each}", cloud.node("nova")) for each in ("conductor", "scheduler")]
     wanted += [("nova-compute", node) for node in cloud.nodes("compute")]
 
-    def ask() -> Iterable[Heard]:
+    def ask() -> Iterable[ServiceReport]:
         for each in cloud.admin.compute.services():
             if each.updated_at:
                 at, on = reports.moment(each.updated_at), each.status == "enabled" and not each.is_forced_down
-                yield Heard(binary=each.binary, node=each.host, at=at, on=on)
+                yield ServiceReport(binary=each.binary, node=each.host, at=at, on=on)
 
     reports.judge(log, wanted, ask, "services")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from labctl.checks import reports
 from labctl.checks.log import Log, Wrong, cloud_check
-from labctl.checks.reports import Heard
+from labctl.checks.reports import ServiceReport
 
 _GATEWAY = ("neutron-openvswitch-agent", "neutron-l3-agent", "neutron-dhcp-agent", "neutron-metadata-agent")
 
@@ -28,12 +28,12 @@ def agents(log: Log) -> None:
     wanted += [("neutron-openvswitch-agent", node) for node in cloud.nodes("compute")]
     found: dict[str, dict[str, object]] = {}
 
-    def ask() -> Iterable[Heard]:
+    def ask() -> Iterable[ServiceReport]:
         for each in cloud.admin.network.agents():
             if each.binary == "neutron-openvswitch-agent":
                 found[each.host] = dict(each.configuration or {})
             at = reports.moment(each.last_heartbeat_at)
-            yield Heard(binary=each.binary, node=each.host, at=at, on=bool(each.is_admin_state_up))
+            yield ServiceReport(binary=each.binary, node=each.host, at=at, on=bool(each.is_admin_state_up))
 
     reports.judge(log, wanted, ask, "agents")
     for node in sorted({node for _, node in wanted} & found.keys()):

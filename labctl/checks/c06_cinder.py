@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from labctl.checks import reports
 from labctl.checks.log import Log, Wrong, cloud_check
-from labctl.checks.reports import Heard
+from labctl.checks.reports import ServiceReport
 
 _FREE = 2  # GiB that the pool must have left
 
@@ -27,14 +27,14 @@ def services(log: Log) -> None:
         log.skip("no node has the role cinder")
     others: set[str] = set()
 
-    def ask() -> Iterable[Heard]:
+    def ask() -> Iterable[ServiceReport]:
         for each in cloud.admin.block_storage.services():
             host, _, backend = each.host.partition("@")
             if backend not in ("", "lvm"):
                 others.add(each.host)
             if each.updated_at:
                 on = each.status == "enabled"
-                yield Heard(binary=each.binary, node=host, at=reports.moment(each.updated_at), on=on)
+                yield ServiceReport(binary=each.binary, node=host, at=reports.moment(each.updated_at), on=on)
 
     reports.judge(log, [("cinder-scheduler", node), ("cinder-volume", node)], ask, "services")
     with log.step("back ends", node=node, suspect="cinder-volume", go_on=True):

@@ -15,7 +15,7 @@ AGES = (30.0, 180.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
+class ServiceReport:
     """What a cloud says about one of its services.
 
     Attributes:
@@ -35,7 +35,7 @@ def moment(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def judge(log: Log, wanted: Iterable[tuple[str, str]], ask: Callable[[], Iterable[Heard]], name: str) -> None:
+def judge(log: Log, wanted: Iterable[tuple[str, str]], ask: Callable[[], Iterable[ServiceReport]], name: str) -> None:
     """Compare who reported with who should, and note a step for each.
 
     Args:
@@ -55,7 +55,7 @@ def judge(log: Log, wanted: Iterable[tuple[str, str]], ask: Callable[[], Iterabl
     log.steps += [_judged(key, known, 2 * limit) for key in expected]
 
 
-def _judged(key: tuple[str, str], known: Mapping[tuple[str, str], Heard], limit: float) -> Step:
+def _judged(key: tuple[str, str], known: Mapping[tuple[str, str], ServiceReport], limit: float) -> Step:
     binary, node = key
     found, trouble = known.get(key), ""
     if found is None:
@@ -67,5 +67,5 @@ def _judged(key: tuple[str, str], known: Mapping[tuple[str, str], Heard], limit:
     return judged(trouble, name=binary, node=node, suspect=binary)
 
 
-def _age(heard: Heard) -> float:
-    return (datetime.now(UTC) - heard.at).total_seconds()
+def _age(report: ServiceReport) -> float:
+    return (datetime.now(UTC) - report.at).total_seconds()

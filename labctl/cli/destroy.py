@@ -62,7 +62,7 @@ def _begun(home: Home, names: Sequence[str]) -> list[str]:
     """
     from labctl.state import records
 
-    there = [name for name in names if home.lab(name).begun]
+    there = [name for name in names if home.lab(name).exists]
     if not there:
         records.record_of(home, names[0])  # which raises
     for name in names:

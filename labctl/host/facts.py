@@ -79,7 +79,6 @@ class MachineFacts:
 
     Attributes:
         root: whether we are root.
-        systemd: whether systemd runs the machine.
         python: version in two or three numbers.
         processors: how many this process may use.
         memory: MiB in total.
@@ -95,7 +94,6 @@ class MachineFacts:
 
     root: bool
     home: HomeFacts
-    systemd: bool
     python: tuple[int, ...]
     processors: int
     memory: int
@@ -122,7 +120,6 @@ def gather(home: Path, hosts: Path) -> MachineFacts:
     return MachineFacts(
         root=os.geteuid() == 0,
         home=home_facts(home),
-        systemd=has_systemd(),
         python=sys.version_info[:3],
         processors=len(os.sched_getaffinity(0)),
         memory=memory["MemTotal"] // 1024,

@@ -33,7 +33,7 @@ _AFTER = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bakery:
+class Workspace:
     """Where disks are baked.
 
     Attributes:
@@ -47,7 +47,7 @@ class Bakery:
     medium: Path | None
 
 
-def bake(work: Work, cloud: Cloud, disks: Mapping[str, Path], place: Bakery) -> tuple[str, ...]:
+def bake(work: Work, cloud: Cloud, disks: Mapping[str, Path], place: Workspace) -> tuple[str, ...]:
     """Run a cloud's nodes as containers and install into them; return what the installer need not do again.
 
     Args:

@@ -13,9 +13,9 @@ from labctl.cloud.cloud import Cloud
 from labctl.errors import CapacityError, InputError
 from labctl.images.importing import digest
 from labctl.images.store import Image, now
-from labctl.installing import bake as bakery
+from labctl.installing import bake as native
 from labctl.installing import passwords
-from labctl.installing.bake import Bakery
+from labctl.installing.bake import Workspace
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity, LabPlan, NodePlan
 from labctl.process import run
@@ -56,8 +56,8 @@ def bake(work: Work, topology: Topology, name: str) -> GoldenManifest:
         say(f"fetching image {image.manifest.name}")
         base = _fetch(site, image, folder / "base.qcow2")
         disks = {node.name: _overlay(base, folder, node) for node in lab.nodes}
-        place = Bakery(folder=folder, logs=home.root / "logs" / f"golden-{name}", medium=_raw(site, medium, folder))
-        done = bakery.bake(work, cloud, disks, place)
+        place = Workspace(folder=folder, logs=home.root / "logs" / f"golden-{name}", medium=_raw(site, medium, folder))
+        done = native.bake(work, cloud, disks, place)
         say("publishing the disks")
         manifest = _manifest(topology, lab, image, disks, name=name, secrets=secrets, done=done)
         store.golden(site).publish(manifest, disks, in_use=store.in_use(home, site))

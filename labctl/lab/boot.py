@@ -58,7 +58,7 @@ class Boot:
         found = lab.site.domains.get(node.domain)
         missing = node.name in lab.missing
         state = found.state if found and not missing else State.SHUTOFF
-        if not missing and lab.stood(node):
+        if not missing and lab.was_ready(node):
             if state is State.PAUSED or not state.active:
                 self.off.append(node.name)
             return

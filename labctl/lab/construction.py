@@ -28,14 +28,14 @@ class Construction:
     """
 
     def __init__(self, work: Work, lab: SourcedLab, memory: Mapping[str, GoldenMemory]) -> None:
-        self.work, self.lab, self.memory = work, lab, memory
+        self.work, self.sourced, self.memory = work, lab, memory
         self.site = work.site
         self.plan: LabPlan = lab.plan
         self.folder = work.home.lab(lab.plan.team)
         self.ledger = Ledger(self.folder, lab.record)
-        self.keys = secrets.ensure(self.folder, lab.plan, stood=lab.record.ready)
+        self.keys = secrets.ensure(self.folder, lab.plan, ready=lab.record.ready)
         self.missing = {node.name for node in lab.plan.nodes if nodes.missing(self.site, lab.record, node)}
-        self.new = [node for node in lab.plan.nodes if node.name in self.missing or not self.stood(node)]
+        self.new = [node for node in lab.plan.nodes if node.name in self.missing or not self.was_ready(node)]
         self.restored: set[str] = set()
         self.failed: set[str] = set()
 
@@ -44,7 +44,7 @@ class Construction:
         """Whether all nodes go on from memory of one moment."""
         return len(self.restored) == len(self.plan.nodes)
 
-    def stood(self, node: NodePlan) -> bool:
+    def was_ready(self, node: NodePlan) -> bool:
         """Whether this generation of the node was seen ready once; what its users did to it since is their affair."""
         return self.ledger.record.ready.get(node.name) == node.generation
 
@@ -58,7 +58,7 @@ class Construction:
 
     def make(self, node: NodePlan) -> None:
         """Make a node's volumes and define its domain."""
-        nodes.make_node(self.site, self.ledger, self.lab, node, self.keys[node.name])
+        nodes.make_node(self.site, self.ledger, self.sourced, node, self.keys[node.name])
 
     def remove(self, node: NodePlan) -> None:
         """Remove what stands of a node."""

@@ -61,7 +61,7 @@ def forget(home: Home, team: str) -> None:
         InputError: the team has no lab.
     """
     with records.locked(home, [team]):
-        if not home.lab(team).begun:
+        if not home.lab(team).exists:
             raise InputError(f"{team} has no lab", remedy="labctl list")
         home.lab(team).remove()
 

@@ -29,7 +29,7 @@ processor may run a breakpoint that is gone, and Linux panics ("Oops: int3"; Red
 the kernel with each virtual machine that comes or goes."""
 
 
-def borrowed(record: LabRecord, node: NodePlan) -> bool:
+def anothers(record: LabRecord, node: NodePlan) -> bool:
     """Whether a node was restored from memory and is still the lab's that was captured: its run ended early."""
     restored = record.restored.get(node.name) == node.generation
     return restored and record.identified.get(node.name) != node.generation
@@ -110,7 +110,7 @@ def unfinished(record: LabRecord, node: NodePlan, domain: DomainFacts) -> bool:
     """
     if record.ready.get(node.name) == node.generation:
         return False
-    return borrowed(record, node) or (domain.owner is not None and domain.owner.generation < node.generation)
+    return anothers(record, node) or (domain.owner is not None and domain.owner.generation < node.generation)
 
 
 def refuse_unfinished(site: Site, lab: LabPlan, record: LabRecord, names: Iterable[str]) -> None:

@@ -161,7 +161,7 @@ def _baseline(work: Work, team: str) -> None:
     """See what is green before anything is broken."""
     work.progress.say(f"{team}: checking, before anything is broken")
     report = check.baseline(work, team)
-    _go_on(work)
+    _refuse_cancelled(work)
     if red := [result.id for result in report.results if result.red]:
         work.progress.say(f"{team}: red from the start, and nobody answers for it: {', '.join(red)}")
 
@@ -172,7 +172,7 @@ def _break(drawn: Sequence[Lot], work: Work, team: str) -> None:
         if lot.team == team:
             entry = sabotage.inject(work, lot)
             report = check.check(work, team)
-            _go_on(work)
+            _refuse_cancelled(work)
             events.append(work.home, team, _injected(work.home, team, entry, report))
 
 
@@ -205,6 +205,6 @@ def _injected(home: Home, team: str, entry: Entry, report: Report) -> Injected:
     )
 
 
-def _go_on(work: Work) -> None:
+def _refuse_cancelled(work: Work) -> None:
     if work.cancelled.is_set():
         raise Cancelled("interrupted")

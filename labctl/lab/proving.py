@@ -39,8 +39,8 @@ class Proving:
         """Find out what its nodes are to be asked, where the cloud goes on from memory."""
         lab = self._lab
         golden = self._running_cloud()
-        if golden is not None and lab.new and lab.lab.snapshot is None:
-            known = install.ensure_secrets(lab.work.home, lab.site, lab.lab)
+        if golden is not None and lab.new and lab.sourced.snapshot is None:
+            known = install.ensure_secrets(lab.work.home, lab.site, lab.sourced)
             self._cloud = Cloud.of(lab.plan, known, slow=lab.site.virt == "qemu", nested=golden.nested)
             self._probes = probe.probes(self._cloud)
 
@@ -75,7 +75,7 @@ class Proving:
         record = lab.ledger.record
         if lab.failed:
             return []
-        if lab.lab.snapshot or record.stage != INSTALLED or record.bare or (record.installed and not lab.new):
+        if lab.sourced.snapshot or record.stage != INSTALLED or record.bare or (record.installed and not lab.new):
             return []
         if lab.new and (golden := self._running_cloud()) is not None:
             return [partial(self._proven, golden)]
@@ -89,14 +89,14 @@ class Proving:
 
     def _running_cloud(self) -> GoldenManifest | None:
         """Return the golden set whose running cloud this lab has; None where the installer is to bring it up."""
-        golden, record = self._lab.lab.golden, self._lab.ledger.record
+        golden, record = self._lab.sourced.golden, self._lab.ledger.record
         whole = golden is not None and golden.stage == record.stage == INSTALLED
         restored = all(record.restored.get(node.name) == node.generation for node in self._lab.new)
         return golden if whole and restored and not record.bare else None
 
     def _install(self) -> None:
         lab = self._lab
-        record, golden = lab.ledger.record, lab.lab.golden
+        record, golden = lab.ledger.record, lab.sourced.golden
         # The disks of a captured cloud know of all its nodes; those that were baked do not until it has run.
         missing = {node.name for node in lab.new}
         on = missing if record.installed and golden is not None and golden.memory else None

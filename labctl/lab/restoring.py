@@ -23,7 +23,7 @@ class Restoring:
         memory = lab.memory.get(node.name)
         if memory is None:
             return False
-        own = nodes.document(lab.site, lab.plan, node, images=lab.lab.images)
+        own = nodes.document(lab.site, lab.plan, node, images=lab.sourced.images)
         try:
             warm.restore(lab.work, lab.ledger, node, memory, own)
         except (CapacityError, HypervisorError) as exc:
@@ -59,7 +59,7 @@ class Restoring:
     def end(self) -> None:
         """Write down that a lab is back at its snapshot, with what the installer had done by then."""
         lab = self._lab
-        if lab.lab.snapshot is not None and not lab.failed:
-            journal = install.journal_of(lab.lab.snapshot, lab.ledger.record.generations)
+        if lab.sourced.snapshot is not None and not lab.failed:
+            journal = install.journal_of(lab.sourced.snapshot, lab.ledger.record.generations)
             lab.folder.write(install.JOURNAL, journal)
             lab.ledger.change(restoring="")

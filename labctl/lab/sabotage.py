@@ -203,7 +203,9 @@ def prepare(scene: Scene, fault: Fault, lot: Lot, covered: Collection[str] = ())
     drawn = draw.drawn(fault, scene, lot)
     if why := untouchable(scene.lab, drawn):
         raise InputError(f"{fault.id} would touch {', '.join(why)}", remedy="No fault may touch a way into a node.")
-    entry = ledger.begun(fault, drawn, uid=uuid.uuid4().hex[:8], seed=lot.seed, at=_now(), candidates=lot.candidates)
+    entry = ledger.new_entry(
+        fault, drawn, uid=uuid.uuid4().hex[:8], seed=lot.seed, at=_now(), candidates=lot.candidates
+    )
     red, green = ([name for name in names if name not in covered] for names in (entry.red, entry.green))
     return replace(entry, red=tuple(red), green=tuple(green)), drawn
 

@@ -16,18 +16,18 @@ _HOSTS = "host-keys.json"
 _LOGIN = "id_ed25519"
 
 
-def ensure(folder: LabFolder, lab: LabPlan, stood: Collection[str] = ()) -> dict[str, SeedKeys]:
+def ensure(folder: LabFolder, lab: LabPlan, ready: Collection[str] = ()) -> dict[str, SeedKeys]:
     """Return the seed keys of each node, making those that are missing, and write the files that OpenSSH reads.
 
     Args:
-        stood: nodes that were seen ready, with keys that were made before.
+        ready: nodes that were seen ready, with keys that were made before.
 
     Raises:
         DamagedError: keys that were made are gone, or cannot be read any more.
     """
-    if stood:
+    if ready:
         login_key(folder)
-        for name in stood:
+        for name in ready:
             host_key(folder, name)
     login = _login(folder, lab.team)
     pairs = _stored(folder)

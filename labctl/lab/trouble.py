@@ -61,7 +61,7 @@ def troubles(site: Site, record: LabRecord, plan: LabPlan) -> dict[str, Trouble]
         (node.name, network.key)
         for network in plan.networks
         if network.key not in off
-        for node, _ in networks.loose(site, plan, network)
+        for node, _ in networks.unplugged(site, plan, network)
     }
     found = {}
     for node in plan.nodes:

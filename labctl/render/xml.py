@@ -31,7 +31,6 @@ class Machine:
         type: machine type; pc boots faster than q35 under emulation, its devices need no PCI bridges.
         cpu: a mode (host-passthrough, host-model, maximum) or a model's name.
         lacks: features to take away from the processor.
-        emulator: path of QEMU on the host; libvirt's choice when None.
         medium: path of the install medium on the host; None for none.
         os_info: libosinfo's name of the guests' system, empty when unknown; virt-manager shows its icon.
     """
@@ -41,7 +40,6 @@ class Machine:
     type: str = "pc"
     cpu: str = "host-passthrough"
     lacks: tuple[str, ...] = ()
-    emulator: str | None = None
     medium: PurePosixPath | None = None
     os_info: str = "http://debian.org/debian/13"
 

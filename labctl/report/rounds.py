@@ -16,7 +16,6 @@ from labctl.rounds.events import HintTaken, Reported, Reset
 from labctl.rounds.points import FaultPoints
 from labctl.rounds.standings import TIES, Standing
 
-VIEWS = ("organiser", "team", "public")
 _PARTS = ("detect", "localise", "repair", "lasting")
 
 

@@ -90,7 +90,7 @@ class Entry:
         return cls(**values)
 
 
-def begun(fault: Fault, drawn: Drawn, *, uid: str, seed: str, at: str, candidates: tuple[str, ...]) -> Entry:
+def new_entry(fault: Fault, drawn: Drawn, *, uid: str, seed: str, at: str, candidates: tuple[str, ...]) -> Entry:
     """Return the entry of a fault that was drawn."""
     return Entry(
         uid=uid,

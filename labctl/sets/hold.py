@@ -82,7 +82,7 @@ def save(work: Work, lab: Lab, stem: str) -> Held:
         release(replace(work, cancelled=threading.Event()), team)
         raise
     _note(home, team, stem, held=False)
-    _go_on(work, lab)
+    _resume(work, lab)
     work.progress.say(f"{team} continues; its parts are being hashed")
     return _described(site.again(), lab, stem, heads, hashes, run=run)
 
@@ -106,7 +106,7 @@ def release(work: Work, team: str) -> bool:
         run((partial(networks.make, now, lab.plan, network) for network in lab.plan.networks), remedy=remedy)
         run((partial(_wake, now, node, note.stem, work.progress) for node in lab.plan.nodes), remedy=remedy)
         _note(home, team, note.stem, held=False)
-    _go_on(work.again(), lab)
+    _resume(work.again(), lab)
     forget(home, now.again(), team)
     return True
 
@@ -228,7 +228,7 @@ def _wake(site: Site, node: NodePlan, stem: str, progress: Progress) -> None:
         return progress.say(f"{node.domain} is off: {exc.brief}: {exc.details}")
 
 
-def _go_on(work: Work, lab: Lab) -> None:
+def _resume(work: Work, lab: Lab) -> None:
     site = work.site
 
     def resume(node: NodePlan) -> None:

@@ -45,7 +45,7 @@ def make(site: Site, lab: LabPlan, network: NetworkPlan) -> bool:
     return True
 
 
-def loose(site: Site, lab: LabPlan, network: NetworkPlan) -> list[tuple[NodePlan, str]]:
+def unplugged(site: Site, lab: LabPlan, network: NetworkPlan) -> list[tuple[NodePlan, str]]:
     """Return the cards of nodes that run which belong into a network and are not plugged into it: node and MAC.
 
     A network that was stopped and started again has none of its cards any more. Empty where the driver does not tell.
@@ -70,7 +70,7 @@ def plug(site: Site, lab: LabPlan, network: NetworkPlan) -> list[str]:
     libvirt takes a card for plugged in as long as its bridge has the same name: the card goes by way of a network that
     nobody else is in. One that cannot be plugged in does not keep the others from it.
     """
-    cards = loose(site, lab, network)
+    cards = unplugged(site, lab, network)
     if not cards:
         return []
     between = _between(network)

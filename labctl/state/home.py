@@ -63,7 +63,7 @@ class LabFolder:
         return self.path.name
 
     @property
-    def begun(self) -> bool:
+    def exists(self) -> bool:
         """Whether there is a record, sound or damaged."""
         return (self.path / "lab.json").exists()
 

@@ -18,7 +18,6 @@ GIB = 1 << 30
 GOOD = MachineFacts(
     root=True,
     home=HomeFacts(path=Path("/var/lib/labctl"), mode=0o700, obstacle=""),
-    systemd=True,
     python=(3, 11, 2),
     processors=8,
     memory=64 * 1024,
@@ -55,7 +54,6 @@ def test_what_is_not_well_has_a_remedy() -> None:
     bad = MachineFacts(
         root=False,
         home=HomeFacts(path=Path("/proc"), mode=0o555, obstacle="No such file or directory"),
-        systemd=False,
         python=(3, 9, 2),
         processors=1,
         memory=512,

@@ -91,7 +91,7 @@ def test_another_topology_than_the_labs_is_refused(world: World) -> None:
     lose(world, "red")
     with pytest.raises(InputError, match="was made from another topology"):
         adopted(world, "gridka")
-    assert not world.home.lab("red").begun
+    assert not world.home.lab("red").exists
 
 
 def test_a_topology_that_is_not_known_is_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,4 +119,4 @@ def test_objects_that_are_not_what_their_metadata_says_are_refused(world: World)
     swapped = dict(zip(BOTH, reversed(orphan.domains.values()), strict=True))
     with pytest.raises(LabctlError, match="not what their metadata says"):
         adopt.adopt(world.work(), replace(orphan, domains=swapped), None)
-    assert not world.home.lab("red").begun
+    assert not world.home.lab("red").exists

@@ -156,7 +156,7 @@ def test_a_damaged_lab_of_which_the_host_has_nothing_is_not_called_destroyed(wor
     with pytest.raises(InputError, match="has nothing of red's lab") as caught:
         orphans.destroy_damaged(world.work(), "red")
     assert "labctl destroy red --forget" in caught.value.remedy
-    assert world.home.lab("red").begun
+    assert world.home.lab("red").exists
 
 
 def test_a_lab_whose_folder_was_lost_is_an_orphan_and_others_are_not(world: World) -> None:

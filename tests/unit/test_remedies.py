@@ -18,7 +18,6 @@ PACKAGE = Path(labctl.__file__).parent
 ADVICE = {"remedy", "hint", "again", "reset"}  # arguments and variables that hold advice
 COMMAND = re.compile(r"labctl ((?:[a-zA-Z-]+|X)\b[^.;,:()`'\"\n→|]*)")
 PROSE = {"as", "with", "X"}  # labctl with sudo; X stands for golden list or snapshot list
-COMING = {"round", "sabotage"}  # commands that rooms name already, and that come with the next of their kind
 LABS = {"start", "stop", "create", "destroy", "install", "status", "adopt"}
 
 
@@ -79,8 +78,6 @@ def test_a_command_that_a_message_names_exists(place: str, line: str, kind: str)
     words = line.split()
     if words[0] in PROSE or (kind == "text" and command_of(words)[0] is None):
         return  # labctl is, labctl does
-    if words[0] in COMING - set(root.list_commands(click.Context(root))):
-        return
     assert command_of(words)[0] is not None, f"{place}: there is no labctl {line}"
     options = [word for word in words if word.startswith("-")]
     assert complaint(" ".join(["labctl", *words[:2], *options])) == "", place

@@ -228,7 +228,7 @@ class Lab:
 
 def begun(fault: Fault) -> tuple[Entry, Drawn]:
     drawn = fault.draw(MINI, Random(0))
-    return ledger.begun(fault, drawn, uid="1", seed="s", at="now", candidates=()), drawn
+    return ledger.new_entry(fault, drawn, uid="1", seed="s", at="now", candidates=()), drawn
 
 
 def test_a_record_is_written_before_anything_is_touched() -> None:
