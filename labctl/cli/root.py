@@ -43,6 +43,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "For a classroom": {
         "handout": ("paper", "Write a sheet for each team, to print."),
+        "rehearse": ("rehearse", "Rehearse a workshop's day on this host: GO or NO-GO, and a runbook."),
         "ssh-config": ("exports", "Print an OpenSSH configuration for labs: ssh team01-db-node."),
         "inventory": (
             "exports",

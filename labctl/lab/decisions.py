@@ -179,17 +179,36 @@ def golden_for(site: Site, topology: Topology, choice: Choice) -> GoldenManifest
                 remedy=f"labctl create TEAM --from {choice.golden} without --topology and --stage takes the set's own.",
             )
         return named
-    matching = [
-        golden
-        for golden in store.golden(site).every(site.volumes)
-        if (golden.digest, golden.stage) == (topology.digest, choice.stage)
-    ]
+    matching = _matching(site, topology, choice)
     warm = [golden for golden in matching if golden.memory and not warm_start.obstacle(site, golden)]
     if choice.cold:
         matching = [golden for golden in matching if not golden.memory] or matching
         return matching[-1] if matching and choice.stage == INSTALLED else None
     found = warm or [golden for golden in matching if choice.stage == INSTALLED]
     return found[-1] if found else None
+
+
+def obstacle(site: Site, topology: Topology, choice: Choice) -> str:
+    """Say why new labs boot though a golden set has memory for them; empty where they need not, or where none has.
+
+    Raises:
+        InputError: there is no such golden set.
+    """
+    if choice.cold:
+        return ""
+    named = [store.golden(site).named(choice.golden, site.volumes)] if choice.golden is not None else None
+    sets = [golden for golden in named or _matching(site, topology, choice) if golden.memory]
+    obstacles = [warm_start.obstacle(site, golden) for golden in sets]
+    return obstacles[-1] if obstacles and all(obstacles) else ""
+
+
+def _matching(site: Site, topology: Topology, choice: Choice) -> list[GoldenManifest]:
+    """Return the golden sets of a topology and stage, the newest last."""
+    return [
+        golden
+        for golden in store.golden(site).every(site.volumes)
+        if (golden.digest, golden.stage) == (topology.digest, choice.stage)
+    ]
 
 
 def _check_choice(record: LabRecord, site: Site, choice: Choice) -> None:

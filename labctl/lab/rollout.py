@@ -33,6 +33,11 @@ class Rollout:
     origin: str = ""
     forks: tuple[str, ...] = ()
 
+    @property
+    def supplies(self) -> bool:
+        """Whether anything is made before labs."""
+        return bool(self.images) or self.bake
+
     def remarks(self, topology: str) -> list[str]:
         """Say what it does before labs are made, and what that costs."""
         said = [f"image {name} is missing: it is built ({recipe.load(name).cost})" for name in self.images]

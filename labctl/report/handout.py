@@ -35,7 +35,7 @@ def sheet(known: Sheet) -> str:
     plan = known.plan
     named = [(key, network.names) for key, network in known.spec.networks.items() if network.names != "none"]
     first, *others = plan.nodes
-    return _page(
+    return page(
         "sheet.html.j2",
         sheet=known,
         swapped=known.seat is not None and plan.team != known.team,
@@ -62,7 +62,19 @@ def sheet(known: Sheet) -> str:
 
 def key(answers: Sequence[Answer]) -> str:
     """Return the answer key of some labs."""
-    return _page("key.html.j2", answers=[_answer(each) for each in answers])
+    return page("key.html.j2", answers=[_answer(each) for each in answers])
+
+
+def page(name: str, **values: Any) -> str:
+    """Return a page with the house's style.
+
+    Args:
+        name: of its template.
+        values: that the template prints.
+    """
+    pages = _pages()
+    style = Markup((Path(__file__).parent / "pages/style.css").read_text())  # noqa: S704 - our own file
+    return pages.get_template(name).render(style=style, version=__version__, **values)
 
 
 def pdf(html: str) -> bytes:
@@ -82,12 +94,6 @@ def pdf(html: str) -> bytes:
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     printed: bytes = weasyprint.HTML(string=html, url_fetcher=_fetch_nothing).write_pdf()
     return printed
-
-
-def _page(name: str, **values: Any) -> str:
-    pages = _pages()
-    style = Markup((Path(__file__).parent / "pages/style.css").read_text())  # noqa: S704 - our own file
-    return pages.get_template(name).render(style=style, version=__version__, **values)
 
 
 @functools.cache

@@ -107,6 +107,7 @@ class Class:
                 steps=(
                     Step(
                         name="look",
+                        evidence="it is wrong",
                         node="node-1",
                         suspect=f"{each.lower()}.service",
                         verdict=Verdict.FAIL if each in self.red[team] else Verdict.PASS,
