@@ -71,6 +71,16 @@ class Scene:
         nics = [nic for node in self.nodes(role) for nic in node.nics if spec and nic.network == spec.internal]
         return str(nics[0].address)
 
+    def region(self) -> str:
+        """Return the cloud's region.
+
+        Raises:
+            LookupError: the lab has no cloud.
+        """
+        if self.lab.openstack is None:
+            raise LookupError("no cloud")
+        return self.lab.openstack.region
+
     def free_address(self, random: Random) -> str:
         """Return an address between the services that nobody has.
 
