@@ -353,7 +353,7 @@ def _clear(work: Work, day: Day) -> None:
     """
     home = work.home
     ours = [path.parent.name for path in sorted(home.root.glob(f"labs/{PREFIX}*/{MARK}"))]
-    taken = [team for team in names(max(day.labs, day.teams)) if team not in ours and home.lab(team).begun]
+    taken = [team for team in names(max(day.labs, day.teams)) if team not in ours and home.lab(team).exists]
     if taken:
         raise RefusedError(
             f"{', '.join(taken)} has a lab that is no rehearsal's",
@@ -367,7 +367,7 @@ def _clear(work: Work, day: Day) -> None:
 def _remove(work: Work, team: str) -> None:
     """Remove a lab of a rehearsal, however far it was made."""
     folder = work.home.lab(team)
-    if folder.begun:
+    if folder.exists:
         destroy.destroy(work.again(), team)
     shutil.rmtree(folder.path, ignore_errors=True)
 
