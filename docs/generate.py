@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import rooms
 
 from labctl.checks.check import CHECKS
 from labctl.cli.root import SECTIONS, root
 from labctl.installing.tasks import order_of
 from labctl.report import diagram
 from labctl.report import matrix as faults
+from labctl.report.sheet import NAME, SMALL, TITLE, Sheet, document, fold
 from labctl.roles.role import ROLES, Role
 from labctl.rounds.events import KINDS
 from labctl.sabotage import matrix
@@ -150,13 +152,64 @@ def faults_page() -> str:
     return faults.page(matrix.shipped())
 
 
+def rooms_page() -> str:
+    """Return the page of all rooms."""
+    lines = [
+        "# Every room",
+        "",
+        "Made from `docs/rooms.py` by `docs/generate.py`; do not edit. `tests/unit/test_rooms.py` fails when an import",
+        "breaks this table. Every room above the ground may also import the ground.",
+        "",
+        "| room | duty | may import |",
+        "|---|---|---|",
+    ]
+    for title, floor in reversed(rooms.FLOORS.items()):
+        lines.append(f"| **{title}** | | |")
+        for room, allowed in floor.items():
+            others = "all below" if room == "lab" else ", ".join(sorted(allowed)) or "-"
+            lines.append(f"| `{room}` | {rooms.duty(room)} | {others} |")
+    return "\n".join([*lines, ""])
+
+
+def architecture() -> str:
+    """Return the picture of the rooms, floor by floor."""
+    wide, head, gap, y = 1000, 150, 10, 62.0
+    title = "Rooms of labctl: each imports only its own floor and those below"
+    sheet = Sheet()
+    sheet.text(20, 36, title, ink="text", size=TITLE, weight="bold")
+    for number, (floor, names) in enumerate(reversed(rooms.FLOORS.items())):
+        ink = f"n{number % 6}"
+        each = (wide - head - 40 - gap * (len(names) - 1)) / len(names)
+        small = floor in ("Ground", "Tools")
+        about = {name: [] if small else fold(_short(name, len(names)), SMALL, each - 16) for name in names}
+        high = 30 + 15 * max(map(len, about.values())) + (0 if small else 6)
+        sheet.box(20, y, head - gap, high, ink=ink)
+        sheet.text(20 + (head - gap) / 2, y + high / 2 + 5, floor, ink="head", anchor="middle", weight="bold")
+        for place, name in enumerate(names):
+            x = 20 + head + place * (each + gap)
+            sheet.box(x, y, each, high, ink="box", edge=ink)
+            sheet.text(x + each / 2, y + 20, name, ink="text", size=NAME, anchor="middle", weight="bold")
+            for line, text in enumerate(about[name]):
+                sheet.text(x + each / 2, y + 38 + 15 * line, text, ink="faint", size=SMALL, anchor="middle")
+        y += high + 12
+    return document(sheet, title, wide, y + 8, dark=True)
+
+
+def _short(room: str, beside: int) -> str:
+    """Return what fits a room's box; one that is alone on its floor has place for all."""
+    about = rooms.duty(room).rstrip(".")
+    return about if beside == 1 else re.split("[:.]", about)[0]
+
+
 def picture() -> str:
     """Return the README's picture."""
     return diagram.svg(topology.load("gridka"))
 
 
 PAGES = {
+    "images/architecture.svg": architecture,
     "images/gridka.svg": picture,
+    "reference/rooms.md": rooms_page,
     "reference/checks.md": checks_page,
     "reference/cli.md": commands_page,
     "reference/events.md": events_page,

@@ -5,12 +5,13 @@ A room is a module or a package right under `labctl`. Everything imports downwar
 
 from __future__ import annotations
 
+import importlib
+
 GROUND = {"errors", "data", "ini", "pace", "quoting", "registry", "secret", "sizes"}
 """Small rooms that touch nothing outside. Every room above them may import them."""
 
-# Floor by floor, from the ground up: room to the rooms that it may import besides the ground.
-FLOORS: tuple[dict[str, set[str]], ...] = (
-    {  # the ground
+FLOORS: dict[str, dict[str, set[str]]] = {
+    "Ground": {
         "errors": set(),
         "data": set(),
         "pace": set(),
@@ -20,35 +21,35 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
         "ini": {"errors", "quoting"},
         "secret": {"errors", "quoting"},
     },
-    {  # this machine, as every room that acts uses it
+    "Tools": {
         "modes": set(),
         "waiting": set(),
         "locking": set(),
         "process": {"modes"},
     },
-    {  # what a lab is: pure
+    "A lab on paper": {
         "spec": set(),
         "plan": {"spec"},
         "render": {"plan"},
         "cloud": {"plan", "spec"},
     },
-    {  # guests, and what can be done to them
+    "Guests": {
         "guest": set(),
         "changes": {"guest", "waiting"},
         "roles": {"changes", "cloud", "spec"},
     },
-    {  # what is outside: this machine, nodes, libvirt, the state folder
+    "The outside": {
         "host": {"locking", "modes", "process", "waiting"},
         "remote": {"guest", "host", "process", "waiting"},
         "hypervisor": {"guest", "waiting"},
         "state": {"locking", "modes", "plan", "spec", "waiting"},
     },
-    {  # a host, and what lies there
+    "A host": {
         "images": {"hypervisor", "modes", "process", "render", "spec", "state"},
         "site": {"host", "hypervisor", "images", "plan", "remote", "render", "spec", "state"},
         "sets": {"hypervisor", "images", "plan", "process", "render", "site", "spec", "state", "waiting"},
     },
-    {  # what is done in labs
+    "Work in labs": {
         "installing": {
             "changes",
             "cloud",
@@ -66,21 +67,28 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
         "sabotage": {"changes", "checks", "guest", "plan"},
         "rounds": {"spec"},
     },
-    {"lab": set()},  # the use cases may import every room below
-    {"report": {"changes", "checks", "host", "images", "lab", "plan", "rounds", "sabotage", "sets", "spec"}},
-    {
+    "Use cases": {"lab": set()},  # which may import every room below
+    "Results": {"report": {"changes", "checks", "host", "images", "lab", "plan", "rounds", "sabotage", "sets", "spec"}},
+    "Users": {
         "cli": {
             *("checks", "host", "images", "lab", "plan", "report", "roles", "rounds", "sabotage", "sets"),
             *("site", "spec", "state"),
         }
     },
-)
+}
+"""Floor by floor, from the ground up: room to the rooms that it may import besides the ground."""
 
-_BELOW_LAB = {room for floor in FLOORS[:7] for room in floor}
+_BELOW_LAB = {room for title, floor in list(FLOORS.items())[: list(FLOORS).index("Use cases")] for room in floor}
 
 ROOMS: dict[str, set[str]] = {
     room: (_BELOW_LAB if room == "lab" else allowed | (set() if room in GROUND else GROUND))
-    for floor in FLOORS
+    for floor in FLOORS.values()
     for room, allowed in floor.items()
 }
 """Room to all rooms that it may import."""
+
+
+def duty(room: str) -> str:
+    """Return what a room is for: the first line of its docstring."""
+    lines = (importlib.import_module(f"labctl.{room}").__doc__ or "").splitlines()
+    return lines[0].strip()

@@ -1,1 +1,1 @@
-"""Checks: what works in a lab and who is to blame, seen from outside its nodes; one file a check."""
+"""What works in a lab and who is to blame, seen from outside its nodes: one file a check."""

@@ -1,1 +1,1 @@
-"""Speaks to a lab's cloud from outside its nodes."""
+"""A lab's cloud: addresses, endpoints, credentials, and how to speak to it from outside its nodes."""

@@ -1,61 +1,22 @@
-"""Draws a lab as SVG: nodes at both sides, networks between them, a wire for each card; with states where it lives.
-
-No text leaves its box. Widths are estimated by `WIDTH`, for nobody measures fonts here. Colours are attributes, which
-every reader of SVG knows; a style sheet replaces them on dark screens.
-"""
+"""Draws a lab as SVG: nodes at both sides, networks between them, a wire for each card; with states where it lives."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
-from labctl import quoting
 from labctl.lab.seen import Seen
-from labctl.report.table import width
+from labctl.report.sheet import MONO, NAME, SMALL, TEXT, TITLE, Sheet, document, estimate, fold
 from labctl.sizes import size
 from labctl.spec.topology import Node, Topology
-
-WIDTH = 0.63
-"""How wide a character is at most on average, in parts of the font's size: DejaVu Sans Mono has 0.602, and bold text of
-DejaVu Sans 0.62 (measured on this project's names and descriptions)."""
 
 MARGIN = 20
 PAD = 10
 LINE = 18
 GAP = 4  # between cards and notes
-TEXT, SMALL, NAME, TITLE = 12, 11, 14, 18
 BAR = 8
 LEAST = 190  # width of a node's box
 
-_SANS = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif"
-_MONO = "DejaVu Sans Mono, Menlo, Consolas, Liberation Mono, monospace"
-
-
-class _Ink(NamedTuple):
-    """A colour on light paper, and on dark screens."""
-
-    light: str
-    dark: str
-
-
-_INKS = {
-    "paper": _Ink("#ffffff", "#0d1117"),
-    "box": _Ink("#f4f6f9", "#161b22"),
-    "edge": _Ink("#7a869a", "#545d68"),
-    "text": _Ink("#1c2733", "#e6edf3"),
-    "faint": _Ink("#56637a", "#9da7b3"),
-    "head": _Ink("#ffffff", "#0d1117"),
-    "good": _Ink("#2f7d4f", "#57ab5a"),
-    "bad": _Ink("#b42318", "#ff7b72"),
-    "n0": _Ink("#5b6b82", "#a3b1c6"),
-    "n1": _Ink("#2566ae", "#6cb6ff"),
-    "n2": _Ink("#2f7d4f", "#6bc46d"),
-    "n3": _Ink("#a1551b", "#f0a35e"),
-    "n4": _Ink("#7446a8", "#c8a2f5"),
-    "n5": _Ink("#0f6f6a", "#4fd1c5"),
-}
 _NETWORKS = 6
 
 
@@ -85,42 +46,6 @@ class _Box:
         )
 
 
-@dataclass
-class _Sheet:
-    """What was drawn so far."""
-
-    parts: list[str] = field(default_factory=list)
-
-    def text(self, x: float, y: float, text: str, *, ink: str, size: int = TEXT, **how: str) -> None:
-        """Write a line; `how` may be anchor, family, weight."""
-        family = how.get("family", _SANS)
-        self.parts.append(
-            f'<text class="{ink}" x="{x:g}" y="{y:g}" font-size="{size}" font-family="{family}" '
-            f'text-anchor="{how.get("anchor", "start")}" font-weight="{how.get("weight", "normal")}" '
-            f'fill="{_INKS[ink].light}">{quoting.xml(text)}</text>'
-        )
-
-    def box(self, x: float, y: float, wide: float, high: float, *, ink: str, edge: str = "", round_: int = 6) -> None:
-        """Draw a filled rectangle."""
-        line = f' stroke="{_INKS[edge].light}" stroke-width="1.2"' if edge else ""
-        marks = f"{ink} {edge}-edge" if edge else ink
-        self.parts.append(
-            f'<rect class="{marks}" x="{x:g}" y="{y:g}" width="{wide:g}" height="{high:g}" rx="{round_}" '
-            f'fill="{_INKS[ink].light}"{line}/>'
-        )
-
-    def wire(self, x1: float, x2: float, y: float, *, ink: str) -> None:
-        """Draw a level line."""
-        self.parts.append(
-            f'<path class="{ink}-edge" d="M{x1:g} {y:g}H{x2:g}" stroke="{_INKS[ink].light}" stroke-width="2" '
-            f'fill="none"/>'
-        )
-
-    def dot(self, x: float, y: float, *, ink: str, radius: float) -> None:
-        """Draw a disc."""
-        self.parts.append(f'<circle class="{ink}" cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="{_INKS[ink].light}"/>')
-
-
 def svg(spec: Topology, seen: Seen | None = None, *, dark: bool = True) -> str:
     """Return the picture of a topology, or of a team's lab.
 
@@ -139,10 +64,10 @@ def svg(spec: Topology, seen: Seen | None = None, *, dark: bool = True) -> str:
     total = inner + (wide if right else 0) + MARGIN
     title, lines = _title(spec, seen), _lines(spec, seen)
     total = max(total, 2 * MARGIN + estimate(title, TITLE))
-    wrapped = [part for line in lines for part in _fold(line, TEXT, total - 2 * MARGIN)]
+    wrapped = [part for line in lines for part in fold(line, TEXT, total - 2 * MARGIN)]
     top = MARGIN + 26 + LINE * len(wrapped) + 8
     high = LINE * max(map(len, heads)) + PAD
-    sheet = _Sheet()
+    sheet = Sheet()
     sheet.text(MARGIN, MARGIN + 16, title, ink="text", size=TITLE, weight="bold")
     for number, line in enumerate(wrapped):
         sheet.text(MARGIN, MARGIN + 36 + LINE * number, line, ink="faint")
@@ -164,12 +89,7 @@ def svg(spec: Topology, seen: Seen | None = None, *, dark: bool = True) -> str:
             sheet.dot(at[card.network], _card_y(y, position), ink=_ink(card.network), radius=5)
             sheet.dot(at[card.network], _card_y(y, position), ink="paper", radius=2)
         _draw(sheet, box, MARGIN if side == "l" else inner, y, wide)
-    return _document(sheet, title, total, bottom + MARGIN, dark=dark)
-
-
-def estimate(text: str, font: int) -> float:
-    """Return how wide a text is at most, in pixels."""
-    return width(text) * font * WIDTH
+    return document(sheet, title, total, bottom + MARGIN, dark=dark)
 
 
 def _node(spec: Topology, name: str, seen: Seen | None) -> _Box:
@@ -189,7 +109,7 @@ def _node(spec: Topology, name: str, seen: Seen | None) -> _Box:
 
 def _wrapped(box: _Box, spec: Topology, wide: float) -> _Box:
     """Return a box with the notes that its width has room for."""
-    notes = [part for note in _notes(spec.nodes[box.name]) for part in _fold(note, SMALL, wide - 2 * PAD)]
+    notes = [part for note in _notes(spec.nodes[box.name]) for part in fold(note, SMALL, wide - 2 * PAD)]
     return replace(box, notes=tuple(notes))
 
 
@@ -241,13 +161,13 @@ def _lines(spec: Topology, seen: Seen | None) -> Iterator[str]:
             yield f"Last check: {seen.checked}. Red: {', '.join(seen.red)}{about}."
 
 
-def _wires(sheet: _Sheet, box: _Box, y: float, x: float, at: Sequence[float]) -> None:
+def _wires(sheet: Sheet, box: _Box, y: float, x: float, at: Sequence[float]) -> None:
     for position, card in enumerate(box.cards):
         sheet.wire(x, at[card.network], _card_y(y, position), ink=_ink(card.network))
 
 
 def _network(
-    sheet: _Sheet, number: int, head: Sequence[str], x: float, wide: float, top: float, high: float, bottom: float
+    sheet: Sheet, number: int, head: Sequence[str], x: float, wide: float, top: float, high: float, bottom: float
 ) -> None:
     ink = _ink(number)
     sheet.box(x - BAR / 2, top + high - 2, BAR, bottom - top - high, ink=ink, round_=3)
@@ -257,7 +177,7 @@ def _network(
         sheet.text(x, top + 18 + LINE * place, line, ink="head", anchor="middle", weight=weight)
 
 
-def _draw(sheet: _Sheet, box: _Box, x: float, y: float, wide: float) -> None:
+def _draw(sheet: Sheet, box: _Box, x: float, y: float, wide: float) -> None:
     """Draw a node."""
     sheet.box(x, y, wide, box.height, ink="box", edge="bad" if box.red else "edge")
     base = y + PAD + 13
@@ -267,7 +187,7 @@ def _draw(sheet: _Sheet, box: _Box, x: float, y: float, wide: float) -> None:
         sheet.text(x + wide - PAD, base, box.state, ink=good, size=SMALL, anchor="end")
         sheet.dot(x + wide - PAD - estimate(box.state, SMALL) - 8, base - 4, ink=good, radius=4)
     for position, card in enumerate(box.cards):
-        sheet.text(x + PAD, base + LINE * (1 + position), card.text, ink=_ink(card.network), family=_MONO)
+        sheet.text(x + PAD, base + LINE * (1 + position), card.text, ink=_ink(card.network), family=MONO)
     base += LINE * (1 + len(box.cards)) + GAP
     for note in box.notes:
         sheet.text(x + PAD, base, note, ink="faint", size=SMALL)
@@ -284,25 +204,3 @@ def _card_y(y: float, position: int) -> float:
 
 def _ink(number: int) -> str:
     return f"n{number % _NETWORKS}"
-
-
-def _fold(text: str, font: int, wide: float) -> list[str]:
-    """Break a text into lines that are no wider than that."""
-    widest = max(map(width, text), default=1)
-    return textwrap.wrap(text, max(1, int(wide / (font * WIDTH * widest))))
-
-
-def _document(sheet: _Sheet, title: str, wide: float, high: float, *, dark: bool) -> str:
-    rules = "".join(f".{name}{{fill:{ink.dark}}}.{name}-edge{{stroke:{ink.dark}}}" for name, ink in _INKS.items())
-    style = f"<style>@media screen and (prefers-color-scheme:dark){{{rules}}}</style>" if dark else ""
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {high:.0f}" role="img">',
-            f"<title>{quoting.xml(title)}</title>",
-            *([style] if style else []),
-            f'<rect class="paper" width="{wide:.0f}" height="{high:.0f}" fill="{_INKS["paper"].light}"/>',
-            *sheet.parts,
-            "</svg>",
-            "",
-        ]
-    )

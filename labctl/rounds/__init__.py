@@ -1,1 +1,1 @@
-"""Rounds of the challenge: events and rules make points. Pure: nothing is read, asked or written here."""
+"""Events and rules of a round make points. Pure: nothing is read, asked or written here."""

@@ -1,1 +1,1 @@
-"""Sabotage: faults that are realistic, reversible and proven red; one file a fault."""
+"""Faults that are realistic, reversible and proven red: one file a fault."""

@@ -1,1 +1,1 @@
-"""A host that is connected to, and work on it: how many calls at a time, who is told, what stops it."""
+"""A host that is connected to, and work on it: networks, room, calls at a time, who is told, what stops it."""

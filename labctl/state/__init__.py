@@ -1,4 +1,4 @@
-"""The state folder: records of labs, their secrets, and locks."""
+"""The state folder: records of labs, ledgers, secrets, locks."""
 
 from labctl.state.files import write_atomically
 from labctl.state.home import MOMENT, Home, LabFolder
