@@ -69,9 +69,10 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     },
     "Use cases": {"lab": set()},  # which may import every room below
     "Results": {"report": {"changes", "checks", "host", "images", "lab", "plan", "rounds", "sabotage", "sets", "spec"}},
+    "Doors": {"door": {"lab", "plan", "remote", "report"}},
     "Users": {
         "cli": {
-            *("checks", "host", "images", "lab", "plan", "report", "roles", "rounds", "sabotage", "sets"),
+            *("checks", "door", "host", "images", "lab", "plan", "report", "roles", "rounds", "sabotage", "sets"),
             *("site", "spec", "state"),
         }
     },

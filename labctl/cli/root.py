@@ -44,6 +44,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "For a classroom": {
         "handout": ("paper", "Write a sheet for each team, to print."),
         "rehearse": ("rehearse", "Rehearse a workshop's day on this host: GO or NO-GO, and a runbook."),
+        "serve": ("serve", "Open the classroom's doors, by which teams come in, until Ctrl-C."),
+        "access": ("access", "Say who may come in by the classroom's door, and who came."),
         "ssh-config": ("exports", "Print an OpenSSH configuration for labs: ssh team01-db-node."),
         "inventory": (
             "exports",

@@ -39,6 +39,10 @@ class Access:
     password: str = field(repr=False)
     keys: tuple[str, ...] = ()
 
+    def fingerprints(self) -> dict[str, str]:
+        """Return the keys' fingerprints, each with its comment."""
+        return {keys.fingerprint(key): " ".join(key.split()[2:]) for key in self.keys}
+
 
 def load(home: Home, team: str) -> Access | None:
     """Return a team's access; None where it has none.
@@ -60,6 +64,18 @@ def load(home: Home, team: str) -> Access | None:
             remedy=f"labctl access remove {team}, then labctl access add {team}: it has another password then.",
         ) from exc
     return replace(found, team=team)
+
+
+def known(home: Home, team: str) -> Access:
+    """Return the access that a team has.
+
+    Raises:
+        InputError: it has none.
+    """
+    found = load(home, team)
+    if found is None:
+        raise _nothing(team)
+    return found
 
 
 def every(home: Home) -> list[Access]:
@@ -88,7 +104,7 @@ def renew(home: Home, team: str) -> Access:
         InputError: it has no access.
     """
     with _locked(home):
-        return _save(home, replace(_known(home, team), password=_password()))
+        return _save(home, replace(known(home, team), password=_password()))
 
 
 def remove(home: Home, team: str, fingerprint: str | None = None) -> None:
@@ -103,11 +119,11 @@ def remove(home: Home, team: str, fingerprint: str | None = None) -> None:
                 raise _nothing(team)
             _file(home, team).unlink()
             return
-        now = _known(home, team)
+        now = known(home, team)
         left = tuple(key for key in now.keys if keys.fingerprint(key) != fingerprint)
         if left == now.keys:
-            known = "\n".join(keys.fingerprint(key) for key in now.keys)
-            raise InputError(f"{team} has no key {fingerprint}", details=known or "It has no keys.")
+            there = "\n".join(now.fingerprints())
+            raise InputError(f"{team} has no key {fingerprint}", details=there or "It has no keys.")
         _save(home, replace(now, keys=left))
 
 
@@ -152,13 +168,6 @@ def door_key(home: Home) -> KeyPair:
         except (OSError, ValueError) as exc:
             remedy = "Restore it from a backup, or delete it: teams then have to accept a new key."
             raise DamagedError(f"{path} is damaged", details=str(exc), remedy=remedy) from exc
-
-
-def _known(home: Home, team: str) -> Access:
-    found = load(home, team)
-    if found is None:
-        raise _nothing(team)
-    return found
 
 
 def _nothing(team: str) -> InputError:

@@ -52,7 +52,7 @@ def test_ansible_pings_every_node_of_every_lab_over_the_exported_inventory(labs:
 def ansible(labs: LabHost, inventory: Path, *arguments: str) -> dict[str, str]:
     """Run a module; return what each host said. Its folders are the test's own."""
     folder = inventory.parent
-    env = labs.env | {"ANSIBLE_HOME": str(folder / "home"), "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline"}
+    env = labs.env | {"ANSIBLE_HOME": str(folder / "home")}
     done = subprocess.run(
         [ANSIBLE, "-i", inventory, *arguments],
         env=env,
@@ -63,5 +63,5 @@ def ansible(labs: LabHost, inventory: Path, *arguments: str) -> dict[str, str]:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    said = re.findall(r"^(\S+) \| (?:SUCCESS|CHANGED)(?:.*\(stdout\) (.*))?", done.stdout, re.MULTILINE)
+    said = re.findall(r"^(\S+) \| (?:SUCCESS|CHANGED)(?: \| rc=0 >>\n(.*))?", done.stdout, re.MULTILINE)
     return dict(said)

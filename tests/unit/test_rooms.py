@@ -17,6 +17,7 @@ ROOMS = {"": set[str](), **TABLE}
 
 # Third-party library, or a module of the standard one that is as sharp: the rooms that may import it.
 LIBRARIES: dict[str, set[str]] = {
+    "asyncssh": {"door"},
     "click": {"cli"},
     "jinja2": {"render", "report"},
     "keystoneauth1": {"cloud"},

@@ -1,0 +1,1 @@
+"""The classroom's SSH server: the only room that uses asyncssh."""
