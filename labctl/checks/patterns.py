@@ -252,6 +252,12 @@ def blamed(lab: LabPlan, checks: Sequence[Check], results: Sequence[Result]) -> 
     ]
 
 
+def services() -> set[str]:
+    """Return all that a pattern may accuse, but what only says where a part of a check is wrong."""
+    named = {suspect.rpartition("@")[0] for pattern in PATTERNS for suspect in pattern.suspects}
+    return {service for service in named if not service.startswith("{part}")}
+
+
 def suspects(lab: LabPlan, result: Result, red: Mapping[str, Result]) -> tuple[Suspect, ...]:
     """Return whom the first pattern that fits a red result accuses."""
     step = result.first

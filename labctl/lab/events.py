@@ -55,9 +55,9 @@ def checked(home: Home, team: str, report: Report, at: float, *, baseline: bool 
 
 
 def run_of(report: Report, at: float, *, baseline: bool = False) -> Checked:
-    """Return what checks said as an event: of each check the worst of its parts."""
-    names = sorted({result.id for result in report.results})
-    return Checked(at=at, verdicts={name: str(report.verdict(name)) for name in names}, baseline=baseline)
+    """Return what checks said as an event; a check with parts speaks for each of them."""
+    verdicts = {result.name: str(result.verdict) for result in report.results}
+    return Checked(at=at, verdicts=dict(sorted(verdicts.items())), baseline=baseline)
 
 
 def healed(home: Home, team: str, entry: str, at: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -162,7 +162,7 @@ def _baseline(work: Work, team: str) -> None:
     work.progress.say(f"{team}: checking, before anything is broken")
     report = check.baseline(work, team)
     _refuse_cancelled(work)
-    if red := [result.id for result in report.results if result.red]:
+    if red := [result.name for result in report.results if result.red]:
         work.progress.say(f"{team}: red from the start, and nobody answers for it: {', '.join(red)}")
 
 
@@ -182,12 +182,12 @@ def _injected(home: Home, team: str, entry: Entry, report: Report) -> Injected:
     runs = [event.verdicts for event in so_far if isinstance(event, Checked)]
     before = runs[-2] if len(runs) > 1 else {}
     failed = [result for result in report.results if result.verdict is Verdict.FAIL]
-    red = {*entry.symptoms, *(result.id for result in failed if result.id in entry.red)}
+    red = {*_names(report, entry.symptoms), *(_names(report, entry.red) & {result.name for result in failed})}
     nodes = {entry.node, *(node for node, _ in entry.records)}
     blamed = {
         rounds.plain(suspect.service)
         for result in failed
-        if result.id in red
+        if result.name in red
         for suspect in result.suspects
         if suspect.node in nodes
     }
@@ -200,9 +200,15 @@ def _injected(home: Home, team: str, entry: Entry, report: Report) -> Injected:
         red=tuple(sorted(red)),
         nodes=tuple(sorted(nodes)),
         services=tuple(sorted({rounds.plain(entry.service), *blamed})),
-        green=entry.green,
-        also=tuple(sorted({r.id for r in failed if r.id not in red and before.get(r.id) == str(Verdict.PASS)})),
+        green=tuple(sorted(_names(report, entry.green))),
+        also=tuple(sorted({r.name for r in failed if r.name not in red and before.get(r.name) == str(Verdict.PASS)})),
     )
+
+
+def _names(report: Report, words: Iterable[str]) -> set[str]:
+    """Return the checks that ran and that these words mean: C03 is all its parts, C03:glance is one of them."""
+    wanted = set(words)
+    return {result.name for result in report.results if {result.id, result.name} & wanted}
 
 
 def _refuse_cancelled(work: Work) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from labctl.checks import patterns
 from labctl.checks.check import CHECKS
 from labctl.errors import InputError, RefusedError
 from labctl.lab import events
 from labctl.lab.sabotage import Ledger
+from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.rounds import events as kinds
 from labctl.rounds import points
@@ -250,10 +253,12 @@ def report(home: Home, player: str, said: Diagnosis) -> float:
         )
     plan = records.lab_of(home, seat.lab).plan
     known = services(plan)
-    service, symptom = plain(said.service), said.symptom.upper()
+    service, symptom = plain(said.service), _check(said.symptom)
     _must_be(service, known, "service", f"a lab of topology {plan.topology}")
     _must_be(said.node, [each.name for each in plan.nodes], "node", f"a lab of topology {plan.topology}")
-    _must_be(symptom, [check.id for check in CHECKS if plan.stage in check.stages], "check", f"{plan.stage} labs")
+    checks = [check.id for check in CHECKS if plan.stage in check.stages]
+    wholes = [check.partition(":")[0] for check in checks]
+    _must_be(symptom, sorted({*checks, *wholes}), "check", f"{plan.stage} labs")
     now = time.time()
     events.append(
         home, seat.lab, Reported(at=now, service=service, node=said.node, symptom=symptom, nothing=said.nothing)
@@ -264,17 +269,24 @@ def report(home: Home, player: str, said: Diagnosis) -> float:
 def services(plan: LabPlan) -> list[str]:
     """Return what can be to blame in a lab: all that a fault or a check may name. It tells nothing of a round."""
     scene = Scene(lab=plan)
-    drawn = {
-        plain(service) for fault in FAULTS if plan.stage in fault.stages for service in draw.services(fault, scene)
-    }
+    drawn = {plain(service) for fault in FAULTS for service in draw.services(fault, scene)}
     networks = {f"network {network.key}" for network in plan.networks}
     roles = {role for node in plan.nodes for role in node.roles}
-    return sorted(drawn | networks | roles | set(SUSPECTS))
+    accused = {plain(service) for service in patterns.services()} if plan.stage == INSTALLED else set()
+    return sorted(drawn | networks | roles | accused | set(SUSPECTS))
 
 
 def plain(service: str) -> str:
-    """Return a service's name as it is compared: chrony and Chrony.service are one."""
-    return " ".join(service.casefold().removesuffix(".service").split())
+    """Return a service's name as it is compared: chrony and Chrony.service are one.
+
+    Suspects in clouds have a remark that is left out: "keystone: demo's role", "rabbitmq, as seen from heat".
+    """
+    name = _REMARK.sub("", " ".join(service.casefold().split()))
+    return _ARTICLE.sub("", name).removesuffix(".service")
+
+
+_REMARK = re.compile(r"(:|,| and its | of its | on the ).*")
+_ARTICLE = re.compile(r"^(an?|the) ")
 
 
 def offer(home: Home, seat: Seat, slot: int | None) -> Offer | None:
@@ -309,6 +321,12 @@ def take(home: Home, seat: Seat, hint: Offer) -> None:
 
 def _labs(home: Home) -> list[str]:
     return sorted(path.parent.name for path in home.root.glob(f"labs/*/{events.FILE}"))
+
+
+def _check(text: str) -> str:
+    """Return the ID of a check as the registry writes it: c03:glance is C03:glance."""
+    head, colon, part = text.partition(":")
+    return f"{head.upper()}{colon}{part.lower()}"
 
 
 def _must_be(word: str, known: Sequence[str], what: str, where: str) -> None:

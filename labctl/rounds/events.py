@@ -129,7 +129,7 @@ class Checked(Event):
     """Checks ran.
 
     Attributes:
-        verdicts: check to PASS, FAIL, BLOCKED, ERROR or SKIPPED.
+        verdicts: check, or part of one (C03:glance), to PASS, FAIL, BLOCKED, ERROR or SKIPPED.
         baseline: whether it was the run right before the round.
     """
 

@@ -67,7 +67,7 @@ class Score:
         faults: what each fault brought.
         drill: points for seeing that nothing is broken, less what hints cost.
         wrong, collateral, downtime: what they cost, as positive numbers.
-        broken: checks that were green before the round, are red now, and belong to no fault.
+        broken: checks that were green before the round, are red now, and belong to no fault; parts of one cost once.
         hints, resets: how many were taken.
         improved: seconds of play until the last points were won; 0 where there are none.
         seconds: of play so far.
@@ -149,7 +149,7 @@ def score(events: Sequence[Event], rules: Rules, *, now: float | None = None) ->
         faults=points,
         drill=drill,
         wrong=_wrong(faults, reports) * _share(rules.base(1), rules.wrong),
-        collateral=len(broken) * rules.collateral,
+        collateral=len({_whole(check) for check in broken}) * rules.collateral,
         downtime=_share(won, min(outages * rules.downtime.percent, rules.downtime.cap)),
         broken=broken,
         hints=len({(hint.slot, hint.number) for hint in _of(played, HintTaken)}),
@@ -243,8 +243,8 @@ def _says_something(fault: Injected, report: Reported) -> bool:
 
 
 def _shows(fault: Injected, report: Reported) -> bool:
-    """Whether a diagnosis names a check that the fault turned red."""
-    return report.symptom in fault.red or report.symptom in fault.also
+    """Whether a diagnosis names a check that the fault turned red, or the whole of which that is a part."""
+    return any(report.symptom in (check, _whole(check)) for check in (*fault.red, *fault.also))
 
 
 def _fault(
@@ -351,18 +351,28 @@ def _broken(innocent: set[str], played: Sequence[Event]) -> tuple[str, ...]:
 
 
 def _outages(innocent: set[str], played: Sequence[Event], rules: Rules) -> int:
-    """Count the outages of what nobody sabotaged: each run of so many red results in a row is one."""
+    """Count the outages of what nobody sabotaged: each run of so many red results in a row is one.
+
+    A check with parts is red with any of them, and green when some are and none is red.
+    """
     runs = list(_of(played, Checked))
     outages = 0
-    for check in innocent:
+    for whole in {_whole(check) for check in innocent}:
+        parts = [check for check in innocent if _whole(check) == whole]
         misses = 0
         for run in runs:
-            if run.verdicts.get(check) == _RED:
+            seen = {run.verdicts.get(check) for check in parts}
+            if _RED in seen:
                 misses += 1
                 outages += misses % rules.downtime.misses == 0
-            elif run.verdicts.get(check) == _GREEN:
+            elif _GREEN in seen:
                 misses = 0
     return outages
+
+
+def _whole(check: str) -> str:
+    """Return the check that a part is of: C03 for C03:glance."""
+    return check.partition(":")[0]
 
 
 def _share(points: int, percent: float) -> int:

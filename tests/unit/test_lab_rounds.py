@@ -17,24 +17,40 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result as Said
 
+from labctl import checks as check_room
+from labctl.checks import patterns
 from labctl.checks.check import CHECKS
 from labctl.checks.model import Report, Result, Step, Verdict
 from labctl.cli.root import root
 from labctl.errors import InputError, RefusedError, RemoteError
 from labctl.lab import check, closing, events, many, opening, rounds, sabotage
 from labctl.lab.opening import Setup
+from labctl.lab.rounds import Diagnosis
 from labctl.lab.sabotage import Ledger
+from labctl.plan.lab import plan as planned
 from labctl.rounds.events import Checked, HintTaken, Injected, Opened, Reported, Restarted
+from labctl.sabotage import draw
 from labctl.sabotage.draw import Lot
+from labctl.sabotage.fault import FAULTS, Scene
 from labctl.sabotage.ledger import Entry, State
 from labctl.site.together import GroupError
 from labctl.site.work import Work
+from labctl.spec import topology
 from labctl.spec.scoring import Rules
 from labctl.state import records
+from tests.unit.conftest import _identity
 from tests.unit.fake_site import World
 
 BARE = [each.id for each in CHECKS if "bare" in each.stages]
 QUICK = Rules(sustained=0)
+
+
+CHECK_FILES = sorted(Path(check_room.__file__).parent.glob("[bcx]*.py"))
+
+
+def literals(file: Path) -> list[str]:
+    """Return the suspects that a file of checks names outright."""
+    return sorted(set(re.findall(r'suspect="([^"{]+)"', file.read_text())))
 
 
 class Patience(threading.Event):
@@ -59,7 +75,6 @@ class Class:
         stubborn: faults that do what they say in no lab.
         restarted: entries of the ledger whose units were restarted.
         breaks_at_restart: checks that turn red then.
-        parts: of every check.
     """
 
     world: World
@@ -67,7 +82,6 @@ class Class:
     stubborn: set[str] = field(default_factory=set)
     restarted: list[str] = field(default_factory=list)
     breaks_at_restart: set[str] = field(default_factory=set)
-    parts: tuple[str, ...] = ("",)
     patience: Patience = field(default_factory=Patience)
     time: Iterator[float] = field(default_factory=lambda: iter(range(2_000_000_000, 3_000_000_000, 10)))
 
@@ -115,10 +129,8 @@ class Class:
                 ),
                 seconds=0,
                 limit=1,
-                part=part,
             )
             for each in ids or BARE
-            for part in self.parts
         )
         return Report(
             run="1", lab=team, topology="mini", mode="full", started="", seconds=0, results=results, frontier=()
@@ -196,6 +208,21 @@ class TestOpen:
         assert fault.red == ("B02",)
         assert fault.services == ("b02", "names")
         assert fault.nodes == ("node-1",)
+
+    def test_a_fault_of_a_cloud_turns_parts_of_checks_red(self, play: Class) -> None:
+        play.open()
+        (entry,) = Ledger(play.world.home.lab("red")).entries()
+        entry = replace(entry, red=("C03:glance", "C07"), green=("C03",), symptoms={"C03:glance": "HTTP 503"})
+        said = {"C03:glance": Verdict.FAIL, "C03:nova": Verdict.PASS, "C07:upload": Verdict.FAIL, "C10": Verdict.PASS}
+        results = tuple(
+            Result(id=name[:3], part=name[4:], verdict=verdict, steps=(), seconds=0, limit=1)
+            for name, verdict in said.items()
+        )
+        fault = opening._injected(play.world.home, "red", entry, replace(play.report("red"), results=results))
+        assert fault.red == ("C03:glance", "C07:upload")
+        assert fault.green == ("C03:glance", "C03:nova")
+        verdicts = events.run_of(replace(play.report("red"), results=results), 1).verdicts
+        assert verdicts == {name: str(verdict) for name, verdict in said.items()}
 
     def test_a_swap_gives_everybody_another_ones_lab(self, play: Class) -> None:
         assert {seat.player: seat.lab for seat in play.open(swap=True)} == {"red": "blue", "blue": "red"}
@@ -331,13 +358,6 @@ class TestClose:
         assert (play.points("red"), play.points("blue")) == (50, 40)
         assert [each.held for each in of(play, "blue", Restarted)] == [False]
 
-    def test_checks_with_parts_are_whole_checks_in_a_round(self, play: Class) -> None:
-        play.parts = ("here", "there")
-        play.open()
-        play.red["red"].clear()
-        play.close()
-        assert (play.points("red"), play.points("blue")) == (50, 0)
-
     def test_what_is_red_is_neither_waited_for_nor_restarted(self, play: Class) -> None:
         play.open(rules=Rules(sustained=3600))
         play.close()
@@ -458,3 +478,43 @@ def of(play: Class, lab: str, kind: type[Any]) -> list[Any]:
 def shown(play: Class, view: str) -> Any:
     words = ["red"] if view == "team" else []
     return json.loads(play.labctl("score", *words, "--no-check", "--view", view, "-o", "json").output)
+
+
+class TestWords:
+    """What teams may name in a lab with a cloud."""
+
+    @pytest.mark.parametrize("name", ["allinone", "gridka"])
+    def test_every_service_that_a_fault_or_a_check_of_a_cloud_blames_may_be_named(self, name: str) -> None:
+        plan = planned(topology.load(name), _identity(), stage="installed")
+        known = rounds.services(plan)
+        blamed = {rounds.plain(service) for service in patterns.services()}
+        assert {"keystone", "nova-compute", "neutron-l3-agent", "cinder-volume", "rabbitmq", "mariadb"} <= blamed
+        assert blamed <= set(known)
+        scene = Scene(lab=plan)
+        for fault in FAULTS:
+            assert {rounds.plain(service) for service in draw.services(fault, scene)} <= set(known)
+
+    @pytest.mark.parametrize("text", [text for file in CHECK_FILES for text in literals(file)])
+    def test_what_a_check_s_own_step_blames_may_be_named(self, text: str) -> None:
+        plan = planned(topology.load("gridka"), _identity(), stage="installed")
+        assert rounds.plain(text) in rounds.services(plan)
+
+    @pytest.mark.parametrize(
+        ("blamed", "name"),
+        [
+            ("Chrony.service", "chrony"),
+            ("keystone: demo's role, user or project", "keystone"),
+            ("rabbitmq, as seen from heat", "rabbitmq"),
+            ("neutron-dhcp-agent and its dnsmasq", "neutron-dhcp-agent"),
+            ("the clock of its node", "clock"),
+            ("a firewall, or the node", "firewall"),
+            ("users' rights", "users' rights"),
+        ],
+    )
+    def test_a_suspect_s_remark_is_left_out(self, blamed: str, name: str) -> None:
+        assert rounds.plain(blamed) == name
+
+    def test_a_part_of_a_check_may_be_named_however_it_is_written(self, play: Class) -> None:
+        play.open()
+        with pytest.raises(InputError, match=r"bare labs has no check 'C03:glance'"):
+            rounds.report(play.world.home, "red", Diagnosis(symptom="c03:GLANCE"))

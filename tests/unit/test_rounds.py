@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -54,6 +54,39 @@ def scored(*more: Event, begin: Sequence[Event] = BEGIN, rules: Rules = RULES, n
 
 
 REPAIR = (checked(400), checked(460))
+
+
+class TestParts:
+    """Checks of clouds have parts, and a fault may turn one of them red."""
+
+    GREEN: ClassVar = {"C03:glance": "PASS", "C03:nova": "PASS", "C03:neutron": "PASS"}
+    FAULT = replace(FAULT, red=("C03:glance",), green=("C03:glance", "C03:nova"), services=("glance",))
+    BEGIN = (BEGIN[0], Checked(at=10, verdicts=GREEN, baseline=True), FAULT, Started(at=100))
+
+    def scored(self, *more: Event) -> Score:
+        return scored(*more, begin=self.BEGIN)
+
+    def run(self, at: float, **red: str) -> Checked:
+        return Checked(at=at, verdicts=self.GREEN | {f"C03:{part}": verdict for part, verdict in red.items()})
+
+    def test_the_part_that_is_green_again_is_a_repair(self) -> None:
+        assert self.scored(self.run(400), self.run(460)).faults[0].repair == 80
+        assert self.scored(self.run(400, glance="FAIL"), self.run(460, glance="FAIL")).faults[0].repair == 0
+
+    def test_another_part_that_must_be_green_holds_it_up(self) -> None:
+        assert self.scored(self.run(400, nova="FAIL"), self.run(460, nova="FAIL")).faults[0].repair == 0
+
+    @pytest.mark.parametrize(("symptom", "points"), [("C03:glance", 40), ("C03", 40), ("C03:nova", 0)])
+    def test_the_part_and_the_whole_are_right_symptoms(self, symptom: str, points: int) -> None:
+        assert self.scored(Reported(at=200, symptom=symptom)).faults[0].detect == points
+
+    def test_parts_of_one_check_that_a_team_breaks_cost_once(self) -> None:
+        found = self.scored(self.run(400, nova="FAIL", neutron="FAIL"))
+        assert (found.broken, found.collateral) == (("C03:neutron", "C03:nova"), 50)
+
+    def test_parts_of_one_check_are_one_outage(self) -> None:
+        runs = [self.run(400 + number, nova="FAIL", neutron="FAIL") for number in range(5)]
+        assert self.scored(Reported(at=200, symptom="C03"), *runs).downtime == 4
 
 
 class TestFaults:
