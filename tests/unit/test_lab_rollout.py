@@ -87,7 +87,7 @@ def test_labs_that_do_not_fit_together_are_refused_before_the_first_one_boots(wo
 
 def test_an_image_that_is_missing_is_built_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.site().images.remove("debian-13")
-    monkeypatch.setattr(images, "build", lambda home, site, name, **options: world.image(name))
+    monkeypatch.setattr(images, "build", lambda work, name, **options: world.image(name))
     roll_out(world, ["team01"])
     assert any(said.startswith("image debian-13 is missing: it is built (about ") for said in world.notes.said)
     assert all(node.ready for node in world.status("team01").nodes)
