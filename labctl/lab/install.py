@@ -130,13 +130,13 @@ def ensure_secrets(home: Home, site: Site, lab: Lab) -> dict[str, str]:
     What a golden set has done already goes into the lab's journal first.
     """
     folder = home.lab(lab.plan.team)
-    known = passwords.load(folder)
+    known = written = passwords.load(folder)
     if not known and lab.record.golden:
         golden = next(found for found in store.golden(site).every(site.volumes) if found.id == lab.record.golden)
         known = dict(golden.secrets)
         folder.write(JOURNAL, "".join(json.dumps([key, {}]) + "\n" for key in golden.done))
     complete = passwords.complete(known, lab.plan)
-    if known != complete:
+    if written != complete:
         passwords.save(folder, complete)
     return complete
 

@@ -1,0 +1,20 @@
+"""The passwords of a lab's cloud go from a golden set into its labs' records, and into the sets that are made of these."""
+
+from __future__ import annotations
+
+from labctl.installing import passwords
+from labctl.lab import install
+from labctl.state import records
+from tests.unit.fake_site import World
+
+
+def test_a_lab_of_a_golden_set_has_the_sets_passwords_on_record_and_gives_them_on(world: World) -> None:
+    world.create("red", named="allinone")
+    known = passwords.complete({}, world.plan("red"))
+    passwords.save(world.home.lab("red"), known)
+    world.capture("red")
+    world.create("green", named="allinone")
+    assert install.ensure_secrets(world.home, world.site(), records.lab_of(world.home, "green")) == known
+    assert passwords.load(world.home.lab("green")) == known
+    assert install.cloud_on_record(world.home, "green").secrets == known
+    assert world.capture("green", "again").secrets == known
