@@ -1,4 +1,4 @@
-"""The passwords of a lab's cloud go from a golden set into its labs' records, and into the sets that are made of these."""
+"""The passwords of a cloud go from a golden set into its labs' records, and into sets that are made of these labs."""
 
 from __future__ import annotations
 
