@@ -25,7 +25,7 @@ def set_values(text: str, values: Mapping[str, Mapping[str, object]], dialect: s
         dialect: who reads the file, one of `DIALECTS`.
 
     Raises:
-        InputError: a value cannot stand in an INI file.
+        InputError: a value cannot be written to an INI file.
     """
     lines = _lines(text)
     for section, options in values.items():

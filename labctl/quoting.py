@@ -55,9 +55,11 @@ def ini(value: object) -> Quoted:
     """
     text = _line(str(value))
     if text != text.strip():
-        raise InputError(f"{text!r} cannot stand in an INI file", remedy="Remove the blanks at the ends.")
+        raise InputError(f"{text!r} cannot be written to an INI file", remedy="Remove the blanks at the ends.")
     if found := re.search("[\"'$%@#;\\\\]", text):
-        raise InputError(f"{text!r} cannot stand in an INI file", remedy=f"Remove the character {found[0]} from it.")
+        raise InputError(
+            f"{text!r} cannot be written to an INI file", remedy=f"Remove the character {found[0]} from it."
+        )
     return Quoted(text)
 
 

@@ -104,7 +104,7 @@ class Card(Change):
             InputError: an address is to be replaced, and it has not exactly one.
         """
         if self.address is not None and len(now["addresses"]) != 1:
-            raise InputError(f"{self.card} has not exactly one address")
+            raise InputError(f"{self.card} does not have exactly one address")
         return {
             "up": now["up"] if self.up is None else self.up,
             "mtu": self.mtu or now["mtu"],

@@ -90,7 +90,7 @@ def state_of(file: File, path: str) -> State:
         LabctlError: it is too large for a record.
     """
     if len(file.content) > LARGEST:
-        raise LabctlError(f"{path} is larger than {size(LARGEST)} and is not for changing")
+        raise LabctlError(f"{path} is larger than {size(LARGEST)}, so it is not changed")
     content = base64.b64encode(file.content).decode()
     return {"kind": file.kind, "mode": file.mode, "owner": file.owner, "mtime": file.mtime, "content": content}
 
@@ -195,7 +195,7 @@ class Line(FileChange):
         if not found and self.add and self.line is not None:
             kept.append(self.line)
         elif not found and self.line is not None and not self.add:
-            raise InputError(f"no line of {self.path} is like {self.match}")
+            raise InputError(f"no line of {self.path} matches {self.match}")
         return "\n".join(kept) + "\n" if kept else ""
 
     def describe(self) -> str:

@@ -54,7 +54,7 @@ def _card(nic: NicPlan, card: dict[str, Any] | None) -> Iterator[str]:
     has = [f"{each['local']}/{each['prefixlen']}" for each in card["addr_info"] if each["scope"] != "link"]
     if nic.dhcp:
         if not any(address.startswith(f"{nic.address}/") for address in has):
-            yield f"{nic.name} has not its lease {nic.address}"
+            yield f"{nic.name} does not have its lease {nic.address}"
     elif nic.address is None:
         if has:
             yield f"{nic.name} has {', '.join(has)} and must be unconfigured"

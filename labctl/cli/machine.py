@@ -92,7 +92,9 @@ def status(name: str | None, output: str) -> None:
 
 
 @host_command.command("tune")
-@click.option("--merging/--no-merging", default=None, help="Keep equal memory pages of guests once, or stop looking.")
+@click.option(
+    "--merging/--no-merging", default=None, help="Keep equal memory pages of guests only once, or stop doing so."
+)
 @options.common
 def tune(merging: bool | None) -> None:
     """Make room for more labs on this machine, until it starts again.

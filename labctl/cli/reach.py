@@ -99,7 +99,7 @@ def enter_command(name: str | None, command: tuple[str, ...]) -> None:
 @click.option(
     "--stdio",
     metavar="NAME:PORT",
-    help="Listen nowhere: connect standard input and output with this port, as OpenSSH's ProxyCommand wants it.",
+    help="Do not listen: connect standard input and output with this port, for OpenSSH's ProxyCommand.",
 )
 @options.common
 def forward_command(name: str | None, ports: tuple[str, ...], address: str, stdio: str | None) -> None:

@@ -56,8 +56,8 @@ PLAYERS = click.argument("teams", metavar="[TEAM]...", nargs=-1, shell_complete=
 def round_command() -> None:
     """Play rounds: broken labs, a clock, and points.
 
-    In a round TEAM is the team that plays, whosever lab it works on. Commands about labs (check, reset, sabotage) go on
-    to name the lab's own team.
+    In these commands TEAM is the team that plays, on its own lab or on another team's. In commands about labs (check,
+    reset, sabotage) TEAM is the lab's own team.
 
     \b
     labctl round open team01..team10 --random --swap
@@ -69,15 +69,15 @@ def round_command() -> None:
 @round_command.command("open")
 @click.argument("words", metavar="TEAM... [ID]...", nargs=-1, required=True, shell_complete=options.complete_team)
 @click.option("--random", "chance", is_flag=True, help="Draw faults; now and then nothing is broken.")
-@click.option("--drill", is_flag=True, help="Break nothing: who says so wins.")
+@click.option("--drill", is_flag=True, help="Break nothing. A team that reports this wins.")
 @click.option("--count", type=click.IntRange(1, 5), default=1, show_default=True, help="How many faults a lab gets.")
-@click.option("--level", type=click.IntRange(1, 3), help="Draw among faults of this level.")
-@click.option("--seed", metavar="WORD", help="The same word draws the same again.")
+@click.option("--level", type=click.IntRange(1, 3), help="Draw only faults of this level.")
+@click.option("--seed", metavar="WORD", help="The same word draws the same faults again.")
 @click.option("--same-for-all", "same", is_flag=True, help="Every lab gets the same faults.")
 @click.option("--minutes", type=click.IntRange(1, 1440), default=45, show_default=True, help="How long it lasts.")
 @click.option("--swap", is_flag=True, help="Teams work on one another's labs.")
 @RULES
-@click.option("--dry-run", is_flag=True, help="Say who would get what, but do nothing. For the organiser's eyes.")
+@click.option("--dry-run", is_flag=True, help="Show who would get what; change nothing. For the organiser only.")
 @options.output
 @options.common
 def open_command(
@@ -96,9 +96,9 @@ def open_command(
 ) -> None:
     """Open a round: check labs, break them, and start the clock for all teams at once.
 
-    What is red before anything is broken costs nobody. After the faults all checks run again: what these turned red
-    belongs to them. Nothing stands in the labs before, and no round goes on in them. Where a lab cannot be broken, the
-    clock starts for nobody.
+    Checks that are red before anything is broken cost no points. After the faults all checks run again: checks that
+    turned red belong to the faults. A lab that is in a round already, or has a fault already, is refused. If a lab
+    cannot be broken, no clock starts.
     """
     from labctl.lab.opening import Setup
 
@@ -137,7 +137,7 @@ def open_command(
 @options.output
 @options.common
 def status_command(teams: tuple[str, ...], output: str) -> None:
-    """Say how far rounds are and how much time is left, without spoilers: those that go on, else the last one."""
+    """Show rounds and how much time is left, without spoilers: those that are open, else the last one."""
     from labctl.lab import rounds
 
     home = Home()
@@ -150,14 +150,17 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
 
 @round_command.command("close")
 @PLAYERS
-@click.option("--no-check", "checks", flag_value=False, default=True, type=bool, help="End it as it was seen last.")
-@click.option("--heal", is_flag=True, help="Undo afterwards what still stands in the labs.")
+@click.option(
+    "--no-check", "checks", flag_value=False, default=True, type=bool, help="Run no checks: score what was seen last."
+)
+@click.option("--heal", is_flag=True, help="Afterwards undo the faults that are still in the labs.")
 @options.common
 def close_command(teams: tuple[str, ...], checks: bool, heal: bool) -> None:
-    """End rounds: hands off the labs, then a last look at them.
+    """End rounds, and check the labs for the last time.
 
-    All checks run, and again when what looks mended must still be green; then the units that the faults touched are
-    restarted, for the share of a lasting repair. A close that was interrupted is finished by the next.
+    Nobody may work in the labs from now on. All checks run. If a repair must be seen twice, they run again after a
+    while. Then the units that the faults touched are restarted, because a lasting repair brings points too. An
+    interrupted close is completed by the next one.
     """
     from labctl.cli.sabotage import heal_labs
     from labctl.lab import closing, rounds
@@ -176,7 +179,7 @@ def close_command(teams: tuple[str, ...], checks: bool, heal: bool) -> None:
 @click.option("-t", "--team", "teams", metavar="TEAM", multiple=True, shell_complete=_complete_player, help="For one.")
 @options.common
 def note_command(text: str, teams: tuple[str, ...]) -> None:
-    """Write something down beside what happens in rounds that go on; it changes no points."""
+    """Record a note in open rounds; it changes no points."""
     from labctl.lab import rounds
 
     noted = rounds.note(Home(), expanded(teams), text)
@@ -188,20 +191,20 @@ def note_command(text: str, teams: tuple[str, ...]) -> None:
 @click.option("--reason", metavar="TEXT", default="", help="Why, for the record.")
 @options.common
 def pause_command(teams: tuple[str, ...], reason: str) -> None:
-    """Stop the clock of rounds that go on, for an outage that is not the teams' fault."""
+    """Stop the clock of open rounds, for an outage that is not the teams' fault."""
     from labctl.lab import rounds
 
-    _said(rounds.pause(Home(), expanded(teams), reason), "stopped", "No clock runs.")
+    _said(rounds.pause(Home(), expanded(teams), reason), "has stopped", "No clock runs.")
 
 
 @round_command.command("resume")
 @PLAYERS
 @options.common
 def resume_command(teams: tuple[str, ...]) -> None:
-    """Let clocks go on."""
+    """Start stopped clocks again."""
     from labctl.lab import rounds
 
-    _said(rounds.resume(Home(), expanded(teams)), "goes on", "No clock stands.")
+    _said(rounds.resume(Home(), expanded(teams)), "runs again", "No clock is stopped.")
 
 
 @round_command.command("rules")

@@ -74,10 +74,8 @@ def sabotage_command() -> None:
 @sabotage_command.command(_BREAK, hidden=True)
 @click.argument("words", metavar="[TEAM|ID]...", nargs=-1)
 @click.option("--random", "chance", is_flag=True, help="Draw a fault.")
-@click.option("--level", type=click.IntRange(1, 3), help="Draw among faults of this level.")
-@click.option(
-    "--service", metavar="ROLE", default="", help="Draw among faults of this service: keystone, nova, cinder…"
-)
+@click.option("--level", type=click.IntRange(1, 3), help="Draw only faults of this level.")
+@click.option("--service", metavar="ROLE", default="", help="Draw only faults of this service: keystone, nova, cinder…")
 @click.option("--count", type=click.IntRange(1, 5), default=1, show_default=True, help="How many faults a lab gets.")
 @click.option("--seed", metavar="WORD", help="The same word draws the same faults again.")
 @click.option("--same-for-all", "same", is_flag=True, help="Every lab gets the same fault.")
@@ -189,7 +187,13 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
 
 @sabotage_command.command("hint")
 @click.argument("team", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
-@click.option("--fault", "number", metavar="N", type=click.IntRange(1, 9), help="Of which fault of the round.")
+@click.option(
+    "--fault",
+    "number",
+    metavar="N",
+    type=click.IntRange(1, 9),
+    help="The fault of the round that it is for, by its number.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, whatever it costs.")
 @options.common
 def hint_command(team: str | None, number: int | None, yes: bool) -> None:

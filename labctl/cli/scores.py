@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command("score")
 @PLAYERS
 @click.option("--no-check", "checks", flag_value=False, default=True, type=bool, help="Run no checks first.")
-@click.option("--freeze", metavar="HH:MM", help="From then on teams and the public see nothing new.")
+@click.option("--freeze", metavar="HH:MM", help="From this time on, teams and the public see nothing new.")
 @click.option("--reveal", is_flag=True, help="Let them see everything again.")
 @click.option("--replay", is_flag=True, help="Recompute a round from its events; touch no lab.")
 @RULES
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     type=click.Choice(["organiser", "team", "public"]),
     default="organiser",
     show_default=True,
-    help="Whose eyes it is for.",
+    help="Who may see the output.",
 )
 @click.option(
     "-o",
@@ -59,9 +59,9 @@ def score_command(
 ) -> None:
     """Check the labs of a round, and print how many points each team has.
 
-    Points are made of the round's events and its rules by nothing else: --replay gives the same ones again, and others
-    with --rules. A repair counts when it was seen twice, a while apart. Teams and the public never see which faults
-    there are, and until the end not what points were for.
+    Points follow from the round's events and its rules alone: --replay computes the same points again, and other points
+    with --rules. A repair counts when two checks have seen it, a while apart. Teams and the public never see which
+    faults there are. Until the end they do not see what points were for.
     """
     from labctl.lab import closing, rounds
 

@@ -140,7 +140,7 @@ class _Client(asyncssh.SSHClient):
 def _translated(node: str, exc: Exception) -> RemoteError:
     """Say what went wrong in words for whoever wanted to log in."""
     if isinstance(exc, asyncssh.HostKeyNotVerifiable):
-        return RemoteError(f"{node}: another machine answers, its host key is not this node's")
+        return RemoteError(f"{node}: another machine answers: its host key is not this node's")
     if isinstance(exc, asyncssh.PermissionDenied):
         return RemoteError(f"{node} refuses the lab's key", remedy="Somebody has changed root's authorized_keys.")
     return RemoteError(f"{node} does not let us in", details=str(exc))

@@ -55,7 +55,7 @@ def examine(home: Path, hosts: Path) -> list[Finding]:
     """
     if not Path("/proc/self").exists():
         remedy = "mount -t proc proc /proc; in a chroot, give it /sys and /dev as well."
-        return [_error("proc", "Processes", "No /proc is mounted here: nothing can be said of this machine.", remedy)]
+        return [_error("proc", "Processes", "No /proc is mounted here, so this machine cannot be examined.", remedy)]
     machine = facts.gather(home, hosts)
     found = [private.status(name, hosts) for name in private.names(hosts)] if machine.root else []
     return judge(machine, found)
@@ -86,9 +86,11 @@ def _home(machine: MachineFacts) -> Finding:
     home, title = machine.home, "State folder"
     if home.obstacle:
         what = f"Nothing can be written in {home.path}: {home.obstacle}."
-        return _error("home", title, what, "Name another folder with LABCTL_HOME, or run labctl as who owns this one.")
+        return _error(
+            "home", title, what, "Name another folder with LABCTL_HOME, or run labctl as the owner of this one."
+        )
     if home.mode is not None and home.mode & 0o077:
-        what = f"Others may look into {home.path} (mode {home.mode:04o}); it holds keys and passwords."
+        what = f"Other users can read {home.path} (mode {home.mode:04o}); it contains keys and passwords."
         return _warn("home", title, what, f"chmod 0700 {shell(str(home.path))}")
     return _ok("home", title, f"{home.path} can be written.")
 
@@ -125,20 +127,20 @@ def _kvm(machine: MachineFacts) -> Finding:
         return _ok("kvm", title, "KVM works.")
     if not kvm.flag:
         why = "The processor shows neither vmx nor svm"
-        why += ", so the /dev/kvm that exists is not to be trusted. " if kvm.device else ". "
+        why += ", so the existing /dev/kvm cannot be trusted. " if kvm.device else ". "
         remedy = "Switch virtualisation on in the firmware (VT-x, AMD-V); on a rented machine, ask for nested KVM."
         return _warn("kvm", title, why + slower, remedy)
     if not kvm.device:
-        what = f"The processor can, but there is no /dev/kvm. {slower}"
+        what = f"The processor has it, but there is no /dev/kvm. {slower}"
         return _warn("kvm", title, what, "modprobe kvm_intel || modprobe kvm_amd")
-    what = f"/dev/kvm (mode {kvm.mode or 0:04o}) may not be opened. {slower}"
+    what = f"/dev/kvm (mode {kvm.mode or 0:04o}) cannot be opened. {slower}"
     return _warn("kvm", title, what, "chown root:kvm /dev/kvm && chmod 0660 /dev/kvm; or: adduser $USER kvm")
 
 
 def _nested(machine: MachineFacts) -> Finding:
     title = "Nested virtualisation"
     if not machine.kvm.usable:
-        return _ok("nested", title, "Not needed: where guests are emulated, compute nodes use what is emulated.")
+        return _ok("nested", title, "Not needed: emulated compute nodes use what their emulated processors offer.")
     if machine.kvm.nested:
         return _ok("nested", title, "Compute nodes can use KVM themselves.")
     return _warn(
@@ -150,7 +152,7 @@ def _nested(machine: MachineFacts) -> Finding:
 
 
 def _processors(machine: MachineFacts) -> Finding:
-    what = f"{machine.processors} to be used."
+    what = f"{machine.processors} can be used."
     if machine.processors >= 2:
         return _ok("processors", "Processors", what)
     return _warn("processors", "Processors", what, "Give the machine two or more: eight nodes boot one after another.")

@@ -198,7 +198,7 @@ def _end(init: ProcessId, *, timeout: float) -> None:
     if not processes.end(init, number=signal.SIGKILL, timeout=timeout / 2):
         raise DeadlineError(
             f"Process {init.pid} of the private host does not end",
-            details=f"It was killed {timeout / 2:.0f} s ago; a process in it waits for the kernel, a disk perhaps.",
+            details=f"It was killed {timeout / 2:.0f} s ago; a process in it waits for the kernel, perhaps for a disk.",
             remedy="Look for state D in: ps -eo pid,stat,wchan,args",
         )
 
@@ -226,7 +226,8 @@ def _guest(arguments: tuple[str, ...]) -> str | None:
 def _folder(name: str, root: Path) -> Path:
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{name!r} is no name for a private host", remedy="Use up to 40 letters, digits and hyphens, as in dev-2."
+            f"{name!r} is not a valid name for a private host",
+            remedy="Use up to 40 letters, digits and hyphens, as in dev-2.",
         )
     if os.geteuid() != 0:
         raise RefusedError(

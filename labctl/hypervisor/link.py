@@ -86,7 +86,7 @@ def _opened(uri: str) -> libvirt.virConnect:
         given_up.set()
         raise HypervisorError(
             f"libvirt at {uri} does not answer within {seconds:.0f} s",
-            details="Something takes connections there and says nothing: libvirtd hangs, or is still starting.",
+            details="Something accepts connections there but does not answer: libvirtd hangs, or is still starting.",
             remedy=f"Try again; if it stays so, restart libvirtd there. {_connecting(uri)}",
         ) from None
     if isinstance(answer, libvirt.libvirtError):

@@ -111,7 +111,8 @@ def examine(file: Path) -> str:
             raise InputError(f"{file} is compressed ({program})", remedy="Unpack it first.")
     if head[SECTOR - 2 :] != _BOOT_SIGNATURE:
         raise InputError(
-            f"{file} is no disk image that can boot", details="It is not qcow2, and a raw disk has a boot sector."
+            f"{file} is not a disk image that can boot",
+            details="It is not qcow2, and it lacks the boot sector of a raw disk.",
         )
     return "raw"
 
@@ -128,7 +129,7 @@ def _examine_qcow2(head: bytes, file: Path) -> None:
     version, backing, _, _, size, crypt = struct.unpack(">IQIIQI", head[4:36])
     features = struct.unpack(">Q", head[72:80])[0] if version >= 3 else 0
     refused = {
-        "is of a qcow2 version that is not known": version not in (2, 3),
+        "has an unknown qcow2 version": version not in (2, 3),
         "has a backing file: only whole images can be imported": backing != 0,
         "is encrypted": crypt != 0,
         "has an external data file": bool(features & 0b100),
@@ -137,7 +138,7 @@ def _examine_qcow2(head: bytes, file: Path) -> None:
     }
     for reason, applies in refused.items():
         if applies:
-            raise InputError(f"{file} {reason}", remedy="Take the image from its publisher again, whole.")
+            raise InputError(f"{file} {reason}", remedy="Download the image from its publisher again.")
 
 
 def _virtual_size(file: Path, form: str) -> int:

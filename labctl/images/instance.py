@@ -130,7 +130,7 @@ def fixed(kernel: bytes) -> bytes:
     byte: a third of an emulated boot. Field `relocatable_kernel` of the kernel's x86/boot.rst.
     """
     if kernel[0x202:0x206] != b"HdrS":
-        raise InputError("the kernel of the recipe is no bzImage", remedy="Correct the recipe's packages.")
+        raise InputError("the kernel of the recipe is not a bzImage", remedy="Correct the recipe's packages.")
     return kernel[:0x234] + b"\0" + kernel[0x235:]
 
 
@@ -238,7 +238,9 @@ def _with_libraries(unpacked: Path, programs: Iterable[str]) -> list[str]:
 def _copy(unpacked: Path, root: Path, path: str) -> None:
     source, target = _inside(unpacked, path), _inside(root, path)
     if not source.is_file():
-        raise InputError(f"the packages of the recipe bring no {path}", remedy="Correct tree.yaml or the packages.")
+        raise InputError(
+            f"the packages of the recipe do not contain {path}", remedy="Correct tree.yaml or the packages."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(source, target)
 

@@ -147,7 +147,7 @@ class ImageStore:
             if image.volume == f"{stem}.qcow2":
                 return image
         raise RefusedError(
-            f"image {manifest.name} went away while it was published",
+            f"image {manifest.name} disappeared while it was published",
             details="Another labctl on this host published an image of the same name, or removed it.",
             remedy="Run the command again when the other one has ended.",
         )

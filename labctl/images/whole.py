@@ -29,7 +29,7 @@ _EXTENDED = 1 << 4  # incompatible feature: entries of 16 bytes, with a bitmap o
 _SUBCLUSTERS = 32
 _KNOWN = 0b11111  # incompatible features: dirty, corrupt, data file, compression, extended entries
 _PROTECTIVE = 0xEE  # the type of the one partition that an MBR has beside a GPT
-_REMEDY = "Take the image from its publisher again, whole; --sha256 compares it with the publisher's hash."
+_REMEDY = "Download the image from its publisher again; --sha256 compares it with the publisher's hash."
 
 
 def check_qcow2(file: Path) -> None:
@@ -135,7 +135,7 @@ class _Tables:
             wrong = {f"a table of {entries} entries for {size} bytes": True}
         if any(wrong.values()):
             named = ", ".join(what for what, is_wrong in wrong.items() if is_wrong)
-            raise InputError(f"{file} cannot be read", details=f"Its header tells of {named}.", remedy=_REMEDY)
+            raise InputError(f"{file} cannot be read", details=f"Its header claims {named}.", remedy=_REMEDY)
         return made
 
     @property

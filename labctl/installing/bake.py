@@ -78,7 +78,7 @@ def bake(work: Work, cloud: Cloud, disks: Mapping[str, Path], place: Workspace) 
             jobs=work.jobs,
             report=lambda role, node, title: say(f"{node}: {role}: {title}"),
             cancelled=work.cancelled,
-            remedy="Correct the cause and bake again; labs are not concerned.",
+            remedy="Correct the cause and bake again. Existing labs are not affected.",
         ).run(plan_tasks(cloud))
         for machine in machines.values():
             machine.run(_AFTER, timeout=120)

@@ -27,7 +27,7 @@ def complete(known: Mapping[str, str], lab: LabPlan) -> dict[str, str]:
     pinned = dict(lab.openstack.passwords) if lab.openstack else {}
     if unknown := set(pinned) - {"*", *names}:
         raise InputError(
-            f"the topology sets passwords that nothing has: {', '.join(sorted(unknown))}",
+            f"the topology sets passwords that no role uses: {', '.join(sorted(unknown))}",
             details=f"There are: {', '.join(names)}; * stands for all the others.",
         )
     every = pinned.pop("*", None)
@@ -46,7 +46,7 @@ def load(folder: LabFolder) -> dict[str, str]:
     """
     known = folder.read_as(_SECRETS, dict[str, str]) or {}
     if ("key" in known) != ("key-public" in known):
-        raise folder.damaged(_SECRETS, "it has one half of a key")
+        raise folder.damaged(_SECRETS, "it contains only one half of a key")
     return known
 
 

@@ -119,7 +119,7 @@ def nodes_of(task: Task) -> list[str]:
 
 def _packages_task(node: str, names: Iterable[str]) -> Task:
     packages = Packages(names=tuple(dict.fromkeys(names)))
-    step = Step(title="the packages of all that follows", node=node, actions=(packages,))
+    step = Step(title="packages of all roles that follow", node=node, actions=(packages,))
     return Task(name=f"packages@{node}", role="packages", node=node, steps=(step,))
 
 

@@ -75,7 +75,7 @@ def adopt(work: Work, orphan: Orphan, topology: Topology | None) -> Adopted:
 
         work.together(
             (partial(let_in, node) for node in plan.nodes if node.name in orphan.domains),
-            brief=f"{orphan.team} is not wholly adopted",
+            brief=f"{orphan.team} is not completely adopted",
             remedy=f"labctl status {orphan.team}",
         )
         shut_out = () if kept else tuple(sorted(locked))
@@ -104,9 +104,9 @@ def _topology(home: Home, site: Site, orphan: Orphan, given: Topology | None) ->
     if given is not None:
         if given.digest != orphan.digest:
             raise InputError(
-                f"the lab of {orphan.team} was made from another topology than {given.name} as it is in that file",
+                f"the lab of {orphan.team} was made from another version of topology {given.name} than that file",
                 details=f"It was called {orphan.topology}.",
-                remedy=f"Find the file as it was, or labctl destroy --orphans {orphan.team}",
+                remedy=f"Find the original file, or labctl destroy --orphans {orphan.team}",
             )
         return given
     documents = [record.topology for record in home.records() if record.digest == orphan.digest]

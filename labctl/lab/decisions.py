@@ -175,7 +175,7 @@ def golden_for(site: Site, topology: Topology, choice: Choice) -> GoldenManifest
         if (named.digest, named.stage) != (topology.digest, choice.stage):
             raise InputError(
                 f"golden set {named.name} is of topology {named.topology}, stage {named.stage}",
-                details=f"Wanted is {topology.name}, stage {choice.stage}, exactly as it is in the topology's file.",
+                details=f"You asked for {topology.name}, stage {choice.stage}, exactly as the file describes it.",
                 remedy=f"labctl create TEAM --from {choice.golden} without --topology and --stage takes the set's own.",
             )
         return named
@@ -230,7 +230,7 @@ def _check_same(record: LabRecord, site: Site, topology: Topology | None) -> Non
         made = {"kvm": "under KVM", "qemu": "emulated"}
         raise RefusedError(
             f"the nodes of {record.team} are {made[record.virt]}, and these would be {made[site.virt]}",
-            details="A lab's nodes are all made alike: memory of a golden set fits one kind alone.",
+            details="All nodes of a lab are of one kind, because the memory of a golden set fits only one.",
             remedy=f"labctl create {record.team} alone, without --virt, completes it; "
             f"or labctl destroy {record.team} first.",
         )

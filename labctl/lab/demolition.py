@@ -86,7 +86,7 @@ def refuse_used(site: Site, plan: LabPlan, chosen: Collection[NodePlan]) -> None
         raise RefusedError(
             f"other machines use disks of {plan.team}'s nodes",
             details="\n".join(used),
-            remedy="Nothing was changed. Have them let go of these disks (virsh edit, virsh undefine), then try again.",
+            remedy="Nothing was changed. Detach these disks from them (virsh edit, virsh undefine), then try again.",
         )
 
 

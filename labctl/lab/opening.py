@@ -163,7 +163,7 @@ def _baseline(work: Work, team: str) -> None:
     report = check.baseline(work, team)
     _refuse_cancelled(work)
     if red := [result.name for result in report.results if result.red]:
-        work.progress.say(f"{team}: red from the start, and nobody answers for it: {', '.join(red)}")
+        work.progress.say(f"{team}: red before anything was broken; this costs no points: {', '.join(red)}")
 
 
 def _break(drawn: Sequence[Lot], work: Work, team: str) -> None:

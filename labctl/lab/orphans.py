@@ -166,7 +166,7 @@ def destroy_damaged(work: Work, team: str) -> None:
     found = find(work.home, work.site, [team])
     if not found:
         raise InputError(
-            f"host {work.site.name} has nothing of {team}'s lab, whose record is damaged",
+            f"the record of {team}'s lab is damaged, and host {work.site.name} has none of its objects",
             remedy=f"If it is on another host: labctl destroy {team} --host HOST; if it is nowhere: "
             f"labctl destroy {team} --forget",
         )

@@ -166,7 +166,7 @@ def inject(work: Work, lot: Lot) -> Entry:
             if fault.group in groups:
                 if len(lot.order) == 1:
                     raise RefusedError(
-                        f"{fault.id} cannot be told from a fault that the lab of {lot.team} has already",
+                        f"{fault.id} cannot be distinguished from a fault that is in the lab of {lot.team} already",
                         remedy=f"labctl sabotage heal {lot.team}",
                     )
                 continue
@@ -185,7 +185,7 @@ def inject(work: Work, lot: Lot) -> Entry:
                 return entry
             say(f"{lot.team}: the fault did not turn its checks red and was undone; another one is drawn")
     raise LabctlError(
-        f"{lot.team}: no fault did what it says",
+        f"{lot.team}: no fault had the effect that it describes",
         details=f"Tried: {', '.join(fault.id for fault in lot.order)}. The lab is as it was.",
         remedy=f"labctl check {lot.team}; labctl sabotage status {lot.team}",
     )

@@ -159,7 +159,7 @@ class _Trial:
         if units:
             self._engine.restart(entry)
             if not self._becomes_green(entry):
-                raise _Broken(f"{what} does not outlive a restart of {', '.join(units)}")
+                raise _Broken(f"{what} is lost when these are restarted: {', '.join(units)}")
         self._restore(entry)
         self._book.save(replace(entry, state=State.HEALED, notes=(what,)))
 

@@ -162,7 +162,7 @@ class Jump:
         Raises:
             HostError: the host does not say.
         """
-        brief, remedy = f"{self.host} does not tell its routes", "Install iproute2 there."
+        brief, remedy = f"{self.host} does not report its routes", "Install iproute2 there."
         try:
             return parse_routes(said := self._server.run(_ROUTES, timeout=HOST_TIMEOUT))
         except HostError:
@@ -274,7 +274,7 @@ def _listening(uri: str, parts: SplitResult) -> netns.NetworkNamespace:
         try:
             asking.connect(path)
         except OSError as exc:
-            raise InputError(f"Nobody listens at {path}", details=f"{uri}: {exc}", remedy="labctl host up") from exc
+            raise InputError(f"Nothing listens at {path}", details=f"{uri}: {exc}", remedy="labctl host up") from exc
         credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, _, _ = struct.unpack("3i", credentials)
     return netns.NetworkNamespace.of(pid)

@@ -166,7 +166,7 @@ class ThroughNodes:
             else:
                 return self._kept
         raise RemoteError(
-            "no node of the lab lets us into its networks",
+            "no node of the lab gives access to its networks",
             details="\n".join(failed) or "No node in them is running.",
             remedy="labctl status TEAM shows which nodes are ready.",
         )

@@ -86,7 +86,9 @@ def known_hosts(entries: Iterable[tuple[Iterable[str], str]]) -> str:
         hosts = list(names)
         for host in hosts:
             if not host or not all(character.isalnum() or character in ".:_-[]" for character in host):
-                raise InputError(f"{host!r} is no address or host name", remedy="Use letters, digits, dots and dashes.")
+                raise InputError(
+                    f"{host!r} is not an address or a host name", remedy="Use letters, digits, dots and dashes."
+                )
         kind, blob = parse_public(public)
         lines.append(f"{','.join(hosts)} {kind} {base64.b64encode(blob).decode()}\n")
     return "".join(lines)
@@ -105,5 +107,5 @@ def parse_public(public: str) -> tuple[str, bytes]:
         raise InputError(f"{public!r} is no public key", details=str(exc)) from exc
     # RFC 4253 section 6.6: the bytes repeat the type, behind its length.
     if blob[: 4 + len(kind)] != len(kind).to_bytes(4, "big") + kind.encode():
-        raise InputError(f"{public!r} is no public key", details="Its type and its bytes disagree.")
+        raise InputError(f"{public!r} is no public key", details="Its type does not match its content.")
     return kind, blob

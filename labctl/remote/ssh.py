@@ -93,7 +93,7 @@ class SshTransport:
                     _check_host_key(name, connection, host_key)
                     connection.auth_timeout = max(deadline - time.monotonic(), 0.1)
                     if connection.auth_publickey(user, ours):
-                        raise RemoteError(f"{name}: the node wants more than the key of {user}")
+                        raise RemoteError(f"{name}: the node requires more than the key of {user}")
             except RemoteError as exc:
                 if time.monotonic() < deadline:
                     raise
@@ -285,7 +285,7 @@ def _check_host_key(name: str, connection: paramiko.Transport, host_key: str) ->
     got = f"{given.get_name()} {given.get_base64()}"
     if given.asbytes() != parse_public(host_key)[1]:
         raise HostKeyError(
-            f"{name}: another machine answers, its host key is not this node's",
+            f"{name}: another machine answers: its host key is not this node's",
             details=f"expected {fingerprint(host_key)}\ngot      {fingerprint(got)}",
             remedy="Nothing was sent to it. If the node was made by hand since, `labctl reset` gives it its key again.",
         )

@@ -45,7 +45,7 @@ MEANINGS: dict[str, _Meaning] = {
     "BERException": _KEY,
     "BadAuthenticationType": _LOGIN,
     "BadHostKeyException": _Meaning(
-        "its host key is not the one that is known", "Find out who answers there.", HostKeyError
+        "its host key differs from the known one", "Find out who answers there.", HostKeyError
     ),
     "ChannelException": _Meaning("the request was refused"),
     "ConnectionRefusedError": _Meaning("nobody listens there"),

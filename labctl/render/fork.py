@@ -64,7 +64,7 @@ def document(saved: str, own: str) -> str:
     root, node = _parsed(saved), ET.fromstring(own)  # noqa: S314 - our own words
     strange = sorted({child.tag for child in root} - {child.tag for child in node} - _RUNNING)
     if strange:
-        raise _refused(f"It has what no node has: {', '.join(strange)}")
+        raise _refused(f"It contains what no node has: {', '.join(strange)}")
     for name, size in (("memory", _kib), ("currentMemory", _kib), ("vcpu", _count)):
         ours = size(node, "memory" if name == "currentMemory" else name)
         theirs = size(root, name) if root.find(name) is not None else ours
@@ -85,7 +85,7 @@ def cookie(saved: str) -> str:
     if saved:
         root = _parsed(saved)
         if root.tag != "cookie":
-            raise _refused(f"What libvirt noted is {root.tag}.")
+            raise _refused(f"libvirt's cookie is a {root.tag}.")
         _check("cookie", root, {}, children=("cpu", "slirpHelper"))
         for child in root:
             if child.tag == "cpu":
@@ -132,14 +132,14 @@ def _take_addresses(root: ET.Element, node: ET.Element) -> None:
         if device.tag == "emulator":
             continue
         if key in placed or (key not in own and device.tag not in _ADDED):
-            raise _refused(f"It has a device that the node has not: {' '.join(key).strip()}")
+            raise _refused(f"It has a device that the node lacks: {' '.join(key).strip()}")
         placed[key] = copy.deepcopy(own[key]) if key in own else _added(device)
         for address in device.findall("address"):
             _check(f"{device.tag}/address", address, _ADDRESS)
             placed[key].append(address)
     lacking = sorted(" ".join(key).strip() for key in own.keys() - placed.keys() if key[0] != "emulator")
     if lacking or devices is None:
-        raise _refused(f"It has not what the node has: {', '.join(lacking)}")
+        raise _refused(f"It lacks what the node has: {', '.join(lacking)}")
     devices[:] = [*(each for each in devices if each.tag == "emulator"), *placed.values()]
 
 

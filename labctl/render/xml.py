@@ -122,5 +122,5 @@ def _environment() -> jinja2.Environment:
 
 def _escape(value: object) -> Markup:
     if value is None:
-        raise TypeError("a template prints a value that is not there")
+        raise TypeError("a template uses a value that does not exist")
     return Markup(quoting.xml(value))  # noqa: S704 - escaped by the line itself

@@ -207,7 +207,7 @@ def _read(
         if cancelled.is_set():
             raise LabctlError("the import was cancelled")
         if _written(_content(archive, member), folder / member.name) != wanted:
-            raise _no_bundle(source, f"member {member.name} is damaged: its SHA-256 is another")
+            raise _no_bundle(source, f"member {member.name} is damaged: its SHA-256 differs")
         seen.add(member.name)
     if missing := members.keys() - seen:
         raise _no_bundle(source, f"it ends early; {', '.join(sorted(missing))} is missing")
@@ -226,9 +226,9 @@ def _index(content: bytes, source: Path) -> tuple[GoldenManifest, Manifest, dict
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise _no_bundle(source, f"its index cannot be read: {exc}") from exc
     if golden.kind != GOLDEN:
-        raise _no_bundle(source, f"it holds a {golden.kind}")
+        raise _no_bundle(source, f"it contains a {golden.kind}")
     if members.keys() != {_IMAGE, *golden.volumes} or members[_IMAGE][1] != image.sha256:
-        raise _no_bundle(source, "its index and its set disagree")
+        raise _no_bundle(source, "its index does not match its set")
     # What is newest is what new labs stand on: nothing is newer than its arrival.
     latest = now()
     golden = replace(golden, created=min(golden.created, latest))

@@ -96,7 +96,7 @@ def release(work: Work, team: str) -> bool:
     home, note = work.home, _noted(work.home, team)
     if note is None:
         return False
-    work.progress.say(f"a run that saved {team} was interrupted; the nodes that it still holds are resumed")
+    work.progress.say(f"an earlier run that saved {team} was interrupted; its suspended nodes are resumed")
     now = work.site.again()
     lab = records.lab_of(home, team)
     if note.held:

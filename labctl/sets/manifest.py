@@ -176,7 +176,9 @@ class GoldenManifest:
         )
         wrong = [f"{what}: {', '.join(sorted(map(repr, strange)))}" for what, strange in claims if strange]
         if wrong:
-            raise InputError(f"golden set {self.name} claims what is not its own", details="\n".join(wrong))
+            raise InputError(
+                f"golden set {self.name} has a manifest that labctl cannot have written", details="\n".join(wrong)
+            )
 
     def copies(self, node: NodePlan) -> dict[str, str]:
         """Return from which volume of the set each of a node's disks would be copied."""

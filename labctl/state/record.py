@@ -119,7 +119,7 @@ def _wrong(record: LabRecord, team: str) -> list[str]:
         for what, strange in (
             (f"it is not {team}'s, but the lab of", {record.team} - {team}),
             (
-                "nodes that the topology has not",
+                "nodes that are not in the topology",
                 named - nodes,
             ),
             ("generations below zero", {name for name, number in record.generations.items() if number < 0}),

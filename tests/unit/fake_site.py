@@ -208,7 +208,7 @@ class World:
             raise DeadlineError(f"{address} did not answer by SSH in time", details="Last state seen: no route to host")
         files = guest.memory.get("files", {})
         if str(files.get(HOST_KEY, "")).strip() != host_key.strip():
-            raise HostKeyError(f"{name}: another machine answers, its host key is not this node's")
+            raise HostKeyError(f"{name}: another machine answers: its host key is not this node's")
         if public(key) not in {" ".join(line.split()[:2]) for line in str(files.get(AUTHORIZED, "")).splitlines()}:
             raise LoginError(f"{name}: the node refuses the lab's key")
         owner = owner_of(guest.domain)

@@ -446,10 +446,10 @@ class TestClock:
     def test_it_stops_and_goes_on_where_it_runs(self, play: Class) -> None:
         assert isinstance(play.labctl("round", "pause").exception, InputError)
         play.open()
-        assert "red: the clock stopped" in play.labctl("round", "pause", "--reason", "power").output
+        assert "red: the clock has stopped" in play.labctl("round", "pause", "--reason", "power").output
         assert play.labctl("round", "pause").output == "No clock runs.\n"
         assert "paused" in play.labctl("round", "status").output
-        assert "red: the clock goes on" in play.labctl("round", "resume").output
+        assert "red: the clock runs again" in play.labctl("round", "resume").output
         assert play.labctl("round", "note", "a power cut").exit_code == 0
         assert play.kinds("red")[len(OPENING) :] == ["clock stopped", "clock went on", "note"]
 

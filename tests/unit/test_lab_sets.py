@@ -89,7 +89,7 @@ def test_an_image_that_another_installation_removes_while_it_is_published_is_not
             hypervisor.remove_volume(POOL, name.replace(".json", ".qcow2"))
 
     monkeypatch.setattr(type(hypervisor), "upload", uploaded)
-    with pytest.raises(RefusedError, match="went away while it was published"):
+    with pytest.raises(RefusedError, match="disappeared while it was published"):
         image(world, tmp_path, "2026-01-01")
 
 

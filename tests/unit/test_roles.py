@@ -201,7 +201,7 @@ def test_pinned_passwords_are_used_and_the_star_stands_for_the_others() -> None:
 
 
 def test_a_password_of_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="nothing has: swift"):
+    with pytest.raises(InputError, match="no role uses: swift"):
         cloud("gridka", swift="secret-1")
 
 

@@ -72,7 +72,7 @@ def test_files_are_for_their_owner_alone(home: Home, record: LabRecord) -> None:
         ('"host": "local"', '"host": "../../etc/shadow"', "not a host: ../../etc/shadow"),
         ('"host": "local"', '"host": ""', 'not a host: ""'),
         ('"cold": false', '"cold": 1', "cold: "),
-        ('"generations": {}', '"generations": {"nobody": 1}', "nodes that the topology has not: nobody"),
+        ('"generations": {}', '"generations": {"nobody": 1}', "nodes that are not in the topology: nobody"),
         ('"generations": {}', f'"generations": {{"{NODE}": -1}}', f"generations below zero: {NODE}"),
         ('"golden": ""', '"golden": "../x"', "not IDs of golden sets"),
         ('"volumes": []', '"volumes": ["image-debian-13.qcow2", "red-../x"]', "volumes that are not the lab's"),
