@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeVar
 
+from netaddr import IPNetwork
+
 from labctl.changes import Change
 from labctl.plan.model import LabPlan, NicPlan, NodePlan
 from labctl.registry import Registry
@@ -61,36 +63,40 @@ class Scene:
         name = random.choice(found)
         return name, variants[name]
 
-    def address(self, role: str) -> str:
-        """Return the address of the first node of a role between the services.
+    def alone(self, random: Random, role: str) -> NodePlan:
+        """Choose a node of a role that has neither the database nor the broker, whose ills everybody would feel.
+
+        Raises:
+            IndexError: no node has it without them.
+        """
+        return random.choice([node for node in self.nodes(role) if not {"mariadb", "rabbitmq"} & set(node.roles)])
+
+    def address(self, role: str, node: str = "") -> str:
+        """Return the address between the services of a node, or of the first node of a role.
 
         Raises:
             LookupError: the lab has no such node, or it no such address.
         """
         spec = self.lab.openstack
-        nics = [nic for node in self.nodes(role) for nic in node.nics if spec and nic.network == spec.internal]
+        nodes = [each for each in self.nodes(role) if node in ("", each.name)]
+        nics = [nic for each in nodes for nic in each.nics if spec and nic.network == spec.internal]
         return str(nics[0].address)
 
     def region(self) -> str:
-        """Return the cloud's region.
-
-        Raises:
-            LookupError: the lab has no cloud.
-        """
-        if self.lab.openstack is None:
-            raise LookupError("no cloud")
+        """Return the region of the lab's cloud."""
+        assert self.lab.openstack is not None
         return self.lab.openstack.region
 
-    def free_address(self, random: Random) -> str:
-        """Return an address between the services that nobody has.
+    def floating(self) -> IPNetwork:
+        """Return the part of the public network that is for floating addresses."""
+        assert self.lab.openstack is not None
+        return self.lab.openstack.floating
 
-        Raises:
-            LookupError: the lab has no such network.
-        """
-        spec = self.lab.openstack
-        subnet = spec and self.lab.network(spec.internal).subnet
-        if not subnet:
-            raise LookupError("no internal network")
+    def free_address(self, random: Random) -> str:
+        """Return an address between the services that nobody has."""
+        assert self.lab.openstack is not None
+        subnet = self.lab.network(self.lab.openstack.internal).subnet
+        assert subnet is not None
         taken = {nic.address for node in self.lab.nodes for nic in node.nics}
         return str(random.choice([each for each in subnet[200:250] if each not in taken]))
 

@@ -8,15 +8,17 @@ from labctl.changes import PutFile
 from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
 from labctl.sabotage.services import BASE, every, restart
 
+_UNIT = "neutron-rpc-server"
+
 
 @fault(
     "HO-04",
     "Your edits do nothing",
     level=3,
     lasts="file",
-    group="credentials",
-    red=("C03:nova",),
-    green=(*BASE, *every("nova")),
+    group="broker-url",
+    red=("C05",),
+    green=(*BASE, *every(), "C04:services"),
     hints=(
         "The file that people edit is right, and has no say.",
         "`systemctl cat`, the script, its arguments.",
@@ -25,23 +27,21 @@ from labctl.sabotage.services import BASE, every, restart
     stages=("installed",),
 )
 def draw(scene: Scene, random: Random) -> Drawn:
-    """Put a file with a wrong password into a folder that Nova's API reads after nova.conf."""
-    node, path = scene.pick(random, "nova").name, "/etc/nova/nova.conf.d/10-site.conf"
-    word = "".join(random.choice("bcdfghjkmnpqrstvwxz23456789") for _ in range(16))
+    """Put a file with another broker into a folder that Neutron's RPC server reads after neutron.conf."""
+    node, path = scene.pick(random, "neutron").name, "/etc/neutron/server.conf.d/10-site.conf"
+    text = f"[DEFAULT]\ntransport_url = rabbit://openstack:openstack@{scene.free_address(random)}:5672/\n"
     return Drawn(
         node=node,
-        service="nova",
+        service="neutron-rpc-server",
         breaks=(
             Break(
                 node=node,
-                change=PutFile(
-                    path=path, content=f"[keystone_authtoken]\\npassword = {word}\\n", owner="root:nova", mode=0o640
-                ),
-                restart=("nova-api",),
+                change=PutFile(path=path, content=text, owner="root:neutron", mode=0o640),
+                restart=(_UNIT,),
+                waits=False,
             ),
         ),
-        explanation=f"{path} of {node} has a password of its own; Nova's API reads it after nova.conf.",
-        repair=(Typed(node=node, line=f"rm {path}; {restart('nova-api')}"),),
-        alternative=(Typed(node=node, line=f": >{path}; {restart('nova-api')}"),),
-        cheat=(Typed(node=node, line=restart("nova-api")),),
+        explanation=f"{path} of {node} names another broker; {_UNIT} reads it after neutron.conf.",
+        repair=(Typed(node=node, line=f"rm {path}; {restart(_UNIT)}"),),
+        alternative=(Typed(node=node, line=f": >{path}; {restart(_UNIT)}"),),
     )
