@@ -1,0 +1,44 @@
+"""CN-05: the compute node makes machines of another kind."""
+
+from __future__ import annotations
+
+from random import Random
+
+from labctl.changes import Respell
+from labctl.sabotage.fault import Break, Drawn, Scene, fault
+from labctl.sabotage.services import BASE, corrected, every
+
+
+@fault(
+    "CN-05",
+    "The wrong kind of machine",
+    level=1,
+    lasts="file",
+    group="nova-compute",
+    red=("C04:services", "C10"),
+    green=(*BASE, *every(), "C05"),
+    hints=(
+        "One host is down, or fails every boot.",
+        "Its log says what it cannot make.",
+        "[libvirt] virt_type in nova-compute.conf",
+    ),
+    stages=("installed",),
+)
+def draw(scene: Scene, random: Random) -> Drawn:
+    """Have the compute node make containers instead of virtual machines."""
+    node, path = scene.pick(random, "compute").name, "/etc/nova/nova-compute.conf"
+    keep = r"s/^virt_type = lxc/virt_type = qemu/"
+    return Drawn(
+        node=node,
+        service="nova-compute",
+        breaks=(
+            Break(
+                node=node,
+                change=Respell(path=path, section="libvirt", option="virt_type", find="^qemu$", put="lxc"),
+                restart=("nova-compute",),
+                waits=False,
+            ),
+        ),
+        explanation=f"[libvirt] virt_type in {path} of {node} is lxc; it was qemu.",
+        repair=(corrected(node, path, "libvirt", keep, ("nova-compute",)),),
+    )
