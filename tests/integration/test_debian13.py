@@ -1,0 +1,113 @@
+"""Debian 13 as a host: labctl runs in a root file system of Debian 13, with its Python, its libvirt and its QEMU.
+
+The file system takes some hundred megabytes and some minutes to make: `LABCTL_TEST_TRIXIE=1` asks for it. Where
+mmdebstrap or the archive is missing, the test is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.errors import LabctlError
+from labctl.host import packages
+from labctl.host.packages import Kind
+from labctl.images import build, recipe
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ("python3", "python3-libvirt")
+WHEELS = (
+    *("click", "cryptography", "jinja2", "netaddr", "paramiko", "platformdirs"),
+    *("pycdlib", "pydantic", "pyyaml", "rich", "zstandard"),
+)
+MOUNTED = """set -eu
+mount --bind "$1" "$1"
+mount -t proc proc "$1/proc"; mount --rbind /sys "$1/sys"; mount --rbind /dev "$1/dev"; mount -t tmpfs tmpfs "$1/run"
+mount --bind "$2" "$1/src"; mount --bind "$3" "$1/site"
+shift 3; root=$1; shift
+exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin LC_ALL=C.UTF-8 HOME=/root PYTHONPATH=/src:/site \\
+    LABCTL_HOME=/var/lib/labctl PYTHONDONTWRITEBYTECODE=1 "$@"
+"""
+IMPORTS = """
+import importlib, pkgutil, sys, labctl
+assert sys.version_info >= (3, 13)
+for module in pkgutil.walk_packages(labctl.__path__, "labctl."):
+    if not module.name.startswith(("labctl.cloud", "labctl.door", "labctl.roles.inside")):  # which need the extras
+        importlib.import_module(module.name)
+"""
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.skipif("LABCTL_TEST_TRIXIE" not in os.environ, reason="LABCTL_TEST_TRIXIE=1 asks for it"),
+]
+
+
+@pytest.fixture(scope="module")
+def trixie(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Make a root file system of Debian 13 with what labs need, and the Python packages that labctl needs."""
+    folder = tmp_path_factory.mktemp("trixie")
+    try:
+        sources = build.archive_sources(recipe.load("debian-13"), None)
+    except LabctlError as exc:
+        pytest.skip(f"no archive: {exc}")
+    names = [package.name for package in packages.known() if package.kind is Kind.RUN]
+    options = ["--variant=minbase", "--mode=root", '--aptopt=Acquire::Languages "none"', "--dpkgopt=force-unsafe-io"]
+    command = ["mmdebstrap", *options, f"--include={','.join([*names, *PYTHON])}", "trixie", str(folder / "root")]
+    subprocess.run([*command, *sources], check=True)
+    for name in ("src", "site"):
+        (folder / "root" / name).mkdir()
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
+    target = ["--target", str(folder / "site"), "--python-version", "3.13", "--implementation", "cp"]
+    subprocess.run([*pip, *target, *WHEELS], check=True)
+    yield folder
+    shutil.rmtree(folder / "root", ignore_errors=True)
+
+
+def inside(folder: Path, *command: str, check: bool = True) -> str:
+    """Run a program in that file system, which is a mount point of its own there."""
+    root = str(folder / "root")
+    unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNTED, "sh"]
+    done = subprocess.run(
+        [*unshare, root, str(ROOT), str(folder / "site"), root, *command],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0 or not check, done.stderr
+    return done.stdout
+
+
+def labctl(folder: Path, *words: str, check: bool = True) -> str:
+    return inside(folder, "python3", "-c", "from labctl.cli import main; main()", *words, check=check)
+
+
+def test_every_module_is_imported_by_the_python_of_debian_13(trixie: Path) -> None:
+    inside(trixie, "python3", "-c", IMPORTS)
+
+
+def test_doctor_finds_nothing_missing_on_debian_13(trixie: Path) -> None:
+    found: list[dict[str, Any]] = json.loads(labctl(trixie, "doctor", "-o", "json", check=False))
+    levels = {finding["id"]: finding["level"] for finding in found}
+    assert {levels[name] for name in ("python", "packages", "kernel")} == {"ok"}, found
+
+
+def test_a_private_host_of_debian_13_starts_and_leaves_nothing(trixie: Path) -> None:
+    try:
+        labctl(trixie, "host", "up", "local")
+        assert "bookworm" not in inside(trixie, "cat", "/etc/os-release")
+        (status,) = json.loads(labctl(trixie, "host", "status", "-o", "json"))
+        assert status["state"] == "up"
+        assert json.loads(labctl(trixie, "image", "list", "--host", "local", "-o", "json")) == []
+    finally:
+        labctl(trixie, "host", "down", "local", "--force", "--purge")
+    assert not (trixie / "root/var/lib/labctl/hosts/local").exists()
