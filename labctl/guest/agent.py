@@ -1,4 +1,4 @@
-"""A guest by its agent: no network and no login is needed, so it works where a fault has cut both."""
+"""A guest reached through its agent. It works without network and login, for example when a fault has cut both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of a guest by shell scripts: every way in looks at them and writes them with the same ones."""
+"""Reads and writes files of a guest with shell scripts. All ways into a guest use the same scripts."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class File:
 def put_script(path: str, *, size: int, mode: int, owner: str | None, mtime: int | None = None) -> str:
     """Return the shell line that writes its input to a file: beside it, checked, then renamed over it.
 
-    A lost connection looks like the end of the input, so the number of bytes is checked before the renaming. Programs
-    cost tens of milliseconds each in an emulated guest: none runs that is not needed.
+    A lost connection looks like the end of the input, so the number of bytes is checked before the renaming. Each
+    program costs tens of milliseconds in an emulated guest, so the line starts as few as possible.
 
     Args:
         path: absolute.

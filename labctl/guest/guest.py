@@ -39,7 +39,7 @@ class Result:
 
 
 class Guest(Protocol):
-    """A machine that obeys; usable from several threads at once."""
+    """A machine that runs commands; safe to use from many threads."""
 
     name: str
 

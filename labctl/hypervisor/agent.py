@@ -1,4 +1,4 @@
-"""Commands inside a guest through its agent: no network, no login, and it answers the moment a restored guest runs."""
+"""Runs commands in a guest through its agent: without network and login, and as soon as a restored guest runs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _execute(
 def _ask(
     domain: libvirt.virDomain, what: str, arguments: dict[str, Any], deadline: float, cancelled: threading.Event
 ) -> Any:
-    """Ask something that may be asked again, until it is answered."""
+    """Ask until there is an answer; the question must be one that may be repeated."""
     name = domain.name()
     while True:
         try:

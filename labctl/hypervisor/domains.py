@@ -41,9 +41,9 @@ class Domains(Link):
         return {(domain.name(), UUID(bytes=domain.UUID())): state for domain, state, _ in self._states()}
 
     def files(self) -> dict[str, frozenset[str]]:
-        """Return the paths of the disks of every running domain, and of all that they stand on, asked for in one call.
+        """Return the paths of the disks of every running domain and of their backing files, in one call.
 
-        A domain is missing where libvirt does not tell the path of each.
+        A domain is left out if libvirt does not report the path of each of its disks.
         """
         with translated("list the domains' disks"):
             flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING
@@ -83,7 +83,7 @@ class Domains(Link):
     def resident(self) -> dict[UUID, int]:
         """Return how many bytes of the host's memory each running domain takes now, asked for in one call.
 
-        A domain is missing where libvirt cannot tell.
+        A domain is left out if libvirt does not report it.
         """
         with translated("ask the domains for their memory"):
             found = self._connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_BALLOON, 0)
@@ -100,7 +100,7 @@ class Domains(Link):
             return float(domain.info()[4]) / 1e9
 
     def suspend_domain(self, uuid: UUID) -> None:
-        """Stop a running domain's processors; nothing happens when they stand still."""
+        """Stop a running domain's processors; nothing happens when they are stopped."""
         domain = self._lookup(uuid)
         with translated(f"suspend domain {domain.name()}"):
             if domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
@@ -113,7 +113,7 @@ class Domains(Link):
             domain.saveFlags(path, None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
 
     def restore_domain(self, path: str) -> None:
-        """Start the domain that a memory image describes, with its memory, its processors stopped."""
+        """Restore the domain that a memory image describes, with its processors stopped."""
         with translated("restore a domain's memory"):
             self._connection.restoreFlags(path, None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
 
@@ -124,15 +124,15 @@ class Domains(Link):
         return agent.execute(self._lookup(uuid), script, stdin=stdin, timeout=timeout, cancelled=cancelled)
 
     def resume_domain(self, uuid: UUID) -> None:
-        """Let a paused domain go on."""
+        """Resume a paused domain."""
         domain = self._lookup(uuid)
         with translated(f"resume domain {domain.name()}"):
             domain.resume()
 
     def plug(self, uuid: UUID, mac: str, network: str) -> None:
-        """Plug a card of a running domain into a network; the guest notices nothing.
+        """Plug a card of a running domain into a network. The guest does not notice it.
 
-        libvirt does nothing where it takes the card for plugged in there already.
+        libvirt does nothing if its records say that the card is plugged in there already.
         """
         domain = self._lookup(uuid)
         with translated(f"plug a card of domain {domain.name()} into network {network}"):
@@ -145,7 +145,7 @@ class Domains(Link):
             domain.updateDeviceFlags(ET.tostring(card, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def shutdown_domain(self, uuid: UUID) -> None:
-        """Ask a running domain's guest to power off; it may take its time or not listen."""
+        """Ask a running domain's guest to power off. The guest may take long, or ignore it."""
         domain = self._lookup(uuid)
         with translated(f"shut domain {domain.name()} down"):
             domain.shutdown()
@@ -215,7 +215,7 @@ class Domains(Link):
 
     @contextlib.contextmanager
     def _lifecycle(self, uuid: UUID, changed: threading.Event) -> Iterator[None]:
-        """Set `changed` at every lifecycle event of the domain; nothing comes for one that is gone."""
+        """Set `changed` at every lifecycle event of the domain. A domain that is gone has none."""
         try:
             domain = self._lookup(uuid)
         except NotFoundError:

@@ -1,4 +1,4 @@
-"""libvirt's event loop, and waiting for what it reports instead of asking again and again."""
+"""Runs libvirt's event loop, so that labctl waits for events instead of polling."""
 
 from __future__ import annotations
 

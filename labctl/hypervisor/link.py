@@ -1,4 +1,4 @@
-"""One connection to libvirt: opened in time or not at all, noticed when it is dead."""
+"""One connection to libvirt. It is opened within a time limit, and a dead connection is detected."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class Link:
 
 
 def _opened(uri: str) -> libvirt.virConnect:
-    """Open a connection, but wait no longer than a libvirtd needs that is started by the first who knocks.
+    """Open a connection, within the time that a socket-activated libvirtd needs to start.
 
-    libvirt's own call waits for ever for one that hangs: keepalive begins when the connection stands.
+    libvirt's own call waits for ever if libvirtd hangs, because keepalive begins only when the connection exists.
     """
     answers: queue.SimpleQueue[libvirt.virConnect | libvirt.libvirtError] = queue.SimpleQueue()
     given_up = threading.Event()

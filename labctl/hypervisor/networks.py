@@ -55,7 +55,7 @@ class Networks(Link):
     def plugged(self, uuid: UUID) -> set[tuple[UUID, str]] | None:
         """Return which cards are plugged into a network that runs, by domain and MAC.
 
-        A network that is stopped lets go of its cards, and none of them comes back when it is started again.
+        When a network is stopped, all cards are unplugged. They stay unplugged when it is started again.
 
         Returns:
             None where the driver does not tell.

@@ -53,9 +53,9 @@ class Storage(Link):
         self._start(pool, f"start storage pool {name}")
 
     def refresh_pool(self, name: str) -> None:
-        """Let libvirt read the pool's directory again, and how full its file system is.
+        """Let libvirt read the pool's directory and its free space again.
 
-        While a volume is made in the pool libvirt refuses; it is asked again for some seconds.
+        libvirt refuses while a volume is being made in the pool. Then it is asked again for some seconds.
         """
         with translated(f"refresh storage pool {name}"):
             pool = self._connection.storagePoolLookupByName(name)
@@ -137,7 +137,7 @@ class Storage(Link):
     def copy_volume(self, pool: str, source: str, document: str) -> str:
         """Make the volume of an XML document with the bytes of another one, as they lie in the pool.
 
-        libvirt's own copy (virStorageVolCreateXMLFrom) would write what an overlay shows, its backing volume too.
+        libvirt's own copy (virStorageVolCreateXMLFrom) would also write the data of an overlay's backing volume.
 
         Returns:
             The SHA-256 of the bytes, hexadecimal.

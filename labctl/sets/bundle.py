@@ -1,4 +1,4 @@
-"""Moves golden sets between hosts in one file, and sees whether they are still as they were made.
+"""Moves golden sets between hosts in one file, and verifies that they are unchanged.
 
 A bundle is a tar archive compressed with zstd. Its first member, bundle.json, holds the set's manifest, its base
 image's manifest, and size and SHA-256 of every further member: the base image, the disks, the memory.
@@ -140,7 +140,7 @@ def import_(work: Work, source: Path) -> GoldenManifest:
 
 
 def _collect(work: Work, golden: GoldenManifest, image: Image, folder: Path) -> list[Path]:
-    """Fetch all that a bundle holds; disks that stand on an earlier set are put onto the base image alone."""
+    """Fetch all members of a bundle. Disks that are overlays of an earlier set become overlays of the base image."""
 
     site = work.site
 

@@ -37,9 +37,9 @@ class CloudState:
 
 
 def rest(work: Work, plan: LabPlan) -> None:
-    """Wait until the nodes are at rest: what services have not done of their start, every fork would have to do.
+    """Wait until the nodes are at rest. Work that a service has not finished by the capture is repeated by every fork.
 
-    A lab that works all the time is captured all the same.
+    A lab that never comes to rest is captured anyway.
     """
     site = work.site
     nodes = {node.name: node.uuid for node in plan.nodes}

@@ -1,10 +1,10 @@
-"""Holds a whole lab still, writes its disks and memory into volumes, and lets it go on.
+"""Suspends a whole lab, writes its disks and memory into volumes, and resumes it.
 
-A node is off while its memory is in a file and its disks are copied, then restored from that file. What a killed run
-leaves behind is named in a note in the lab's folder, and the next command that changes the lab lets it go on.
+A node is off while its disks are copied. Then it is restored from the file with its memory. A note in the lab's folder
+names the volumes of an unfinished run. If a run was killed, the next command that changes the lab resumes the lab.
 
-The note has two lives. While the lab is held, nodes that are off are given back from the files. Before the first node
-goes on, the note is written anew: from then on the files are older than the lab, and may only be deleted.
+The note has two states. While the lab is suspended, nodes that are off are restored from the files. Before the first
+node is resumed, the note is rewritten: from then on the files are older than the lab, and may only be deleted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Held:
 def save(work: Work, lab: Lab, stem: str) -> Held:
     """Write a running lab's disks and memory into new volumes, all of them as they were at one moment.
 
-    Until the caller says `done`, when the set is sealed, the volumes are those of a run that may have ended early.
+    Until the caller calls `done`, after sealing the set, the volumes count as those of an unfinished run.
 
     Args:
         stem: how the names of the volumes begin.
@@ -88,10 +88,10 @@ def save(work: Work, lab: Lab, stem: str) -> Held:
 
 
 def release(work: Work, team: str) -> bool:
-    """Let a lab go on that a killed run holds still; return whether there was such a run.
+    """Resume a lab that a killed run left suspended; return whether there was such a run.
 
-    Nodes that are off are restored from what was written of them, unless the lab went on since. The half-made volumes
-    are deleted.
+    Nodes that are off are restored from their files, unless the lab was resumed since. The unfinished volumes are
+    deleted.
     """
     home, note = work.home, _noted(work.home, team)
     if note is None:
@@ -112,7 +112,7 @@ def release(work: Work, team: str) -> bool:
 
 
 def done(home: Home, team: str) -> None:
-    """Take back the note of a save whose set is sealed."""
+    """Remove the note of a save whose set is sealed."""
     home.lab(team).remove_file(NOTE)
 
 
@@ -190,7 +190,7 @@ def _save_node(
     hashes: dict[str, str],
     progress: Progress,
 ) -> None:
-    """Write a suspended node's memory, copy its disks, and have it back, suspended."""
+    """Write a suspended node's memory, copy its disks, and restore it, suspended."""
     pool, name = site.pool.name, memory_volume(stem, node)
     made = site.hypervisor.create_volume(pool, xml.volume_xml(name, "raw", 0))
     site.hypervisor.save_domain(node.uuid, made.path)
@@ -203,10 +203,10 @@ def _save_node(
 
 
 def _wake(site: Site, node: NodePlan, stem: str, progress: Progress) -> None:
-    """Have a node back that a run has switched off: from its memory, where that was written to the end and is newest.
+    """Start a node that a killed run left off: from its memory if that is complete and newest, else by booting.
 
-    Somebody may have started the node by other means meanwhile: its disks have been written to since, then. A node that
-    cannot be had back stays off: whoever starts or resets it sees why.
+    Somebody may have started the node by other means; then its disks are newer. A node that cannot be started stays
+    off, and `start` or `reset` reports why.
     """
     domain = site.domains.get(node.domain)
     written = site.volumes.get(memory_volume(stem, node))

@@ -15,12 +15,12 @@ _BETWEEN = "between"
 
 
 def every(lab: LabPlan) -> dict[UUID, str]:
-    """Return the networks of a lab, UUID to name, with those that a run which ended early may have left."""
+    """Return the networks of a lab, UUID to name, with those that an interrupted run may have left."""
     return {each.uuid: each.name for network in lab.networks for each in (network, _between(network))}
 
 
 def uuids(lab: UUID, key: str) -> set[UUID]:
-    """Return the UUIDs of a lab's network of that key, and of the one by way of which its cards come back."""
+    """Return the UUIDs of a lab's network of that key and of the empty one beside it (see `plug`)."""
     own = network_uuid(lab, key)
     return {own, uuid5(own, _BETWEEN)}
 
@@ -46,9 +46,9 @@ def make(site: Site, lab: LabPlan, network: NetworkPlan) -> bool:
 
 
 def unplugged(site: Site, lab: LabPlan, network: NetworkPlan) -> list[tuple[NodePlan, str]]:
-    """Return the cards of nodes that run which belong into a network and are not plugged into it: node and MAC.
+    """Return the cards that belong to a network and are not plugged into it, as node and MAC; running nodes only.
 
-    A network that was stopped and started again has none of its cards any more. Empty where the driver does not tell.
+    This happens to all cards when a network is stopped and started again. Empty if the driver does not report it.
     """
     found = site.hypervisor.plugged(network.uuid)
     if found is None:
@@ -65,10 +65,10 @@ def unplugged(site: Site, lab: LabPlan, network: NetworkPlan) -> list[tuple[Node
 
 
 def plug(site: Site, lab: LabPlan, network: NetworkPlan) -> list[str]:
-    """Plug the nodes that run into a network that was stopped under them; return which nodes were loose.
+    """Plug running nodes into a network that was stopped under them; return which nodes were unplugged.
 
-    libvirt takes a card for plugged in as long as its bridge has the same name: the card goes by way of a network that
-    nobody else is in. One that cannot be plugged in does not keep the others from it.
+    libvirt believes that a card is plugged in as long as its bridge has the same name. The card is therefore plugged
+    into an empty network first, then into its own. If one card fails, the others are plugged in all the same.
     """
     cards = unplugged(site, lab, network)
     if not cards:
@@ -93,7 +93,7 @@ def plug(site: Site, lab: LabPlan, network: NetworkPlan) -> list[str]:
 
 
 def _between(network: NetworkPlan) -> NetworkPlan:
-    """Plan the network by way of which cards come back into another one."""
+    """Plan the empty network through which cards are plugged into another one again."""
     uuid = uuid5(network.uuid, _BETWEEN)
     return replace(
         network,

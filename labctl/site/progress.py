@@ -1,4 +1,4 @@
-"""How use cases tell what happens, while it happens."""
+"""How use cases report what happens."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def reserve(
 ) -> tuple[str, ...]:
     """Reserve what nodes take until they run, and refuse what does not fit.
 
-    Every command that starts nodes asks here, one at a time: two that do not both fit cannot both pass.
+    Commands that start nodes reserve one after the other, so two that do not fit together cannot both pass.
 
     Args:
         labs: with the nodes alone that are to run; those that run already take nothing more.
@@ -76,8 +76,8 @@ def reserve_locked(
 def left(home: Home, site: Site, *, besides: Collection[str] = ()) -> Capacity:
     """Return what a host has left for new guests.
 
-    What was promised counts, whether it was taken or not: to guests that run, all their memory; to disks of labs, what
-    they are likely to grow to; to other commands, what they have reserved.
+    What was promised counts as taken: all memory of running guests, the size that disks of labs are likely to reach,
+    and what other commands have reserved.
 
     Args:
         besides: domains whose reservations do not count: they are what is asked for.
@@ -98,7 +98,7 @@ def left(home: Home, site: Site, *, besides: Collection[str] = ()) -> Capacity:
 
 
 def _untouched(domain: DomainFacts, resident: int) -> int:
-    """Return how many MiB a running guest may still come to use that takes so many bytes."""
+    """Return how many MiB more a running guest may use, given the bytes that it uses now."""
     stage = domain.owner.stage if domain.owner else ""
     promised = domain.memory + capacity.overhead(domain.virt, stage)
     return max(0, promised - resident // MIB)

@@ -1,4 +1,4 @@
-"""The place that labs stand on: a host that is connected to, with what was found there."""
+"""The host of a lab: its connection, and what was found on it."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def together(
 
 
 class Attempts:
-    """Pieces of work one after the other, of which each is done whatever became of those before."""
+    """Pieces of work, done one after the other even if earlier ones failed."""
 
     def __init__(self) -> None:
         self._errors: list[LabctlError] = []
@@ -74,7 +74,7 @@ class Attempts:
 
 
 def raise_all(errors: Iterable[LabctlError], *, brief: str, remedy: str = "") -> None:
-    """Raise the one error there is, or several as one; nothing for what was only given up.
+    """Raise the only error, or several errors as one. Cancelled work counts as no error.
 
     Raises:
         LabctlError: the one.
@@ -88,7 +88,7 @@ def raise_all(errors: Iterable[LabctlError], *, brief: str, remedy: str = "") ->
 
 
 class Phases:
-    """Runs groups of pieces, one after the other; what fails is told at the end, and keeps nothing else from going on.
+    """Runs groups of pieces, one after the other. Failures are reported at the end and stop nothing else.
 
     Args:
         brief, remedy: of the error when more than one piece failed.

@@ -1,4 +1,4 @@
-"""Files of the state folder: private, written all or nothing, or line by line."""
+"""Writes files of the state folder: readable by their owner alone, all or nothing, or line by line."""
 
 from __future__ import annotations
 

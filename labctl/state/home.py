@@ -1,4 +1,4 @@
-"""The state folder: what libvirt cannot hold, namely which labs were begun, their identities and their secrets.
+"""The state folder holds what libvirt cannot: which labs were begun, their identities and their secrets.
 
 Everything is readable by its owner alone. A file is written beside its name, flushed, then renamed: after a crash it
 is the old one or the new one. Layout below the home folder:
@@ -130,7 +130,7 @@ class LabFolder:
         (self.path / name).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Delete the folder: the record first, so that what is left of it after a crash is no lab."""
+        """Delete the folder, the record first. If a crash leaves the rest, it does not count as a lab."""
         (self.path / "lab.json").unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -257,5 +257,5 @@ class Home:
         return reservations.held(self.root / "reservations", text)
 
     def reservations(self) -> list[str]:
-        """Return what commands at work have reserved; the caller holds the lock "leases"."""
+        """Return what running commands have reserved; the caller holds the lock "leases"."""
         return reservations.every(self.root / "reservations")

@@ -32,14 +32,15 @@ class Ledger:
                 self._save(volumes=tuple(sorted(volumes | set(self._record.volumes))))
 
     def disown(self, volume: str) -> None:
-        """Take back a claim: somebody else made a volume of that name."""
+        """Take back a claim, because somebody else made a volume of that name."""
         with self._lock:
             self._save(volumes=tuple(name for name in self._record.volumes if name != volume))
 
     def begin(self, missing: Iterable[NodePlan], *, restored: Container[str]) -> None:
-        """Write down, before anything of it is made, that these nodes are made anew.
+        """Write down that these nodes are about to be made again.
 
-        Their volumes are ours; nobody has seen them ready; those that are `restored` are another lab's at first.
+        Their volumes are claimed, and they are not ready. Nodes that are `restored` have the captured lab's identity at
+        first.
         """
         names = {node.name: node.generation for node in missing}
         volumes = set().union(*(node.volumes for node in missing)) | set(self._record.volumes)
@@ -54,13 +55,13 @@ class Ledger:
                 self._save(**changes)
 
     def boots(self, node: NodePlan) -> None:
-        """Write down that a node boots, whatever memory it was to go on from: cloud-init makes it this lab's."""
+        """Write down that a node boots instead of being restored. cloud-init then gives it this lab's identity."""
         with self._lock:
             if node.name in self._record.restored:
                 self._save(restored={name: n for name, n in self._record.restored.items() if name != node.name})
 
     def identified(self, node: NodePlan) -> None:
-        """Write down that a restored node was made this lab's: from now on it is its users'."""
+        """Write down that a restored node has this lab's identity. From now on its users may change it."""
         with self._lock:
             self._save(identified=self._record.identified | {node.name: node.generation})
 

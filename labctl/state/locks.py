@@ -1,7 +1,7 @@
 """Locks of the state folder: one file each, in name spaces, exclusive or shared.
 
-The kernel drops a lock when its holder ends, however it ends. A file is named KIND:NAME; no quoted name has a colon. A
-team called `owner` and labctl's own lock of that name are two.
+The kernel drops a lock when its holder ends, however it ends. A file is named KIND:NAME, and quoted names have no
+colon. So a team called `owner` and labctl's own lock `owner` are two different locks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads JSON whose shape is known; whoever edited the file, what comes out has that shape."""
+"""Reads JSON of a known shape. Edited files that have another shape are refused."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _GOLDEN = re.compile("([0-9a-f]{12})?")
 
 
 class _Text:
-    """Tells the validation library how a subnet is read."""
+    """Describes to pydantic how a subnet is read."""
 
     def __get_pydantic_core_schema__(self, source: object, handler: object) -> Any:
         from pydantic_core import core_schema
@@ -102,7 +102,7 @@ class LabRecord:
 
 
 def _wrong(record: LabRecord, team: str) -> list[str]:
-    """Say what values of the right type do not go together."""
+    """Return which values have the right type but contradict each other."""
     from labctl.spec import topology
 
     try:

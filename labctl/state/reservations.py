@@ -1,8 +1,8 @@
-"""What commands at work are about to take of a host, for others to count until it shows there.
+"""Reservations: what running commands are about to take from a host, so that other commands count it.
 
-A reservation is a file that its holder keeps locked: the kernel drops the lock when the holder ends, however it ends,
-and the next one who looks deletes the file. Whoever makes, reads or drops reservations together with other looks at
-the host holds one lock for all of that.
+A reservation is a file that its holder keeps locked. The kernel drops the lock when the holder ends, however it ends.
+The next reader deletes the file. Whoever makes, reads or drops reservations together with a look at the host holds
+one lock for all of that.
 """
 
 from __future__ import annotations
