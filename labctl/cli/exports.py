@@ -50,7 +50,7 @@ def ssh_config_command(teams: tuple[str, ...], door_text: str | None, folder: st
     """
     from labctl.report import logins
 
-    home, named, door = Home(), _named(teams), _parsed_door(door_text)
+    home, named, door = Home(), _named(teams), door_of(door_text)
     if door is None and (folder or to):
         raise InputError("--keys and --to are for another machine", remedy="Say how it gets there: --door HOST")
     folder = folder or (str(Path(to).absolute()) if to else None)
@@ -96,7 +96,7 @@ def inventory_command(
     from labctl.cli.show import show
     from labctl.report import inventory
 
-    home, door = Home(), _parsed_door(door_text)
+    home, door = Home(), door_of(door_text)
     named = _named(teams or [record.team for record in home.records()])
     labs = [(plan, _logins(home, plan, door, folder)) for plan in named]
     if name is not None:
@@ -109,6 +109,23 @@ def inventory_command(
         show("yaml", document=inventory.document(labs), text="")
     else:
         show("json", document=inventory.listing(labs), text="")
+
+
+def door_of(text: str | None) -> Door | None:
+    """Return the door that HOST or HOST:PORT names; None where nothing is said.
+
+    Raises:
+        InputError: it names none.
+    """
+    from labctl.report.logins import Door
+
+    if text is None:
+        return None
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?", text)
+    host, port = (found[1] or found[2], int(found[3] or 2222)) if found else ("", 0)
+    if host.startswith("-") or not host or not 0 < port < 65536:
+        raise InputError(f"{text!r} is no door", remedy="Write HOST or HOST:PORT; an IPv6 address in brackets.")
+    return Door(host=host, port=port)
 
 
 def _named(teams: Sequence[str]) -> list[LabPlan]:
@@ -148,15 +165,3 @@ def _write(home: Home, labs: Sequence[LabPlan], door: Door, to: Path, text: str)
         known = folder.read("known_hosts") or ""
         write_atomically(to / f"{plan.team}.known_hosts", f"{door.alias} {' '.join(host_key)}\n{known}")
     write_atomically(to / "config", text)
-
-
-def _parsed_door(text: str | None) -> Door | None:
-    from labctl.report.logins import Door
-
-    if text is None:
-        return None
-    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?", text)
-    host, port = (found[1] or found[2], int(found[3] or 2222)) if found else ("", 0)
-    if host.startswith("-") or not host or not 0 < port < 65536:
-        raise InputError(f"{text!r} is no door", remedy="Write HOST or HOST:PORT; an IPv6 address in brackets.")
-    return Door(host=host, port=port)

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from labctl.cli import options
+from labctl.cli.exports import door_of
 from labctl.errors import LabctlError
 from labctl.state import Home
 
@@ -57,7 +58,7 @@ def diagram_command(subject: str, file: Path | None, paper: bool) -> None:
 @click.command("handout")
 @click.argument("teams", metavar="TEAM...", nargs=-1, required=True, shell_complete=options.complete_team)
 @click.option("--key", is_flag=True, help="Also write the answer key. It is for you alone.")
-@click.option("--door", metavar="HOST:PORT", help="Where teams log in with SSH from their own computers.")
+@click.option("--door", metavar="HOST[:PORT]", help="The classroom's SSH door, by this name and port [2222].")
 @click.option(
     "--rules",
     metavar="FILE",
@@ -83,6 +84,8 @@ def handout_command(
 
     A sheet has the names and addresses, the way in, what to do first, and the rules of a round.
 
+    With --door, a sheet has the lines that lead in and the team's password (labctl access add).
+
     In a round that goes on, a sheet tells the lab that the team works on and the rules that were announced. Sheets
     say nothing about faults. With --key, answer-key.html tells everything about them: what was injected, its
     symptoms, the way to it, a repair, and the command that undoes it. Only you can read the files: sheets may contain
@@ -98,9 +101,10 @@ def handout_command(
 
     home = Home()
     announced = scoring.load(rules) if rules is not None else scoring.Rules()
-    place = paper.door(door) if door is not None else None
+    place = door_of(door)
     names = options.expand(teams)
-    pages = {team: handout.sheet(paper.sheet(home, team, rules=announced, door=place)) for team in names}
+    known = {team: paper.sheet(home, team, rules=announced, door=place is not None) for team in names}
+    pages = {team: handout.sheet(each, place) for team, each in known.items()}
     if key:
         pages[_KEY] = handout.key(paper.answers(home, names))
     for name, page in pages.items():

@@ -5,26 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from labctl.errors import InputError
 from labctl.installing import passwords
-from labctl.lab import install, rounds
+from labctl.lab import access, install, rounds
+from labctl.lab.access import Access
 from labctl.lab.rounds import Seat
 from labctl.lab.sabotage import Ledger
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
+from labctl.remote import keys
 from labctl.rounds.events import Injected
 from labctl.sabotage.ledger import Entry
 from labctl.spec.scoring import Rules
 from labctl.spec.topology import Topology, restore
 from labctl.state import Home, records
-
-
-@dataclass(frozen=True, kw_only=True)
-class Door:
-    """Where teams log in from their own machines."""
-
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +29,8 @@ class Sheet:
         plan: the lab that it works on.
         seat: its place in a round that goes on; None where none does.
         rules: of that round, else those to come.
-        door: where it logs in; None where the organiser opens the way.
+        access: how it comes in by the classroom's door; None where it does not.
+        fingerprint: of the door's key; empty where the team does not come in by it.
         dashboard: the address of the dashboard, inside the lab; empty where there is none.
         password: of the cloud's user demo; empty where there is none yet.
     """
@@ -46,7 +40,8 @@ class Sheet:
     plan: LabPlan
     seat: Seat | None
     rules: Rules
-    door: Door | None
+    access: Access | None
+    fingerprint: str
     dashboard: str
     password: str = field(repr=False)
 
@@ -66,14 +61,15 @@ class Answer:
     faults: tuple[tuple[Entry, Injected | None], ...]
 
 
-def sheet(home: Home, team: str, *, rules: Rules, door: Door | None) -> Sheet:
+def sheet(home: Home, team: str, *, rules: Rules, door: bool) -> Sheet:
     """Return what a team may know: of the lab that it plays on in a round that goes on, else of its own.
 
     Args:
         rules: where no round goes on.
+        door: whether there is a door, by which the team must have access.
 
     Raises:
-        InputError: the team has no lab and plays on none.
+        InputError: the team has no lab and plays on none, or has no access by the door.
     """
     seat = rounds.seat_of(home, team)
     lab = seat.lab if seat else team
@@ -85,7 +81,8 @@ def sheet(home: Home, team: str, *, rules: Rules, door: Door | None) -> Sheet:
         plan=plan,
         seat=seat,
         rules=seat.rules if seat else rules,
-        door=door,
+        access=access.known(home, team) if door else None,
+        fingerprint=keys.fingerprint(access.door_key(home).public) if door else "",
         dashboard=_dashboard(home, plan),
         password=passwords.load(home.lab(lab)).get("demo", "") if plan.stage == INSTALLED else "",
     )
@@ -105,23 +102,6 @@ def answers(home: Home, teams: Sequence[str]) -> list[Answer]:
         others = [(entry, None) for entry in book.open() if entry.uid not in known]
         found.append(Answer(lab=lab, seat=seat, faults=(*played, *others)))
     return found
-
-
-def door(text: str) -> Door:
-    """Read HOST or HOST:PORT; the port of a door is 2222 where none is said.
-
-    Raises:
-        InputError: it is neither.
-    """
-    host, colon, port = text.rpartition(":")
-    if not colon or text.endswith("]"):
-        host, port = text, "2222"
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not host.isascii() or any(sign.isspace() for sign in host) or not port.isdigit():
-        raise InputError(f"{text!r} is no HOST:PORT", remedy="Say it as classroom.example.org:2222.")
-    if not 0 < int(port) < 65536:
-        raise InputError(f"there is no port {port}", remedy="Ports are 1 to 65535.")
-    return Door(host=host, port=int(port))
 
 
 def _dashboard(home: Home, plan: LabPlan) -> str:

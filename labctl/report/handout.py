@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jinja2
 from markupsafe import Markup, escape
@@ -16,10 +17,11 @@ from labctl import __version__
 from labctl.changes.undo import difference
 from labctl.checks.check import CHECKS
 from labctl.errors import LabctlError
-from labctl.lab.paper import Answer, Door, Sheet
+from labctl.lab.paper import Answer, Sheet
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.report import diagram
+from labctl.report.logins import Door
 from labctl.spec.scoring import Rules
 
 _SHARES = {
@@ -30,8 +32,12 @@ _SHARES = {
 }
 
 
-def sheet(known: Sheet) -> str:
-    """Return a team's sheet."""
+def sheet(known: Sheet, door: Door | None = None) -> str:
+    """Return a team's sheet.
+
+    Args:
+        door: of the classroom; None where the organiser opens the way.
+    """
     plan = known.plan
     named = [(key, network.names) for key, network in known.spec.networks.items() if network.names != "none"]
     first, *others = plan.nodes
@@ -52,7 +58,7 @@ def sheet(known: Sheet) -> str:
         described=any(node.description for node in known.spec.nodes.values()),
         first=first,
         others=[node.name for node in others],
-        doors=_doors(known.door, plan) if known.door else [],
+        doors=list(_doors(door, known)) if door else [],
         installed=plan.stage == INSTALLED,
         medium=plan.openstack is not None and plan.openstack.medium is not None,
         shares=[(what, getattr(known.rules.shares, name)) for name, what in _SHARES.items()],
@@ -128,16 +134,16 @@ def _known(plan: LabPlan, node: str, named: Sequence[tuple[str, str]]) -> list[l
     ]
 
 
-def _doors(door: Door, plan: LabPlan) -> list[tuple[str, str]]:
-    """Return the lines that lead through a classroom's door, and what each is for."""
-    team, node = plan.team, plan.nodes[0].name
-    port = f" -p {door.port}" if door.port != 22 else ""
-    jump = f"{team}@[{door.host}]:{door.port}" if ":" in door.host else f"{team}@{door.host}:{door.port}"
-    return [
-        (f"ssh{port} {team}@{door.host}", "choose a machine"),
-        (f"ssh{port} {team}+{node}@{door.host}", "that machine"),
-        (f"ssh -J {jump} root@{node}", "the same; also for scp and sftp"),
-    ]
+def _doors(door: Door, known: Sheet) -> Iterator[tuple[str, str]]:
+    """Yield the lines that lead through a classroom's door, and what each is for."""
+    team, node = known.team, known.plan.nodes[0].name
+    yield f"ssh -p {door.port} {team}@{door.host}", "choose a machine"
+    yield f"ssh -p {door.port} {team}+{node}@{door.host}", f"{node} at once"
+    yield f"scp -P {door.port} FILE {team}+{node}@{door.host}:", f"copy a file to {node}"
+    if known.dashboard:
+        machine = urlsplit(known.dashboard).hostname
+        about = "the dashboard, at http://localhost:8080/horizon/, as long as this runs"
+        yield f"ssh -p {door.port} -N -L 8080:{machine}:80 {team}@{door.host}", about
 
 
 def _lines(rules: Rules) -> Iterator[str]:

@@ -16,10 +16,12 @@ from click.testing import CliRunner, Result
 
 from labctl.cli.root import root
 from labctl.errors import InputError, LabctlError
-from labctl.lab import events, paper, sabotage
+from labctl.lab import access, events, paper, sabotage
 from labctl.lab.opening import Setup
 from labctl.lab.sabotage import Ledger
+from labctl.remote import keys
 from labctl.report import handout
+from labctl.report.logins import Door
 from labctl.rounds.events import Injected, Opened, Started
 from labctl.sabotage.draw import Lot, applies
 from labctl.sabotage.fault import FAULTS
@@ -27,6 +29,8 @@ from labctl.sabotage.ledger import State
 from labctl.spec import scoring
 from labctl.spec.scoring import Rules
 from tests.unit.fake_site import World
+
+DOOR = Door(host="classroom.example.org", port=2222)
 
 
 @pytest.fixture
@@ -63,9 +67,8 @@ def injected(world: World, lab: str, name: str, *, player: str = "", minutes: in
         events.append(world.home, lab, opened, event, Started(at=3))
 
 
-def sheet(world: World, team: str, **options: str) -> str:
-    door = paper.door(options["door"]) if "door" in options else None
-    return handout.sheet(paper.sheet(world.home, team, rules=Rules(), door=door))
+def sheet(world: World, team: str, door: Door | None = None) -> str:
+    return handout.sheet(paper.sheet(world.home, team, rules=Rules(), door=door is not None), door)
 
 
 def words(page: str) -> str:
@@ -83,31 +86,25 @@ def test_a_sheet_tells_names_addresses_the_way_in_and_the_rules(classroom: World
     assert "eth1 10.0.0.3" in text  # the picture
 
 
-def test_a_door_is_on_the_sheet_where_there_is_one(classroom: World) -> None:
-    text = words(sheet(classroom, "red", door="classroom.example.org:2222"))
+def test_a_door_is_on_the_sheet_with_the_team_s_password(classroom: World) -> None:
+    given = access.give(classroom.home, "red")
+    text = words(sheet(classroom, "red", DOOR))
     assert "ssh -p 2222 red@classroom.example.org" in text
-    assert "ssh -J red@classroom.example.org:2222 root@node-1" in text
+    assert "ssh -p 2222 red+node-1@classroom.example.org" in text
+    assert f"Your password: {given.password}" in text
+    assert keys.fingerprint(access.door_key(classroom.home).public) in text
     assert "labctl ssh" not in text
 
 
-@pytest.mark.parametrize(
-    ("text", "door"),
-    [
-        ("classroom", ("classroom", 2222)),
-        ("classroom:22", ("classroom", 22)),
-        ("[2001:db8::1]:2222", ("2001:db8::1", 2222)),
-        ("[2001:db8::1]", ("2001:db8::1", 2222)),
-    ],
-)
-def test_a_door_is_a_host_and_a_port(text: str, door: tuple[str, int]) -> None:
-    found = paper.door(text)
-    assert (found.host, found.port) == door
+def test_a_team_that_may_not_come_in_gets_no_sheet_of_the_door(classroom: World) -> None:
+    with pytest.raises(InputError, match="red has no access"):
+        sheet(classroom, "red", DOOR)
 
 
-@pytest.mark.parametrize("text", ["", ":22", "a b:22", "classroom:ssh", "classroom:0", "classroom:70000"])
-def test_what_is_no_door_is_refused(text: str) -> None:
-    with pytest.raises(InputError):
-        paper.door(text)
+def test_after_a_swap_a_team_comes_in_by_its_own_name(classroom: World) -> None:
+    access.give(classroom.home, "red")
+    injected(classroom, "blue", "BA-05", player="red")
+    assert "ssh -p 2222 red@classroom.example.org" in words(sheet(classroom, "red", DOOR))
 
 
 def test_in_a_round_a_sheet_has_its_lab_its_minutes_and_its_rules(classroom: World) -> None:
@@ -133,7 +130,10 @@ def test_no_sheet_tells_of_a_fault_or_has_a_secret_of_another_team(classroom: Wo
         for value in strings(json.loads(classroom.home.lab(team).read(name) or ""))
     ]
     assert "demo-of-blue" in secrets
-    for page in (sheet(classroom, "red"), sheet(classroom, "blue")):
+    doors = {team: access.give(classroom.home, team).password for team in ("red", "blue")}
+    for team, other in (("red", "blue"), ("blue", "red")):
+        page = sheet(classroom, team, DOOR)
+        assert (doors[team] in page, doors[other] in page) == (True, False)
         assert [value for value in secrets if value in page or html.escape(value) in page] == []
         text = words(page)
         for entry in Ledger(classroom.home.lab("red")).entries():
@@ -150,7 +150,7 @@ def strings(value: object) -> Iterator[str]:
 
 
 def test_a_cloud_s_sheet_has_the_team_s_own_password_and_no_other_one(classroom: World) -> None:
-    known = paper.sheet(classroom.home, "red", rules=Rules(), door=None)
+    known = paper.sheet(classroom.home, "red", rules=Rules(), door=False)
     page = handout.sheet(replace(known, dashboard="http://api-node.example.org/horizon/", password="demo-of-red"))
     assert "user demo , password demo-of-red" in words(page)
     assert "admin-of-red" not in page
@@ -185,8 +185,15 @@ def test_the_key_says_where_nothing_is_broken(classroom: World) -> None:
     assert "nothing: a drill, worth 100 points" in words(handout.key(paper.answers(classroom.home, ["red"])))
 
 
+def test_an_installed_lab_s_dashboard_is_reached_through_the_door(classroom: World) -> None:
+    access.give(classroom.home, "red")
+    known = paper.sheet(classroom.home, "red", rules=Rules(), door=True)
+    page = handout.sheet(replace(known, dashboard="http://api-node.example.org/horizon/"), DOOR)
+    assert "ssh -p 2222 -N -L 8080:api-node.example.org:80 red@classroom.example.org" in words(page)
+
+
 def test_what_users_wrote_stays_text(classroom: World) -> None:
-    known = paper.sheet(classroom.home, "red", rules=Rules(), door=None)
+    known = paper.sheet(classroom.home, "red", rules=Rules(), door=False)
     nasty = known.spec.model_copy(update={"description": "</p><script>alert(1)</script>"})
     page = handout.sheet(replace(known, spec=nasty))
     assert "<script" not in page
