@@ -121,7 +121,7 @@ def _code(text: str) -> Markup:
 
 
 def _known(plan: LabPlan, node: str, named: Sequence[tuple[str, str]]) -> list[list[str]]:
-    """Return by what name and address a node is known on each network that has names."""
+    """Return by what name, if it is another than its own, and address a node is known on each network with names."""
     names = {entry.address: entry.names for entry in plan.hosts}
     return [
         [
@@ -129,6 +129,7 @@ def _known(plan: LabPlan, node: str, named: Sequence[tuple[str, str]]) -> list[l
             for nic in plan.node(node).nics
             if nic.network == key and nic.address is not None
             for word in (*names.get(nic.address, ()), str(nic.address))
+            if word != node
         ]
         for key, _ in named
     ]
@@ -142,7 +143,7 @@ def _doors(door: Door, known: Sheet) -> Iterator[tuple[str, str]]:
     yield f"scp -P {door.port} FILE {team}+{node}@{door.host}:", f"copy a file to {node}"
     if known.dashboard:
         machine = urlsplit(known.dashboard).hostname
-        about = "the dashboard, at http://localhost:8080/horizon/, as long as this runs"
+        about = "the dashboard at http://localhost:8080/horizon/ as long as this runs"
         yield f"ssh -p {door.port} -N -L 8080:{machine}:80 {team}@{door.host}", about
 
 

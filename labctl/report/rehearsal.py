@@ -11,6 +11,7 @@ from typing import Any
 from labctl.lab.rehearse import Rehearsal, Step
 from labctl.report import handout
 from labctl.report.table import table
+from labctl.spec.scoring import Rules
 
 WELCOME, TALK, PAUSE, LUNCH, BUFFER = 15, 10, 10, 60, 15
 """Minutes of what no computer does: the welcome with the sheets, the talk after a round, pauses, and time to spare."""
@@ -67,7 +68,7 @@ def text(seen: Rehearsal) -> str:
         "",
         table(["STEP", "TOOK", "WHAT", "RESULT"], rows),
         "",
-        f"{_verdict(seen)} for {seen.day.teams} team{'s' if seen.day.teams > 1 else ''}, after {_minutes(whole)} min.",
+        f"{_verdict(seen)} for {_teams(seen)}, after {_minutes(whole)} min.",
         *(f"  {reason}" for reason in seen.reasons),
     ]
     return "\n".join(lines)
@@ -101,13 +102,14 @@ def _class(seen: Rehearsal, teams: str) -> Iterator[Line]:
     """Yield what is done from the welcome to the end."""
     yield Line(at=0, minutes=WELCOME, what="Welcome. Hand out the sheets; every team logs in once.")
     count = seen.day.faults
+    rules = "" if seen.day.rules == Rules() else " --rules rules.yaml"
     for number in range(1, count + 1):
         yield Line(
             at=0,
             minutes=_lasts(seen, "open"),
             what=f"Round {number} is opened: labs are checked, broken, and checked again.",
             commands=(
-                f"labctl round open {teams} --random --minutes {seen.day.minutes}",
+                f"labctl round open {teams} --random --minutes {seen.day.minutes}{rules}",
                 f"labctl handout {teams} --key",
             ),
             hands_off=True,
@@ -164,7 +166,7 @@ def markdown(seen: Rehearsal, start: datetime) -> str:
         start: when the class begins.
     """
     lines = [
-        f"# Runbook: {seen.topology}, {seen.day.teams} teams",
+        f"# {_title(seen)}",
         "",
         _origin(seen),
         "",
@@ -183,7 +185,7 @@ def page(seen: Rehearsal, start: datetime) -> str:
     """Return the runbook as a page to print; see `markdown`."""
     return handout.page(
         "runbook.html.j2",
-        title=f"Runbook: {seen.topology}, {seen.day.teams} teams",
+        title=_title(seen),
         origin=_origin(seen),
         lines=[
             {"at": _clock(start, line.at), "minutes": line.minutes, "what": _said(line), "commands": line.commands}
@@ -193,12 +195,16 @@ def page(seen: Rehearsal, start: datetime) -> str:
     )
 
 
+def _title(seen: Rehearsal) -> str:
+    return f"Runbook: {seen.topology}, {_teams(seen)}"
+
+
 def _origin(seen: Rehearsal) -> str:
     """Say where the times come from."""
     how = "forked from a golden set" if seen.forked else "booted"
     more = ""
     if seen.day.teams > seen.day.labs:
-        more = f" For {seen.day.teams} teams, what labctl does in all labs is reckoned to take longer in proportion."
+        more = f" For {_teams(seen)}, what labctl does in all labs is reckoned to take longer in proportion."
     return f"Times are those of a rehearsal with {_labs(seen)} on {seen.host}, {_virt(seen)}, {how}.{more}"
 
 
@@ -246,6 +252,10 @@ def _verdict(seen: Rehearsal) -> str:
 
 def _labs(seen: Rehearsal) -> str:
     return f"{seen.day.labs} lab{'s' if seen.day.labs > 1 else ''}"
+
+
+def _teams(seen: Rehearsal) -> str:
+    return f"{seen.day.teams} team{'s' if seen.day.teams > 1 else ''}"
 
 
 def _virt(seen: Rehearsal) -> str:

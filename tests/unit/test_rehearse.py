@@ -245,6 +245,11 @@ def test_a_runbook_is_told_by_the_clock() -> None:
     assert "forked from a golden set" in text
 
 
+def test_a_runbook_names_rules_of_one_s_own() -> None:
+    told = [command for line in views.runbook(went(rules=Rules(drill=1))) for command in line.commands]
+    assert "labctl round open team01..team10 --random --minutes 45 --rules rules.yaml" in told
+
+
 def test_every_command_of_a_runbook_parses() -> None:
     commands = [command for line in views.runbook(went()) for command in line.commands]
     commands += [part for _, command, _ in views.rescue(went()) for part in command.split("; ")]
