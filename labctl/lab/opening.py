@@ -115,6 +115,12 @@ def open_round(batch: Batch, setup: Setup) -> list[rounds.Seat]:
     return rounds.going_on(home, setup.teams)
 
 
+def names(report: Report, words: Iterable[str]) -> set[str]:
+    """Return the checks that ran and that these words mean: C03 is all its parts, C03:glance is one of them."""
+    wanted = set(words)
+    return {result.name for result in report.results if {result.id, result.name} & wanted}
+
+
 def _turns(home: Home, setup: Setup) -> int:
     """Return how many times is drawn: not once in a drill, which is one lot more among the faults of the pool."""
     plans = sabotage.plans_of(home, setup.teams)
@@ -182,7 +188,7 @@ def _injected(home: Home, team: str, entry: Entry, report: Report) -> Injected:
     runs = [event.verdicts for event in so_far if isinstance(event, Checked)]
     before = runs[-2] if len(runs) > 1 else {}
     failed = [result for result in report.results if result.verdict is Verdict.FAIL]
-    red = {*_names(report, entry.symptoms), *(_names(report, entry.red) & {result.name for result in failed})}
+    red = {*names(report, entry.symptoms), *(names(report, entry.red) & {result.name for result in failed})}
     nodes = {entry.node, *(node for node, _ in entry.records)}
     blamed = {
         rounds.plain(suspect.service)
@@ -200,15 +206,9 @@ def _injected(home: Home, team: str, entry: Entry, report: Report) -> Injected:
         red=tuple(sorted(red)),
         nodes=tuple(sorted(nodes)),
         services=tuple(sorted({rounds.plain(entry.service), *blamed})),
-        green=tuple(sorted(_names(report, entry.green))),
+        green=tuple(sorted(names(report, entry.green))),
         also=tuple(sorted({r.name for r in failed if r.name not in red and before.get(r.name) == str(Verdict.PASS)})),
     )
-
-
-def _names(report: Report, words: Iterable[str]) -> set[str]:
-    """Return the checks that ran and that these words mean: C03 is all its parts, C03:glance is one of them."""
-    wanted = set(words)
-    return {result.name for result in report.results if {result.id, result.name} & wanted}
 
 
 def _refuse_cancelled(work: Work) -> None:

@@ -14,11 +14,13 @@ from labctl.changes import Context
 from labctl.changes import undo as changes
 from labctl.changes.kinds import KINDS
 from labctl.checks.check import chosen
-from labctl.checks.model import Verdict
+from labctl.checks.model import Report, Verdict
 from labctl.errors import LabctlError
-from labctl.lab import check
+from labctl.lab import check, events, opening, rounds
 from labctl.lab.sabotage import Ledger, engine_of, prepare
 from labctl.pace import pace
+from labctl.rounds import trial
+from labctl.rounds.events import Injected
 from labctl.sabotage import draw, matrix
 from labctl.sabotage.draw import Lot
 from labctl.sabotage.engine import Engine
@@ -29,6 +31,9 @@ from labctl.site.work import Work
 from labctl.state import records
 
 KEPT = "verified.json"
+
+_REPAIRS = {"repair": "the reference repair", "alternative": "the alternative repair"}
+_FOUND = 50  # percent of a fault's points for finding it; what is more is for its repair
 
 
 class _Broken(Exception):  # noqa: N818 - it ends one fault's trial
@@ -90,6 +95,9 @@ class _Trial:
         self._variant = variant
         self._seed = f"verify-{uuid.uuid4().hex[:6]}"
         self._seconds: dict[str, float] = {}
+        self._red: tuple[str, ...] = ()  # what it turned red when it was proven
+        self._report: Report | None = None  # of the last checks
+        self._points: dict[str, int] = {}
 
     def run(self) -> Verified:
         """Try it; the lab is healed whatever comes out."""
@@ -106,18 +114,20 @@ class _Trial:
             self._engine.green_before(entry)
             entry = self._inject()
             seen = replace(seen, red=dict(entry.symptoms))
-            self._repaired(entry, "the reference repair", drawn.repair)
+            self._red = tuple(sorted(entry.symptoms))
+            self._repaired(entry, "repair", drawn.repair)
             if drawn.cheat:
                 entry = self._engine.act(*self._prepare())
                 self._type(drawn.cheat)
                 green = self._green(entry)
+                self._score("cheat", entry, held=True)
                 self._healed(entry, strict=False)
                 seen = replace(seen, cheat=not green)
-                if green:
+                if green or self._points["cheat"] > _FOUND:
                     raise _Broken("the cheat counts as a repair")
             if drawn.alternative:
                 entry = self._engine.act(*self._prepare())
-                self._repaired(entry, "the alternative repair", drawn.alternative)
+                self._repaired(entry, "alternative", drawn.alternative)
                 seen = replace(seen, alternative=True)
             entry = self._engine.act(*self._prepare())
             began = time.monotonic()
@@ -128,7 +138,7 @@ class _Trial:
         except (_Broken, LabctlError) as exc:
             self._clear()
             seen = replace(seen, trouble=str(exc).splitlines()[0])
-        return replace(seen, seconds=self._seconds)
+        return replace(seen, seconds=self._seconds, points=self._points)
 
     def _prepare(self) -> tuple[Entry, Drawn]:
         lot = Lot(
@@ -148,8 +158,15 @@ class _Trial:
         self._seconds |= entry.seconds
         return entry
 
-    def _repaired(self, entry: Entry, what: str, typed: Sequence[Typed]) -> None:
-        """Type a repair: green, also after a restart of what was touched; the ledger learns that nothing is left."""
+    def _repaired(self, entry: Entry, kind: str, typed: Sequence[Typed]) -> None:
+        """Type a repair: green, also after a restart of what was touched, and worth all points in a round.
+
+        The ledger learns that nothing is left.
+
+        Args:
+            kind: repair, or alternative.
+        """
+        what = _REPAIRS[kind]
         began = time.monotonic()
         self._type(typed)
         if not self._becomes_green(entry, everything=True):
@@ -160,8 +177,28 @@ class _Trial:
             self._engine.restart(entry)
             if not self._becomes_green(entry):
                 raise _Broken(f"{what} is lost when these are restarted: {', '.join(units)}")
+        self._score(kind, entry, held=True)
+        if self._points[kind] < 100:
+            raise _Broken(f"{what} is worth {self._points[kind]} percent of the points")
         self._restore(entry)
         self._book.save(replace(entry, state=State.HEALED, notes=(what,)))
+
+    def _score(self, kind: str, entry: Entry, *, held: bool) -> None:
+        """Note what a round would give for what the last checks said, to a team that has found the fault."""
+        assert self._report is not None
+        verdicts = events.run_of(self._report, 0).verdicts
+        fault = Injected(
+            at=2,
+            fault=entry.fault,
+            slot=1,
+            level=entry.level,
+            entry=entry.uid,
+            red=self._red,
+            nodes=(entry.node,),
+            services=(rounds.plain(entry.service),),
+            green=tuple(sorted(opening.names(self._report, entry.green))),
+        )
+        self._points[kind] = trial.percent(fault, verdicts, held=held)
 
     def _healed(self, entry: Entry, *, strict: bool) -> None:
         """Heal as the command does; strictly: everything is as it was, to the byte and the nanosecond."""
@@ -196,8 +233,8 @@ class _Trial:
         ids = [*entry.red, *entry.green]
         if everything:
             ids += [each.id for each in chosen(self._scene.lab.stage, quick=True)]
-        report = self._engine.check(ids)
-        return all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in report.results)
+        self._report = self._engine.check(ids)
+        return all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in self._report.results)
 
     def _becomes_green(self, entry: Entry, *, everything: bool = False) -> bool:
         """Ask again for some time: `networkctl up` returns before a card has its routes, a restart before all is up."""

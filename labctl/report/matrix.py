@@ -10,7 +10,7 @@ from labctl.report.table import table
 from labctl.sabotage.fault import FAULTS
 from labctl.sabotage.matrix import Verified
 
-_HEADINGS = ["FAULT", "LEVEL", "RED", "INJECT", "DETECT", "REPAIR", "HEAL", "ALTERNATIVE", "CHEAT", "RESULT"]
+_HEADINGS = ["FAULT", "LEVEL", "RED", "INJECT", "DETECT", "REPAIR", "HEAL", "ALTERNATIVE", "CHEAT", "POINTS", "RESULT"]
 
 
 def document(seen: Verified) -> dict[str, Any]:
@@ -31,7 +31,8 @@ def page(found: Sequence[Verified]) -> str:
         "",
         "For organisers: this page spoils. Made from `labctl/sabotage/verified.json` by `docs/generate.py`.",
         "`labctl sabotage verify --matrix labctl/sabotage/verified.json` tries faults on a living lab and writes that",
-        "file. Only what was seen to work is drawn at random. A cheat that is refused did not make all green.",
+        "file. Only what was seen to work is drawn at random. A cheat that is refused did not make all green. Points:",
+        "what the reference repair, the alternative and the cheat bring a team that has found the fault.",
         "",
     ]
     lines += [f"| {' | '.join(heading.capitalize() for heading in _HEADINGS)} |", "|" + "---|" * len(_HEADINGS)]
@@ -74,8 +75,10 @@ def _row(seen: Verified) -> list[object]:
         *seconds,
         words[seen.alternative],
         refused[seen.cheat],
+        " ".join(f"{seen.points[kind]} %" for kind in _SCORED if kind in seen.points) or "-",
         result,
     ]
 
 
+_SCORED = ("repair", "alternative", "cheat")
 _STEPS = ("inject", "detect", "repair", "heal")

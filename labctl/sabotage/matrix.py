@@ -23,6 +23,8 @@ class Verified:
         red: checks that turned red, and what they said.
         seconds: that inject, detect, repair and heal took.
         alternative, cheat: whether the alternative repair was good and the cheat was not; None where there is none.
+        points: what `repair`, `alternative` and `cheat` are worth in a round to a team that has found the fault, in
+            percent of its points.
         trouble: what it did not do; empty when it does what it says.
     """
 
@@ -36,6 +38,7 @@ class Verified:
     seconds: dict[str, float] = field(default_factory=dict)
     alternative: bool | None = None
     cheat: bool | None = None
+    points: dict[str, int] = field(default_factory=dict)
     trouble: str = ""
 
     @property

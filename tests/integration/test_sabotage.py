@@ -105,6 +105,10 @@ def test_every_fault_does_what_it_says_and_leaves_nothing(lab: LabHost) -> None:
     assert len(found) == len([fault for fault in FAULTS if "bare" in fault.stages])
     red = {check for each in found for check in each["red"]}
     assert red >= {"B02", "B03", "B04", "B05", "B07", "B08", "B10", "B11", "B12"}
+    # In a round repairs are worth all points of a fault, and a cheat no more than the diagnosis.
+    paid = {points for each in found for kind, points in each["points"].items() if kind != "cheat"}
+    assert paid == {100}
+    assert max(each["points"].get("cheat", 0) for each in found) <= 50
     assert done.returncode == 0
 
 

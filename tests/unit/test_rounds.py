@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from labctl.errors import InputError
-from labctl.rounds import events, points, standings
+from labctl.rounds import events, points, standings, trial
 from labctl.rounds.events import (
     Checked,
     Closed,
@@ -54,6 +54,25 @@ def scored(*more: Event, begin: Sequence[Event] = BEGIN, rules: Rules = RULES, n
 
 
 REPAIR = (checked(400), checked(460))
+
+
+class TestTrial:
+    """A repair that is tried is worth what a round would give."""
+
+    VERDICTS: ClassVar = {"B02": "PASS", "B03": "PASS"}
+
+    def test_a_repair_that_holds_is_worth_all_points(self) -> None:
+        assert trial.percent(FAULT, self.VERDICTS, held=True) == 100
+
+    def test_a_repair_that_a_restart_undoes_is_worth_less(self) -> None:
+        assert trial.percent(FAULT, self.VERDICTS, held=False) == 90
+
+    def test_a_cheat_is_worth_no_more_than_the_diagnosis(self) -> None:
+        assert trial.percent(FAULT, self.VERDICTS | {"B02": "FAIL"}, held=True) == 50
+
+    def test_a_repair_that_breaks_what_must_be_green_is_none(self) -> None:
+        fault = replace(FAULT, green=("B03",))
+        assert trial.percent(fault, self.VERDICTS | {"B03": "FAIL"}, held=True) == 25  # 50, less a broken check
 
 
 class TestParts:
