@@ -6,6 +6,7 @@ Whatever happens, the labs are removed at the end. A rehearsal that was killed i
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import threading
 import time
@@ -71,7 +72,8 @@ class Step:
     """Something that was done.
 
     Attributes:
-        name: create, check, open, hint, report, repair, close, heal, reset, save, restore, destroy; capacity, leaks.
+        name: capacity, create, check, draw, open, hint, report, repair, close, score, heal, reset, save, restore,
+            destroy, leaks.
         what: more about it; empty where the name says all.
         seconds: that it took, in all labs side by side.
         trouble: what went wrong; empty where nothing did.
@@ -169,7 +171,10 @@ class _Run:
             self._create()
         with self._step("check", fatal=True):
             self._check()
-        for number, fault in enumerate(self._pool(), start=1):
+        pool: list[str] = []
+        with self._step("draw"):
+            pool += self._pool() if self._day.faults else []
+        for number, fault in enumerate(pool, start=1):
             self._round(number, fault)
         first = self._day.names[0]
         node = records.lab_of(self._work.home, first).plan.nodes[0].name
@@ -248,11 +253,13 @@ class _Run:
         _refuse_red(check.check(self._work.again(), team), "red")
 
     def _pool(self) -> list[str]:
-        """Return the faults of the rounds: drawn for the first lab, which is like the others."""
+        """Return the faults of the rounds, drawn for the first lab; the others are like it. Few faults come again."""
         scene = Scene(lab=records.lab_of(self._work.home, self._day.names[0]).plan)
         found = [fault.id for fault in draw.candidates(scene)]
         Random(f"{self._day.seed}/rehearsal").shuffle(found)  # noqa: S311 - reproducible, not secret
-        return found[: self._day.faults]
+        if not found:
+            raise LabctlError(f"no fault can be drawn for a lab of {scene.lab.topology} at stage {scene.lab.stage}")
+        return list(itertools.islice(itertools.cycle(found), self._day.faults))
 
     def _round(self, number: int, fault: str) -> None:
         """Play a round in all labs: each is mended by the book, but the last one in the last round, which is healed."""

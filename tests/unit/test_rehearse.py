@@ -25,6 +25,7 @@ from labctl.lab.rehearse import Day, Rehearsal, Step
 from labctl.lab.sabotage import Ledger
 from labctl.report import rehearsal as views
 from labctl.rounds.points import score as scored
+from labctl.sabotage.fault import FAULTS
 from labctl.sabotage.ledger import State
 from labctl.site import site
 from labctl.site.work import Work
@@ -81,7 +82,7 @@ def test_a_day_that_works_is_a_go_and_leaves_nothing(school: School) -> None:
     names = [step.name for step in seen.steps]
     one_round = ["open", "hint", "report", "repair", "close", "score", "heal"]
     assert names == [
-        *("capacity", "create", "check"),
+        *("capacity", "create", "check", "draw"),
         *one_round,
         *one_round,
         *("reset", "save", "restore", "check", "destroy", "leaks"),
@@ -160,6 +161,18 @@ def test_a_fault_that_cannot_be_injected_is_named_and_the_day_goes_on(school: Sc
     assert first in seen.reasons[0]
     assert "a node was lost" in seen.reasons[0]
     assert [step.name for step in seen.steps].count("score") == 1
+
+
+def test_few_faults_come_again_in_turn(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labctl.lab.rehearse.draw.candidates", lambda _: [FAULTS["BA-05"], FAULTS["BA-13"]])
+    opened = [step.what.partition(", ")[2] for step in school.rehearse(faults=3).steps if step.name == "open"]
+    assert sorted(opened[:2]) == ["BA-05", "BA-13"]
+    assert opened[2] == opened[0]
+
+
+def test_a_lab_for_which_no_fault_can_be_drawn_is_no_go(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labctl.lab.rehearse.draw.candidates", lambda _: [])
+    assert school.rehearse().reasons == ("draw: no fault can be drawn for a lab of mini at stage bare",)
 
 
 def test_an_interrupt_removes_the_labs(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
