@@ -154,7 +154,8 @@ def rescue(seen: Rehearsal) -> list[tuple[str, str, float]]:
         ("Keep a lab as it is.", "labctl snapshot save lunch -t TEAM", "save"),
         ("Go back to that.", "labctl snapshot restore lunch -t TEAM", "restore"),
         ("What is broken that nobody broke?", "labctl check TEAM", "check"),
-        ("The power was out.", "labctl round pause; labctl round resume", ""),
+        ("The power goes out: stop the clock.", "labctl round pause", ""),
+        ("It is back.", "labctl round resume", ""),
     ]
     return [(what, command, seen.seconds(step)) for what, command, step in known]
 
