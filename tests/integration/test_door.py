@@ -58,6 +58,7 @@ class Classroom:
 
 
 def run(argv: Sequence[str], *, timeout: float = 120, **options: object) -> subprocess.CompletedProcess[str]:
+    options = options if "input" in options else options | {"stdin": subprocess.DEVNULL}
     return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
@@ -161,7 +162,7 @@ def test_files_go_by_scp_sftp_and_rsync(room: Classroom, tmp_path: Path) -> None
 def listening(room: Classroom, *arguments: str, port: int) -> Iterator[None]:
     """Keep ssh -N open until its own port on this machine answers."""
     argv = ["ssh", *room.options(), "-N", "-oExitOnForwardFailure=yes", "-p", str(room.port), *arguments]
-    with subprocess.Popen([*argv, "red@127.0.0.1"]) as ssh:
+    with subprocess.Popen([*argv, "red@127.0.0.1"], stdin=subprocess.DEVNULL) as ssh:
         try:
             deadline = time.monotonic() + 60
             while True:
@@ -251,7 +252,10 @@ def test_a_reset_ends_the_sessions_of_its_node_alone(room: Classroom) -> None:
 def test_a_killed_door_harms_no_lab_and_opens_again(room: Classroom) -> None:
     before = room.host.inventory()
     logins = len([line for line in room.log() if line[0] == "login"])
-    with subprocess.Popen(["ssh", *room.options(), "-p", str(room.port), "red+node-2@127.0.0.1", "sleep 300"]) as ssh:
+    with subprocess.Popen(
+        ["ssh", *room.options(), "-p", str(room.port), "red+node-2@127.0.0.1", "sleep 300"],
+        stdin=subprocess.DEVNULL,
+    ) as ssh:
         until(lambda: len([line for line in room.log() if line[0] == "login"]) == logins + 1)
         room.serve.send_signal(signal.SIGKILL)
         room.serve.wait()

@@ -57,6 +57,7 @@ def ansible(labs: LabHost, inventory: Path, *arguments: str) -> dict[str, str]:
         [ANSIBLE, "-i", inventory, *arguments],
         env=env,
         cwd=folder,
+        stdin=subprocess.DEVNULL,  # ssh leaves a terminal in a mode that Ansible refuses
         capture_output=True,
         text=True,
         timeout=600,
