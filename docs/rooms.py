@@ -69,10 +69,26 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     },
     "Use cases": {"lab": set()},  # which may import every room below
     "Results": {"report": {"changes", "checks", "host", "images", "lab", "plan", "rounds", "sabotage", "sets", "spec"}},
-    "Doors": {"door": {"lab", "plan", "remote", "report"}},
+    "Doors": {
+        "door": {"lab", "plan", "remote", "report"},
+        "board": {"lab", "report", "roles", "site", "state"},
+    },
     "Users": {
         "cli": {
-            *("checks", "door", "host", "images", "lab", "plan", "report", "roles", "rounds", "sabotage", "sets"),
+            *(
+                "board",
+                "checks",
+                "door",
+                "host",
+                "images",
+                "lab",
+                "plan",
+                "report",
+                "roles",
+                "rounds",
+                "sabotage",
+                "sets",
+            ),
             *("site", "spec", "state"),
         }
     },

@@ -41,6 +41,26 @@ def add(teams: tuple[str, ...], file: TextIO | None) -> None:
     click.echo(views.access_table(given, passwords=True))
 
 
+@access_command.command("link")
+@click.argument("team", required=False, shell_complete=options.complete_team)
+@click.option(
+    "--door", "door", metavar="HOST[:PORT]", default="localhost", help="Name and port of the web pages [8443]."
+)
+@click.option("--hours", type=click.IntRange(1, 24 * 30), default=12, show_default=True, help="When it expires.")
+@options.common
+def link(team: str | None, door: str, hours: int) -> None:
+    """Print a link that lets a browser in: a team, or the organiser if no team is named.
+
+    Whoever has the organiser's link sees all teams and can reset nodes.
+    """
+    from labctl.lab import passes
+
+    whose = options.one_of([team]) if team else passes.ORGANISER
+    token = passes.issue(Home(), whose, passes.LINK, seconds=hours * 3600)
+    host, port = options.place(door, port=8443)
+    click.echo(f"https://{f'[{host}]' if ':' in host else host}:{port}/in/{token}")
+
+
 @access_command.command("list")
 @options.output
 @options.common

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,10 +120,7 @@ def door_of(text: str | None) -> Door | None:
 
     if text is None:
         return None
-    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?", text)
-    host, port = (found[1] or found[2], int(found[3] or 2222)) if found else ("", 0)
-    if host.startswith("-") or not host or not 0 < port < 65536:
-        raise InputError(f"{text!r} is no door", remedy="Write HOST or HOST:PORT; an IPv6 address in brackets.")
+    host, port = options.place(text, port=2222)
     return Door(host=host, port=port)
 
 

@@ -222,6 +222,22 @@ def one_team(home: Home, named: str | None) -> str:
     )
 
 
+def place(text: str, *, port: int) -> tuple[str, int]:
+    """Read HOST or HOST:PORT, an IPv6 address in brackets; return host and port.
+
+    Args:
+        port: the one that is meant where none is named.
+
+    Raises:
+        InputError: it is something else.
+    """
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._][A-Za-z0-9._-]*))(?::([0-9]{1,5}))?", text)
+    named = int(found[3] or port) if found else 0
+    if not found or not 0 < named < 65536:
+        raise InputError(f"{text!r} is no door", remedy="Write HOST or HOST:PORT; an IPv6 address in brackets.")
+    return found[1] or found[2], named
+
+
 def _flag(*declaration: Any) -> Callable[[F], F]:
     *names, text, callback = declaration
     return click.option(*names, is_flag=True, expose_value=False, callback=callback, help=text)

@@ -18,8 +18,6 @@ from labctl.state import Home
 if TYPE_CHECKING:
     from labctl.lab.rounds import Seat
     from labctl.report.rounds import Board
-    from labctl.rounds.points import Score
-    from labctl.spec.scoring import Rules
 
 
 @click.command("score")
@@ -64,6 +62,7 @@ def score_command(
     faults there are. Until the end they do not see what points were for.
     """
     from labctl.lab import closing, rounds
+    from labctl.report import rounds as views
 
     if rules is not None and not replay:
         raise InputError("--rules goes with --replay", remedy="The rules of a round are announced when it is opened.")
@@ -83,7 +82,7 @@ def score_command(
         with batched(home) as batch:
             closing.look(batch, some)
     again = rounds.seats(home, of=every[0].opened.round)
-    _show_scores(_board(again, players, view, rules_of(rules) if rules else None), output)
+    _show_scores(views.board(again, players, view, rules_of(rules) if rules else None), output)
 
 
 def _show_scores(board: Board, output: str) -> None:
@@ -96,25 +95,6 @@ def _show_scores(board: Board, output: str) -> None:
         show("json", document=views.ctftime(board), text="")
     else:
         show(output, document=views.document(board), text=views.text(board))
-
-
-def _board(seats: Sequence[Seat], players: Sequence[str], view: str, rules: Rules | None) -> Board:
-    """Return scores as somebody may see them, each with its place among all who play."""
-    from labctl.report.rounds import Board
-    from labctl.rounds import events, points, standings
-
-    moments = [points.frozen(seat.events) for seat in seats]
-    frozen = min((moment for moment in moments if moment is not None), default=None)
-    now = None if view == "organiser" else frozen
-    scores: list[Score] = [score for seat in seats if (score := seat.score(rules=rules, now=now)) is not None]
-    return Board(
-        round=seats[0].opened.round,
-        view=view,
-        closed=all(events.closed(seat.events) for seat in seats),
-        frozen=frozen,
-        standings=tuple(each for each in standings.ranked(scores) if not players or each.score.player in players),
-        seats={seat.player: seat for seat in seats},
-    )
 
 
 def _today(text: str, some: Sequence[Seat]) -> float:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,51 +20,101 @@ from labctl.errors import InputError, LabctlError
 from labctl.state import Home
 
 if TYPE_CHECKING:
-    from labctl.door.server import Listening
     from labctl.lab.sessions import SessionEvent
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a door listens.
+
+    Attributes:
+        address: of this machine; empty for all.
+    """
+
+    address: str
+    port: int
+
+
+class _Place(click.ParamType[Place]):
+    name = "place"
+
+    def convert(self, value: str | Place, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        if isinstance(value, Place):
+            return value
+        found = re.fullmatch(r"(?:(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]+)):)?([0-9]{1,5})", value)
+        if not found or int(found[3]) > 65535:
+            raise InputError(f"{value!r} is no place to listen", remedy="Write 2222 or 127.0.0.1:2222.")
+        return Place(address=found[1] or found[2] or "", port=int(found[3]))
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
 @click.command("serve")
-@click.option(
-    "--ssh", "ssh", metavar="[ADDRESS:]PORT", help="Open the SSH door here; without ADDRESS on all addresses."
-)
+@click.option("--ssh", type=_Place(), metavar="[ADDRESS:]PORT", help="Open the SSH door here.")
+@click.option("--https", type=_Place(), metavar="[ADDRESS:]PORT", help="Open the web pages here.")
+@click.option("--name", metavar="HOST", multiple=True, help="A name of this machine, for the self-made certificate.")
+@click.option("--certificate", type=_FILE, help="A certificate for the web pages, as PEM. Default: a self-made one.")
+@click.option("--key", type=_FILE, help="Its private key, as PEM.")
 @options.common
-def serve_command(ssh: str | None) -> None:
+def serve_command(
+    ssh: Place | None, https: Place | None, name: tuple[str, ...], certificate: Path | None, key: Path | None
+) -> None:
     """Open the classroom's doors, by which teams come in, until Ctrl-C.
 
     Each team comes in with its password or a key (labctl access), reaches its own lab, and nothing else: not this
-    machine, not another team, nothing outside. Killing the program harms no lab.
+    machine, not another team, nothing outside. Killing the program harms no lab. Without ADDRESS a door is open on all
+    addresses of this machine. The organiser comes in by a link: labctl access link.
 
     \b
-    labctl access add team01..team20; labctl serve --ssh 2222
+    labctl access add team01..team20; labctl serve --ssh 2222 --https 8443
     ssh -p 2222 team01@classroom                     the list of nodes, and a shell on one
     ssh -p 2222 team01+db-node@classroom             a shell on db-node
     ssh -J team01@classroom:2222 root@db-node        with the lab's own key
     """
     from labctl.lab import access
 
-    if ssh is None:
-        raise InputError("which door?", remedy="labctl serve --ssh 2222")
+    if ssh is None and https is None:
+        raise InputError("which door?", remedy="labctl serve --ssh 2222 --https 8443")
+    if (certificate is None) != (key is None):
+        raise InputError("--certificate and --key go together")
     home = Home()
-    listening = _listening(ssh, access.door_key(home).private)
     with home.lock("door", "serve"):
         if not access.every(home):
             click.echo("No team has access yet: labctl access add TEAM...", err=True)
-        asyncio.run(_serve(home, listening))
+        with _needed():
+            from labctl.board import server as pages
+
+            files = (certificate, key) if certificate and key else (pages.self_made(home, name),) * 2
+            asyncio.run(_serve(home, ssh, https, files))
 
 
-async def _serve(home: Home, listening: Listening) -> None:
+async def _serve(home: Home, ssh: Place | None, https: Place | None, files: tuple[Path, Path]) -> None:
+    from labctl.board import server as pages
     from labctl.door import server
+    from labctl.lab import access
     from labctl.lab.visit import Visits
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    doors = server.opened(Visits(home), listening, record=partial(_record, home), failed=_failed)
-    async with doors as port:
-        options.say(f"The SSH door is open on port {port}. Ctrl-C closes it.")
+    async with contextlib.AsyncExitStack() as doors:
+        port = None
+        if ssh is not None:
+            there = server.Listening(address=ssh.address, port=ssh.port, host_key=access.door_key(home).private)
+            door = server.opened(Visits(home), there, record=partial(_record, home), failed=_failed)
+            port = await doors.enter_async_context(door)
+            options.say(f"The SSH door is open on port {port}.")
+        if https is not None:
+            certificate, key = files
+            at = pages.Listening(
+                address=https.address, port=https.port, certificate=certificate, key=key, ssh_port=port
+            )
+            web = await doors.enter_async_context(pages.opened(home, at, failed=_failed))
+            options.say(f"The web pages are open on port {web}.")
+        options.say("Ctrl-C closes what is open.")
         await stop.wait()
-    options.say("The door is closed.")
+    options.say("Closed.")
 
 
 def _record(home: Home, events: Sequence[SessionEvent]) -> None:
@@ -77,23 +130,14 @@ def _failed(error: LabctlError) -> None:
     click.echo(message(error), err=True)
 
 
-def _listening(text: str, host_key: str) -> Listening:
-    """Read [ADDRESS:]PORT.
-
-    Raises:
-        InputError: it is something else, or labctl was installed without what the door needs.
-    """
+@contextlib.contextmanager
+def _needed() -> Iterator[None]:
+    """Say how to get what the doors need beyond labctl itself."""
     try:
-        from labctl.door.server import Listening
+        yield
     except ModuleNotFoundError as exc:
         raise LabctlError(
-            "the door needs asyncssh, which is not installed",
+            "the doors need libraries that are not installed",
             details=str(exc),
             remedy="Install labctl with its extra: pip install 'labctl-openstack[classroom]'",
         ) from exc
-    found = re.fullmatch(r"(?:(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]+)):)?([0-9]{1,5})", text)
-    if not found or int(found[3]) > 65535:
-        raise InputError(
-            f"{text!r} is no place to listen", remedy="Write PORT or ADDRESS:PORT, 2222 or 127.0.0.1:2222."
-        )
-    return Listening(address=found[1] or found[2] or "", port=int(found[3]), host_key=host_key)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import asyncssh
 
-from labctl.door.guard import Limit
 from labctl.door.labs import Calls, Labs
 from labctl.door.logins import Logins
 from labctl.door.visitor import Building, Visitor
 from labctl.errors import LabctlError, RefusedError
+from labctl.lab.limit import Limit
 from labctl.lab.sessions import SessionEvent
 
 _VISITORS = 500  # connections at a time

@@ -7,6 +7,7 @@ can be printed again; who reads this folder has the labs' own keys anyway.
 from __future__ import annotations
 
 import contextlib
+import hmac
 import json
 import secrets
 from collections.abc import Iterator
@@ -76,6 +77,33 @@ def known(home: Home, team: str) -> Access:
     if found is None:
         raise _nothing(team)
     return found
+
+
+def known_or_none(home: Home, team: str) -> Access | None:
+    """Return the access that a team has; None where it has none, or there can be no such team.
+
+    Raises:
+        DamagedError: its file does not contain what labctl wrote.
+    """
+    try:
+        return load(home, team)
+    except InputError:
+        return None
+
+
+def knows_password(access: Access | None, password: str) -> bool:
+    """Whether a password is the team's; it takes as long where there is no such team."""
+    right = access.password if access is not None else ""
+    return hmac.compare_digest(right.encode(), password.encode()) and bool(right)
+
+
+def knows_key(access: Access | None, line: str) -> bool:
+    """Whether a public key is one of the team's; options and comments do not count."""
+    try:
+        offered = keys.parse_public(line)
+    except InputError:
+        return False
+    return access is not None and any(keys.parse_public(known) == offered for known in access.keys)
 
 
 def every(home: Home) -> list[Access]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from netaddr import AddrFormatError, IPAddress
 
-from labctl.errors import DeadlineError, InputError, LabctlError, RefusedError, RemoteError
+from labctl.errors import DeadlineError, LabctlError, RefusedError, RemoteError
 from labctl.lab import access, inside, rounds, secrets
 from labctl.lab.access import Access
 from labctl.plan.model import LabPlan, NodePlan
@@ -82,10 +82,7 @@ class Visits:
         Raises:
             DamagedError: its file does not contain what labctl wrote.
         """
-        try:
-            return access.load(self._home, team)
-        except InputError:
-            return None
+        return access.known_or_none(self._home, team)
 
     def plan(self, team: str) -> LabPlan:
         """Return the plan of the lab that a team works on.

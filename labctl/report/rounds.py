@@ -12,9 +12,11 @@ from typing import Any
 from labctl import quoting
 from labctl.lab.rounds import Seat
 from labctl.report.table import table
+from labctl.rounds import events, points, standings
 from labctl.rounds.events import HintTaken, Reported, Reset
-from labctl.rounds.points import FaultPoints
+from labctl.rounds.points import FaultPoints, Score
 from labctl.rounds.standings import TIES, Standing
+from labctl.spec.scoring import Rules
 
 _PARTS = ("detect", "localise", "repair", "lasting")
 
@@ -47,6 +49,22 @@ class Board:
     def detailed(self) -> bool:
         """Whether it may be seen what points were for: during play that would tell which diagnosis is right."""
         return self.whole or (self.view == "team" and self.closed and self.frozen is None)
+
+
+def board(seats: Sequence[Seat], players: Sequence[str], view: str, rules: Rules | None = None) -> Board:
+    """Return scores as somebody may see them, each with its place among all who play."""
+    moments = [points.frozen(seat.events) for seat in seats]
+    frozen = min((moment for moment in moments if moment is not None), default=None)
+    now = None if view == "organiser" else frozen
+    scores: list[Score] = [score for seat in seats if (score := seat.score(rules=rules, now=now)) is not None]
+    return Board(
+        round=seats[0].opened.round,
+        view=view,
+        closed=all(events.closed(seat.events) for seat in seats),
+        frozen=frozen,
+        standings=tuple(each for each in standings.ranked(scores) if not players or each.score.player in players),
+        seats={seat.player: seat for seat in seats},
+    )
 
 
 def status(seats: Sequence[Seat], now: float) -> str:

@@ -8,7 +8,8 @@ is the old one or the new one. Layout below the home folder:
     labs/TEAM/          lab.json, id_ed25519, id_ed25519.pub, host-keys.json, known_hosts; of its cloud:
                         openstack.json (secrets), install.jsonl (what the installer did once), logs/; sabotage.json (the
                         ledger of faults), events.jsonl (what happened in rounds), both for the organiser alone
-    door/               the classroom's: host_key, access/TEAM.json (passwords and keys), sessions.jsonl (who came in)
+    door/               the classroom's: host_key, tls.pem and secret (of the doors), access/TEAM.json (passwords and
+                        keys), sessions.jsonl (who came in), hands.jsonl (whose hand is up)
     locks/              one file per lock; the kernel drops a lock when its holder ends, however it ends
     scratch/            where images and sets are put together; emptied at the end, or by the next run
     reservations/       what commands at work are about to take of a host

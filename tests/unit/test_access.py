@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from labctl.cli.root import root
-from labctl.door.guard import Limit
 from labctl.errors import DamagedError, InputError
 from labctl.lab import access, sessions
+from labctl.lab.limit import Limit
 from labctl.lab.sessions import SessionEvent
 from labctl.remote import keys
 from labctl.report import access as views

@@ -19,7 +19,7 @@ ROOMS = {"": set[str](), **TABLE}
 LIBRARIES: dict[str, set[str]] = {
     "asyncssh": {"door"},
     "click": {"cli"},
-    "jinja2": {"render", "report"},
+    "jinja2": {"board", "render", "report"},
     "keystoneauth1": {"cloud"},
     "libvirt": {"hypervisor"},
     "libvirt_qemu": {"hypervisor"},
@@ -30,8 +30,10 @@ LIBRARIES: dict[str, set[str]] = {
     "openstack": {"cloud", "checks", "roles"},  # of roles, what runs inside a node
     "requests": {"cloud"},
     "rich": {"cli"},
+    "starlette": {"board"},
     "subprocess": {"process"},
     "urllib3": {"cloud"},
+    "uvicorn": {"board"},
     "weasyprint": {"report"},
     "zstandard": {"sets"},
     "yaml": {"cli", "images", "spec"},

@@ -1,0 +1,1 @@
+"""The classroom's web pages: the only room that answers HTTP."""

@@ -1,0 +1,54 @@
+// Keeps a page up to date: fetches it again when the server says that something has changed, and runs its clocks.
+"use strict";
+
+const main = document.getElementById("main");
+
+// What somebody has typed is not thrown away, nor a question that somebody has opened.
+function busy() {
+  const fields = [...main.querySelectorAll("input:not([type=hidden]), select")];
+  return main.querySelector("details[open]") !== null || fields.some((field) => field.value !== (field.defaultValue || ""));
+}
+
+async function refresh() {
+  if (busy()) {
+    setTimeout(refresh, 1000);
+    return;
+  }
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (answer.redirected) {
+    location.reload();
+    return;
+  }
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById("main");
+  if (fresh && !busy()) {
+    const focused = document.activeElement && document.activeElement.id;
+    main.innerHTML = fresh.innerHTML;
+    if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
+    started = performance.now();
+  }
+}
+
+let started = performance.now();
+
+function tick() {
+  for (const clock of main.querySelectorAll("[data-left]")) {
+    const left = Math.max(0, Math.round(Number(clock.dataset.left) - (performance.now() - started) / 1000));
+    const pad = (number) => String(number).padStart(2, "0");
+    const hours = Math.floor(left / 3600);
+    clock.textContent = (hours ? hours + ":" : "") + pad(Math.floor(left / 60) % 60) + ":" + pad(left % 60);
+  }
+}
+
+setInterval(tick, 1000);
+
+if (main.dataset.live === "events") {
+  let seen = null;
+  const source = new EventSource("/events");
+  source.onmessage = (event) => {
+    if (seen !== null && seen !== event.data) refresh();
+    seen = event.data;
+  };
+} else if (main.dataset.live === "reload") {
+  setInterval(refresh, 5000);
+}

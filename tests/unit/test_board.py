@@ -1,0 +1,438 @@
+"""The classroom's web pages, over TLS on loopback: what each pair of eyes gets, and that it gets nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from starlette.routing import Mount, Route
+
+import labctl.board
+from labctl.board import server
+from labctl.board.actions import Actions
+from labctl.board.app import COOKIE, application
+from labctl.board.desk import Desk
+from labctl.board.server import Listening
+from labctl.errors import InputError, LabctlError
+from labctl.lab import access, classroom, events, hands, passes, secrets
+from labctl.report import classroom as views
+from labctl.rounds.events import Checked, Frozen, HintTaken, Opened, Started
+from labctl.site import site
+from labctl.spec import scoring
+from labctl.state import Home
+from tests.unit.fake_site import World
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@dataclass
+class Pages:
+    """The pages of a classroom with labs of red and blue."""
+
+    world: World
+    port: int
+    certificate: Path
+    failures: list[LabctlError] = field(default_factory=list)
+    browsers: list[Browser] = field(default_factory=list)
+
+    @property
+    def home(self) -> Home:
+        return self.world.home
+
+    def browser(self, team: str | None = None) -> Browser:
+        """Return a browser: of a team, of the organiser (""), or of somebody who has not logged in (None)."""
+        return Browser(self, team)
+
+
+class Browser:
+    """Follows no redirect and keeps cookies."""
+
+    def __init__(self, pages: Pages, team: str | None) -> None:
+        self._pages = pages
+        self.session = requests.Session()
+        pages.browsers.append(self)
+        self.session.verify = str(pages.certificate)
+        self.session.trust_env = False
+        if team is not None:
+            link = passes.issue(pages.home, team, passes.LINK, seconds=60)
+            assert self.get(f"/in/{link}").status_code == 303
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.session.get(self._url(path), allow_redirects=False, timeout=20, **options)
+
+    def post(
+        self, path: str, *, token: str | None = None, origin: str | None = None, **fields: str
+    ) -> requests.Response:
+        """Send a form, with the token of the page that the browser shows if none is given."""
+        given = self.token() if token is None else token
+        headers = {"origin": origin or f"https://localhost:{self._pages.port}"}
+        data = {"token": given, **fields}
+        return self.session.post(self._url(path), data=data, headers=headers, allow_redirects=False, timeout=20)
+
+    def token(self) -> str:
+        found = re.search(r'name="token" value="([0-9a-f]+)"', self.get("/").text)
+        return found[1] if found else ""
+
+    def until(self, text: str, path: str = "/") -> str:
+        """Load a page until it says something."""
+        deadline = time.monotonic() + 10
+        while text not in (said := self.get(path).text):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.05)
+        return said
+
+    def _url(self, path: str) -> str:
+        return f"https://localhost:{self._pages.port}{path}"
+
+
+@pytest.fixture
+def pages(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pages]:
+    @contextlib.contextmanager
+    def there(*_: Any, **__: Any) -> Iterator[Any]:
+        yield world.site()
+
+    monkeypatch.setattr(site, "opened", there)
+    monkeypatch.setattr("labctl.board.desk._LOOK", 0.2)
+    world.create("red", "blue")
+    for team in ("red", "blue"):
+        access.give(world.home, team)
+    made = Pages(world, 0, server.self_made(world.home, ()))
+    with running(made, ssh_port=2222):
+        made.browser("").until("2 of 2 run")
+        yield made
+        for browser in made.browsers:
+            browser.session.close()
+
+
+@contextlib.contextmanager
+def running(pages: Pages, *, ssh_port: int | None) -> Iterator[None]:
+    """Serve the pages in a thread."""
+    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+
+    async def serve() -> None:
+        pem = pages.certificate
+        where = Listening(address="127.0.0.1", port=0, certificate=pem, key=pem, ssh_port=ssh_port)
+        async with server.opened(pages.home, where, failed=pages.failures.append) as port:
+            pages.port = port
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(20)
+        loop.close()
+    assert not thread.is_alive()
+
+
+def open_round(home: Home, *, player: str = "red", lab: str = "red") -> None:
+    rules = scoring.Rules().model_dump(mode="json")
+    now = time.time()
+    events.append(home, lab, Opened(at=now, round="one", minutes=30, player=player, faults=0, rules=rules))
+    events.append(home, lab, Started(at=now))
+
+
+# -- who sees what -----------------------------------------------------------------------------------------------------
+
+
+def routes(home: Home) -> list[tuple[str, str]]:
+    """Return every address and method that the application knows."""
+    desk = Desk(home, look=classroom.look, failed=lambda _: None)
+    found = []
+    for route in application(desk, Actions(home, ssh_port=None)).routes:
+        if isinstance(route, Route):
+            found += [(route.path, method) for method in sorted(route.methods or ()) if method != "HEAD"]
+        else:
+            assert isinstance(route, Mount)
+            found.append((f"{route.path}/board.css", "GET"))
+    return found
+
+
+PUBLIC = {"/login", "/in/{token}", "/score", "/static/board.css"}
+ORGANISER = {"/board.csv", "/team/{team}", "/team/{team}/hand", "/team/{team}/reset"}
+TEAM = {"/hand", "/hint", "/report", "/files/{name}"}
+
+
+def test_no_address_gives_anything_of_another_team(pages: Pages) -> None:
+    """Every route with every kind of eyes: the table names all of them, and what is not in it fails."""
+    home = pages.home
+    hands.put(home, "blue", up=True, text="blues-own-words")
+    open_round(home, player="blue", lab="blue")
+    pages.browser("").until("blues-own-words")
+    known = access.known(home, "blue")
+    sealed = [
+        known.password,
+        secrets.login_key(home.lab("blue")).splitlines()[3],
+        "blues-own-words",
+        str(pages.world.plan("blue").nodes[0].mgmt),
+    ]
+    red, nobody = pages.browser("red"), pages.browser()
+    seen = set()
+    for path, method in routes(home):
+        for team in ("blue", "red"):
+            for name in (f"{team}.key", f"{team}.known_hosts", "config", "openrc", "clouds.yaml", "lab.json"):
+                place = path.format(team=team, name=name, token="x")
+                for browser in (red, nobody):
+                    if path in ("/events", "/logout"):
+                        continue  # a stream of numbers, and the end of a session: see below
+                    answer = (
+                        browser.get(place)
+                        if method == "GET"
+                        else browser.post(place, node="node-1", up="yes", nothing="yes", team=team, password="x")
+                    )
+                    assert not [text for text in sealed if text in answer.text], (place, method)
+                    if browser is nobody and path not in PUBLIC:
+                        assert (answer.status_code, answer.headers["location"]) == (303, "/login"), place
+                    if browser is red and path in ORGANISER:
+                        assert answer.status_code == 404, place
+                if "{" not in path or "{name}" not in path:
+                    break
+        seen.add(path)
+    assert seen == PUBLIC | ORGANISER | TEAM | {"/", "/logout", "/events"}
+    assert pages.world.record("blue").generations == {}
+    assert set(hands.raised(home)) == {"blue", "red"}  # red raised its own
+
+
+def test_the_organiser_sees_all_and_has_no_buttons_of_teams(pages: Pages) -> None:
+    organiser = pages.browser("")
+    page = organiser.get("/").text
+    assert ">red</a>" in page
+    assert ">blue</a>" in page
+    for path in TEAM:
+        place = path.format(name="config")
+        answer = organiser.get(place) if "{" in path else organiser.post(place, up="yes")
+        assert answer.status_code == 404
+    lines = organiser.get("/board.csv").text.splitlines()
+    assert [line.split(",")[:4] for line in lines[1:]] == [["blue", "blue", "2", "2"], ["red", "red", "2", "2"]]
+
+
+def test_every_answer_forbids_what_pages_do_not_need(pages: Pages) -> None:
+    for path in ("/login", "/score", "/nowhere", "/static/board.js", "/static/none", "/in/x"):
+        answer = pages.browser().get(path)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+def test_no_page_has_a_script_or_style_in_it() -> None:
+    for path in (Path(labctl.board.__file__).parent / "templates").iterdir():
+        text = path.read_text()
+        assert not re.findall(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=|javascript:|https?://", text), path
+
+
+# -- getting in --------------------------------------------------------------------------------------------------------
+
+
+def test_a_password_lets_in_its_team(pages: Pages) -> None:
+    browser = pages.browser()
+    password = access.known(pages.home, "red").password
+    for team, given in (
+        ("red", "wrong"),
+        ("blue", password),
+        ("green", password),
+        ("", password),
+        ("../red", password),
+    ):
+        answer = browser.post("/login", team=team, password=given, token="")
+        assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+    answer = browser.post("/login", team="red", password=password, token="")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    for word in ("Secure", "HttpOnly", "SameSite=lax", "Path=/"):
+        assert word in answer.headers["set-cookie"]
+    assert "<h1>red" in browser.get("/").text
+    browser.post("/logout")
+    assert browser.get("/").headers["location"] == "/login"
+
+
+def test_whoever_guesses_has_to_wait(pages: Pages) -> None:
+    browser = pages.browser()
+    for _ in range(5):
+        browser.post("/login", team="red", password="wrong", token="")
+    answer = browser.post("/login", team="red", password=access.known(pages.home, "red").password, token="")
+    assert (answer.status_code, "Wait a minute" in answer.text) == (403, True)
+
+
+def test_another_site_cannot_log_anybody_in_or_press_a_button(pages: Pages) -> None:
+    password = access.known(pages.home, "red").password
+    evil = "https://evil.example.org"
+    assert pages.browser().post("/login", team="red", password=password, token="", origin=evil).status_code == 403
+    red, blue = pages.browser("red"), pages.browser("blue")
+    for token, origin in (("", None), ("0" * 64, None), (blue.token(), None), (red.token(), evil)):
+        answer = red.post("/hand", up="yes", token=token, origin=origin)
+        assert answer.status_code == 403
+    assert hands.raised(pages.home) == {}
+
+
+def test_a_new_password_or_no_access_ends_sessions_and_links(pages: Pages) -> None:
+    red, blue = pages.browser("red"), pages.browser("blue")
+    link = passes.issue(pages.home, "red", passes.LINK, seconds=60)
+    access.renew(pages.home, "red")
+    assert red.get("/").headers["location"] == "/login"
+    assert pages.browser().get(f"/in/{link}").status_code == 403
+    access.remove(pages.home, "blue")
+    assert blue.get("/").headers["location"] == "/login"
+    with pytest.raises(InputError):
+        passes.issue(pages.home, "blue", passes.LINK, seconds=60)
+
+
+def test_no_pass_opens_what_it_was_not_made_for(pages: Pages) -> None:
+    home = pages.home
+    late = passes.issue(home, "red", passes.LINK, seconds=-1)
+    session = passes.issue(home, "red", passes.SESSION, seconds=60)
+    link = passes.issue(home, "red", passes.LINK, seconds=60)
+    body, _, signature = link.partition(".")
+    forged = passes.issue(home, "blue", passes.LINK, seconds=60).partition(".")[0]
+    for token in (late, session, body, f"{forged}.{signature}", f"{body}.{'0' * 64}", "x", ".x"):
+        assert pages.browser().get(f"/in/{token}").status_code == 403, token
+    browser = pages.browser()
+    browser.session.cookies.set(COOKIE, link, domain="localhost.local", secure=True)
+    assert browser.get("/").headers["location"] == "/login"
+    assert passes.read(home, link, passes.LINK) is not None
+
+
+# -- what happens ------------------------------------------------------------------------------------------------------
+
+
+def test_a_raised_hand_is_on_the_board_within_two_seconds(pages: Pages) -> None:
+    organiser, red = pages.browser(""), pages.browser("red")
+    with organiser.get("/events", stream=True) as stream:
+        lines = stream.iter_lines(chunk_size=1)
+        assert next(line for line in lines if line.startswith(b"data"))
+        began = time.monotonic()
+        red.post("/hand", up="yes", text="<script>alert(1)</script>  help")
+        assert next(line for line in lines if line.startswith(b"data"))
+        assert time.monotonic() - began < 2
+    page = organiser.get("/").text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; help" in page
+    assert page.index(">red</a>") < page.index(">blue</a>")
+    assert "Your hand is up" in red.get("/").text
+    organiser.post("/team/red/hand")
+    assert hands.raised(pages.home) == {}
+    assert "Raise a hand" in red.get("/").text
+
+
+def test_a_node_is_reset_by_button(pages: Pages) -> None:
+    organiser = pages.browser("")
+    assert organiser.post("/team/red/reset", node="node-1").status_code == 303
+    organiser.until("node-1 of red: reset: done")
+    assert pages.world.record("red").generations == {"node-1": 1}
+    assert organiser.post("/team/red/reset", node="node-9").status_code == 400
+    assert organiser.post("/team/green/reset", node="node-1").status_code == 400
+
+
+def test_a_team_gets_the_files_of_its_own_lab(pages: Pages) -> None:
+    red = pages.browser("red")
+    assert red.get("/files/red.key").text == secrets.login_key(pages.home.lab("red"))
+    assert f"[localhost]:2222 {access.door_key(pages.home).public.split()[0]}" in red.get("/files/red.known_hosts").text
+    assert "Host red-node-1 node-1" in red.get("/files/config").text
+    assert red.get("/files/openrc").status_code == 404  # this lab has no cloud
+
+
+def test_after_a_swap_a_team_sees_the_lab_that_it_works_on_and_gets_no_keys(pages: Pages) -> None:
+    open_round(pages.home, player="red", lab="blue")
+    open_round(pages.home, player="blue", lab="red")
+    red = pages.browser("red")
+    page = red.until("Nodes of blue")
+    assert str(pages.world.plan("blue").nodes[0].mgmt) in page
+    assert red.get("/files/red.key").status_code == 404
+    assert red.get("/files/blue.key").status_code == 404
+
+
+def test_a_hint_costs_what_the_page_said_and_only_once(pages: Pages) -> None:
+    open_round(pages.home)
+    red = pages.browser("red")
+    page = red.until("Hint 1 costs")
+    assert "Say what works" not in page
+    answer = red.post("/hint", slot="1", number="1")
+    assert "Say what works before" in answer.text
+    assert red.post("/hint", slot="1", number="1").status_code == 400  # somebody pressed twice
+    taken = [event for event in events.every(pages.home, "red") if isinstance(event, HintTaken)]
+    assert len(taken) == 1
+    assert "Hint 2 costs" in red.get("/").text
+
+
+def test_a_report_is_written_down_and_what_is_no_report_is_refused(pages: Pages) -> None:
+    open_round(pages.home)
+    red = pages.browser("red")
+    red.until("Report what is broken")
+    assert red.post("/report", service="chrony", node="node-1").status_code == 200
+    assert red.post("/report", service="nonsense").status_code == 400
+    assert red.post("/report").status_code == 400
+    assert red.post("/report", nothing="yes").status_code == 200
+    assert "<dt>Reports</dt><dd>2</dd>" in red.get("/").text
+
+
+def test_red_checks_are_for_the_organiser_alone_and_the_stuck_come_first(pages: Pages) -> None:
+    open_round(pages.home)
+    events.append(pages.home, "red", Checked(at=time.time(), verdicts={"B05": "FAIL", "B01": "PASS"}))
+    page = pages.browser("").until("B05")
+    assert page.index(">red</a>") < page.index(">blue</a>")  # blue does not play
+    red = pages.browser("red").until("Round one")
+    assert "B05" not in red.replace('placeholder="B05"', "")
+
+
+def test_the_public_sees_places_and_that_they_are_frozen(pages: Pages) -> None:
+    nobody = pages.browser()
+    assert "No round was opened yet" in nobody.get("/score").text
+    open_round(pages.home)
+    page = nobody.until("Round one", "/score")
+    assert ">red</th>" in page
+    events.append(pages.home, "red", Frozen(at=time.time(), since=time.time()))
+    nobody.until("frozen", "/score")
+
+
+def test_too_large_a_form_is_refused(pages: Pages) -> None:
+    assert pages.browser("red").post("/hand", up="yes", text="x" * 20_000).status_code == 400
+    assert pages.browser("red").post("/hand", **{f"f{number}": "" for number in range(60)}).status_code == 400
+
+
+def test_pages_that_wait_do_not_keep_the_server_from_ending(world: World, pages: Pages) -> None:
+    stream = pages.browser("").get("/events", stream=True)
+    assert next(stream.iter_lines(chunk_size=1))
+    # The fixture ends the server with this page still waiting, in time.
+
+
+def test_the_certificate_is_kept_until_another_name_is_wanted(world: World) -> None:
+    path = server.self_made(world.home, ())
+    first = path.read_text()
+    assert path.stat().st_mode & 0o077 == 0
+    assert server.self_made(world.home, ("127.0.0.1",)).read_text() == first
+    assert server.self_made(world.home, ("class.example.org",)).read_text() != first
+
+
+def test_hands_are_still_up_after_a_crash(world: World) -> None:
+    hands.put(world.home, "red", up=True, text="first")
+    hands.put(world.home, "red", up=True, text="second")
+    hands.put(world.home, "blue", up=True)
+    hands.put(world.home, "blue", up=False)
+    with (world.home.root / "door/hands.jsonl").open("a") as file:
+        file.write('{"at": 1, "team": "torn')
+    assert [(hand.team, hand.text) for hand in hands.raised(world.home).values()] == [("red", "first")]
+    hands.put(world.home, "red", up=False)
+    assert hands.raised(world.home) == {}
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0, "00:00"), (61, "01:01"), (3661.4, "1:01:01")])
+def test_clocks(seconds: float, said: str) -> None:
+    assert views.clock(seconds) == said
+
+
+def test_a_spreadsheet_takes_nothing_for_a_formula(pages: Pages) -> None:
+    hands.put(pages.home, "red", up=True, text='=HYPERLINK("x")')
+    pages.browser("").until("HYPERLINK")
+    assert "'=HYPERLINK" in pages.browser("").get("/board.csv").text
