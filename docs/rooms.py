@@ -85,7 +85,6 @@ FLOORS: dict[str, dict[str, set[str]]] = {
                 "plan",
                 "report",
                 "roles",
-                "rounds",
                 "sabotage",
                 "sets",
             ),
