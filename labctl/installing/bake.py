@@ -1,6 +1,6 @@
-"""Installs into disks natively: nodes run as containers on this machine until all is configured that needs no kernel.
+"""Installs into disks natively: nodes run as containers on this machine. What needs a kernel is left to the boot.
 
-Systemd runs in each container, on the node's own disk. What needs the node's kernel waits for the boot.
+systemd runs in each container, on the node's own disk.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Executes roles: steps in the order of their needs, side by side where they may, each with its log."""
+"""Executes roles: steps in the order of their needs, in parallel where possible, each with its log."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Installer:
     _nodes: dict[str, threading.Lock] = field(default_factory=dict)
 
     def run(self, tasks: Sequence[Task]) -> Outcome:
-        """Execute tasks; what others need comes first. After a failure nothing new is begun.
+        """Execute tasks in the order of their needs. After a failure no further task is started.
 
         Raises:
             LabctlError: a step failed; the message names step, node, last lines and log.

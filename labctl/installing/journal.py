@@ -13,7 +13,7 @@ from labctl.state import parsed
 
 
 class Journal:
-    """Remembers which actions that are done once were done; a file of lines, each flushed to disk.
+    """Remembers which actions are done that are done only once: a file of lines, each flushed to disk.
 
     Args:
         path: the file; missing is empty.
@@ -50,12 +50,12 @@ class Journal:
         self._write(key, {node: self._generations.get(node, 0) for node in nodes})
 
     def unsettled(self, place: str) -> bool:
-        """Whether a task changed something on a node, and its units there may not have taken notice."""
+        """Whether a task changed something on a node, and units there may still run with the old state."""
         with self._lock:
             return place in self._unsettled
 
     def settle(self, place: str, *, settled: bool) -> None:
-        """Write down that a task begins to change something on a node, or that it came to its end."""
+        """Write down that a task has begun to change something on a node, or has ended."""
         if self.unsettled(place) == settled:
             self._write(f"{_SETTLED if settled else _UNSETTLED}{place}", {})
 
@@ -83,7 +83,7 @@ _UNSETTLED, _SETTLED = "!", "."
 
 
 def _entry(line: str) -> tuple[str, dict[str, int]] | None:
-    """Read a line of the journal; None for one that a crash cut off or somebody edited: what it noted is done again."""
+    """Read a line of the journal; None for a damaged line, whose action is then done again."""
     try:
         return parsed(line, tuple[str, dict[str, int]])
     except ValueError:

@@ -1,4 +1,4 @@
-"""A lab's cloud: its secrets, and what its roles are told about it."""
+"""The secrets of a lab's cloud: drawn, pinned by the topology, or on record."""
 
 from __future__ import annotations
 

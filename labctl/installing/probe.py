@@ -1,6 +1,6 @@
-"""Sees what works in a cloud: the probes that end its roles' steps, asked through the nodes' guest agents.
+"""Tests what works in a cloud: runs the probes that end the roles' steps, through the nodes' guest agents.
 
-Programs cost tenths of a second each in an emulated node: a node is asked everything by one script.
+Each program costs tenths of a second in an emulated node, so one script asks a node everything.
 """
 
 from __future__ import annotations
@@ -93,6 +93,6 @@ def ask(site: Site, lab: LabPlan, asked: Iterable[Probe], cancelled: threading.E
 
 
 def _active(node: str, units: list[str]) -> Probe:
-    """Return the question whether units run: all of them at once, for systemctl is a program too."""
+    """Return the question whether units run, in one call of systemctl."""
     line = f"[ $(systemctl is-active {quoting.shell_line(units)} | grep -cx active) -eq {len(units)} ]"
     return Probe(node=node, about=node, what=f"{', '.join(units)}: active", line=line)

@@ -91,10 +91,7 @@ def needed(role: str, present: Iterable[str]) -> set[str]:
 
 
 def packages_first(tasks: Sequence[Task]) -> list[Task]:
-    """Have every node install the packages of all its tasks before the first of them, all nodes at once.
-
-    Role by role, nodes would install one after the other, and apt would begin anew for each role.
-    """
+    """Put the packages of all tasks first, so that all nodes install them in parallel and apt runs once per node."""
     wanted: dict[str, list[str]] = {}
     for step in (step for task in tasks for step in task.steps):
         names = [name for action in step.actions if isinstance(action, Packages) for name in action.names]

@@ -1,4 +1,4 @@
-"""Makes what is missing of a lab that is built, and starts it, its processors stopped."""
+"""Makes the missing objects of a lab that is being built, and starts its nodes with stopped processors."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Boot:
             self.paused.append(node)
 
     def _power_on(self, node: NodePlan, *, fresh: bool) -> None:
-        """Start a node that is off, its processors stopped; from memory, where it has any and its disks are fresh."""
+        """Start a node with stopped processors: from memory if it has any and its disks are fresh, else by booting."""
         lab = self._lab
         if not fresh:
             trouble.refuse_lost(lab.site, lab.plan, [node])

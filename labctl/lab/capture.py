@@ -28,7 +28,7 @@ _GREETING = 20.0  # seconds that a node has to greet us
 
 
 def capture(work: Work, team: str, name: str | None = None) -> GoldenManifest:
-    """Make a golden set of a team's lab as it runs: disks and memory of all nodes at one moment. The lab goes on.
+    """Make a golden set of a team's lab as it runs: disks and memory of all nodes at one moment. The lab continues.
 
     From now on its nodes are reset to that moment.
 
@@ -65,7 +65,7 @@ def capture(work: Work, team: str, name: str | None = None) -> GoldenManifest:
 
 
 def snapshot(work: Work, team: str, name: str) -> GoldenManifest:
-    """Save a lab as it is, whatever works in it, to come back to. The lab goes on.
+    """Save a lab as it is, whether it works or not, to go back to it later. The lab continues.
 
     Raises:
         InputError: the team has no lab, or not all of it runs.
@@ -89,7 +89,7 @@ def snapshot(work: Work, team: str, name: str) -> GoldenManifest:
 
 
 def prove(work: Work, lab: Lab) -> tuple[str, ...]:
-    """See that every probe of an installed lab's roles holds; return what was seen. A bare lab has none."""
+    """Check that every probe of an installed lab's roles holds; return what was proven. A bare lab has no probes."""
     if lab.record.stage != INSTALLED:
         return ()
     site = work.site

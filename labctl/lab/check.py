@@ -47,7 +47,7 @@ def check(
 ) -> Report:
     """Run the checks of a team's lab: all of its stage, the quick ones, or those that are named.
 
-    Where a round goes on in the lab, what they say is written down.
+    If the lab is in a round, the results are recorded as an event of the round.
 
     Args:
         told: receives each result as it comes.
@@ -83,12 +83,12 @@ def run(lab: Subject, checks: Sequence[Check]) -> Report:
 
 
 def _alone(work: Work, team: str, checks: Sequence[Check]) -> contextlib.AbstractContextManager[None]:
-    """Hold the lock of checks that make things: two runs would remove each other's."""
+    """Hold the lock for checks that make objects, because two runs would remove each other's objects."""
     return contextlib.nullcontext() if all(each.quick for each in checks) else work.home.lock("check", team)
 
 
 def _keep(work: Work, report: Report, *, baseline: bool = False) -> None:
-    """Write down what checks said, unless they were interrupted."""
+    """Record the results of checks, unless they were interrupted."""
     if not work.cancelled.is_set():
         seen.keep(work.home, report)
         events.checked(work.home, report.lab, report, time.time(), baseline=baseline)

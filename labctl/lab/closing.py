@@ -1,4 +1,4 @@
-"""Closes rounds, and checks for scores: repairs are seen twice, and once more after a restart of what was touched."""
+"""Closes rounds, and checks labs for scores. A repair must hold in two checks, and once more after a restart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from labctl.state import Home, records
 
 
 def look(batch: Batch, some: Sequence[Seat]) -> None:
-    """Run all checks where a clock has started and the round is not closed; what they say is written down."""
+    """Run all checks in labs whose clock has started and whose round is open; the results are recorded."""
     labs = [seat.lab for seat in some if seat.state in ("running", "paused")]
 
     def one(work: Work, team: str) -> None:

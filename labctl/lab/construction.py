@@ -1,4 +1,4 @@
-"""What all parts of building a lab share: which of its nodes are to be made, and how they fare."""
+"""What all parts of building a lab share: which nodes are to be made, and their state."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class Construction:
 
     @property
     def whole(self) -> bool:
-        """Whether all nodes go on from memory of one moment."""
+        """Whether all nodes were restored from the memory of one moment."""
         return len(self.restored) == len(self.plan.nodes)
 
     def was_ready(self, node: NodePlan) -> bool:
-        """Whether this generation of the node was seen ready once; what its users did to it since is their affair."""
+        """Whether this generation of the node was ready once. What its users did to it since does not matter."""
         return self.ledger.record.ready.get(node.name) == node.generation
 
     def attempt(self, part: Callable[[NodePlan], None], node: NodePlan) -> None:
-        """Do a part of a node's way; where it fails, the node's further parts are left out."""
+        """Do one part of building a node. If it fails, the node's further parts are left out."""
         try:
             part(node)
         except LabctlError:

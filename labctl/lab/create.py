@@ -1,4 +1,4 @@
-"""Makes labs stand: networks, nodes, boot, readiness; from any state that an interrupted run left."""
+"""Creates labs: networks, nodes, boot, readiness. It continues from any state that an interrupted run left."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def create(
 
 
 class _Building:
-    """The way of one lab: boot or restore, release, identify, prove."""
+    """The building of one lab: boot or restore, release, identify, prove."""
 
     def __init__(self, work: Work, lab: SourcedLab, how: Starting) -> None:
         self._lab = Construction(work, lab, {} if how.cold else lab.memory)
@@ -100,8 +100,7 @@ class _Building:
     def releases(self) -> list[Callable[[], None]]:
         """Return the work that lets paused nodes go.
 
-        All nodes are started paused, then released together: starting a machine takes the hypervisor much longer
-        while earlier ones already boot, and the lab as a whole stands sooner.
+        All nodes are started paused, then resumed together. Starting a domain takes much longer while others boot.
         """
         self.proving.prepare()
         return [partial(self._lab.attempt, self._release, node) for node in self.boot.paused]

@@ -1,4 +1,4 @@
-"""Decides what labs will be and whether they may be: identity, plan, and every check before the first object."""
+"""Decides what labs will be, and whether they may be made: identity, plan, and all checks before the first object."""
 
 from __future__ import annotations
 

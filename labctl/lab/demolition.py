@@ -1,4 +1,4 @@
-"""Takes objects off a host, but nothing that anybody else's machine uses."""
+"""Removes objects from a host, except those that foreign machines use."""
 
 from __future__ import annotations
 

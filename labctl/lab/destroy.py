@@ -1,4 +1,4 @@
-"""Takes labs away, so that nothing of them is left."""
+"""Removes labs completely."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Keeps the events of rounds: append-only JSON lines in each lab's state folder, for the organiser alone.
 
-What happens to a lab outside of a round is not written down.
+Nothing is recorded outside of rounds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def every(home: Home, team: str) -> tuple[Event, ...]:
 
 
 def append(home: Home, team: str, *happened: Event) -> None:
-    """Write events down; they are on disk when this returns. Their times never run backwards, whatever the clock does.
+    """Record events; they are on disk when this returns. Their times never go backwards, even if the clock does.
 
     Raises:
         CapacityError: the file system is full.
@@ -44,13 +44,13 @@ def played(home: Home, team: str) -> tuple[Event, ...]:
 
 
 def during(home: Home, team: str, happened: Event) -> None:
-    """Write an event down where a round goes on in the lab."""
+    """Record an event, if the lab is in a round."""
     if played(home, team):
         append(home, team, happened)
 
 
 def checked(home: Home, team: str, report: Report, at: float, *, baseline: bool = False) -> None:
-    """Write down what checks said where a round goes on in the lab."""
+    """Record the results of checks, if the lab is in a round."""
     during(home, team, run_of(report, at, baseline=baseline))
 
 
@@ -61,7 +61,7 @@ def run_of(report: Report, at: float, *, baseline: bool = False) -> Checked:
 
 
 def healed(home: Home, team: str, entry: str, at: float) -> None:
-    """Write down that the organiser took back what is this entry of the ledger, where it belongs to a round."""
+    """Record that the organiser healed the fault of this ledger entry, if it belongs to a round."""
     for event in played(home, team):
         if isinstance(event, Injected) and event.entry == entry:
             append(home, team, Healed(at=at, slot=event.slot))

@@ -1,4 +1,4 @@
-"""Looks at the file of a fault before anybody breaks anything with it."""
+"""Checks the file of a fault before the fault is used."""
 
 from __future__ import annotations
 

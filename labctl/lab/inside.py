@@ -69,7 +69,7 @@ def running(site: Site, networks: Sequence[NetworkPlan]) -> list[NetworkPlan]:
 
 @contextlib.contextmanager
 def plugs(home: Home, site: Site, lab: LabPlan) -> Iterator[list[Plug]]:
-    """Hold a place in the lab's isolated networks: an address in each that no node, shell or dialer has.
+    """Reserve an address in each of the lab's isolated networks that no node, shell or dialer has.
 
     Raises:
         InputError: a network of the lab does not run.
@@ -84,7 +84,7 @@ def plugs(home: Home, site: Site, lab: LabPlan) -> Iterator[list[Plug]]:
 
 
 def _plug(stack: contextlib.ExitStack, home: Home, site: Site, lab: LabPlan, on: Sequence[NetworkPlan]) -> Plugged:
-    """Stand in the networks that run, until the stack is closed."""
+    """Plug into the networks that run, until the stack is closed."""
     assert isinstance(site.dialer, Namespace)
     place = stack.enter_context(_place(home, lab.team))
     return Plugged(site.dialer.namespace, [_card(lab, network, place) for network in on])

@@ -1,4 +1,4 @@
-"""Brings up a lab's cloud over SSH: on bare nodes from the first package on, on baked disks what is left to start."""
+"""Brings up a lab's cloud over SSH: everything on bare nodes, only the services on baked disks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NESTED = (
 
 
 def install(work: Work, team: str, *, until: str | None, only: str | None) -> Outcome:
-    """Bring up the cloud of a team's lab, or go on with it; a second run looks, and changes nothing.
+    """Bring up the cloud of a team's lab, or continue an interrupted run. A second run changes nothing.
 
     Args:
         until: the last role; None for all.
@@ -102,7 +102,7 @@ def proceed(
 
 
 def tasks_of(home: Home, team: str, *, until: str | None, only: str | None) -> list[Task]:
-    """Return what `install` would go through; nothing is asked or changed.
+    """Return what `install` would do; no host is asked and nothing changes.
 
     Raises:
         InputError: the team has no lab, the lab no cloud, or the cloud no such role; or its roles do not fit.

@@ -45,7 +45,7 @@ class Batch:
 
 
 class Results(Generic[T]):
-    """What became of each team's part, in the order in which the teams were named."""
+    """The result or the error of each team's part, in the order in which the teams were named."""
 
     def __init__(self, teams: Sequence[str], done: Mapping[str, T], failed: Mapping[str, LabctlError]) -> None:
         self.done = {team: done[team] for team in teams if team in done}
@@ -57,7 +57,7 @@ class Results(Generic[T]):
 
 
 def each(batch: Batch, teams: Sequence[str], part: Callable[[Work, str], T]) -> Results[T]:
-    """Do a piece of work for each team's lab; one that fails does not keep the others from theirs.
+    """Do a piece of work for each team's lab. A failure in one lab does not stop the others.
 
     Args:
         part: is given the work on the lab's host, with nothing listed yet, and the team.

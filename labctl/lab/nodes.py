@@ -30,7 +30,7 @@ the kernel with each virtual machine that comes or goes."""
 
 
 def anothers(record: LabRecord, node: NodePlan) -> bool:
-    """Whether a node was restored from memory and is still the lab's that was captured: its run ended early."""
+    """Whether a restored node still has the captured lab's identity, because its run was interrupted."""
     restored = record.restored.get(node.name) == node.generation
     return restored and record.identified.get(node.name) != node.generation
 
@@ -97,16 +97,16 @@ def belongs(domain: DomainFacts, lab: LabPlan, node: NodePlan) -> bool:
 
 
 def missing(site: Site, record: LabRecord, node: NodePlan) -> bool:
-    """Whether a node is to be made: it has no domain, or one that cannot become it."""
+    """Whether a node must be made: it has no domain, or a domain that cannot become it."""
     domain = site.domains.get(node.domain)
     return domain is None or unfinished(record, node, domain)
 
 
 def unfinished(record: LabRecord, node: NodePlan, domain: DomainFacts) -> bool:
-    """Whether a run that ended early left a domain that cannot become the node.
+    """Whether an interrupted run left a domain that cannot become the node.
 
-    It is another lab's still, or what a reset was to take away: the domain's own metadata says of which generation it
-    is, the record only which one is to come.
+    The domain still has another lab's identity, or a reset should have removed it. The domain's metadata says its own
+    generation, the record the next one.
     """
     if record.ready.get(node.name) == node.generation:
         return False
@@ -167,7 +167,7 @@ def _nests(site: Site, lab: LabPlan, node: NodePlan) -> bool:
 
 
 def _lacks(site: Site, node: NodePlan) -> tuple[str, ...]:
-    """Return what the processor of a node has not, of what our emulated ones lack.
+    """Return the features to take away from the processor of a node.
 
     The kernel of our images leaves `cmpxchg16b` alone (`clearcpuid`), which QEMU 7.2 emulates wrongly at times.
     """

@@ -66,7 +66,7 @@ class Setup:
 
 
 def lots(home: Home, setup: Setup) -> list[Lot]:
-    """Return what each lab would get, turn after turn; nothing where the draw comes to a drill.
+    """Return what each lab would get, turn after turn; nothing if a drill is drawn.
 
     Raises:
         InputError: a team has no lab, there is no such fault, or nothing is left to draw.
@@ -78,7 +78,7 @@ def lots(home: Home, setup: Setup) -> list[Lot]:
 
 
 def open_round(batch: Batch, setup: Setup) -> list[rounds.Seat]:
-    """Open a round on teams' labs: a baseline of all checks, the faults, what they turned red; then the clock starts.
+    """Open a round on teams' labs: run all checks, inject the faults, run all checks again, start the clock.
 
     Raises:
         InputError: see `lots`.

@@ -1,4 +1,4 @@
-"""Finds labs that stand on a host without a record here, by the metadata of their objects, and takes them away.
+"""Finds labs on a host that have no record here, by the metadata of their objects, and removes them.
 
 A record may be lost or damaged; libvirt still knows whose each domain and each network is.
 """

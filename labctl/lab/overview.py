@@ -1,4 +1,4 @@
-"""Lists all labs on record with what their hosts say of them."""
+"""Lists all labs on record with the states that their hosts report."""
 
 from __future__ import annotations
 

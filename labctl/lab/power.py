@@ -1,4 +1,4 @@
-"""Stops and starts labs that stand."""
+"""Stops and starts existing labs."""
 
 from __future__ import annotations
 

@@ -36,13 +36,13 @@ class GoldenDisk:
 
     @property
     def sound(self) -> bool:
-        """Whether a disk can be so large."""
+        """Whether the sizes are possible."""
         return self.size >= 0 and 0 < self.virtual_size <= LARGEST
 
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenMemory:
-    """A node's memory in a set: libvirt's save image, whose head is written anew for each node that it is restored as.
+    """A node's memory in a set: libvirt's save image. Its head is rewritten for each node that is restored from it.
 
     Attributes:
         size: bytes of the whole image.
@@ -66,7 +66,7 @@ class GoldenMemory:
 
     @property
     def sound(self) -> bool:
-        """Whether an image and its head can be so large."""
+        """Whether the sizes are possible."""
         return self.size >= 0 and 0 < self.room < MOST
 
 
@@ -151,9 +151,9 @@ class GoldenManifest:
         return sum(disk.size for disk in self.disks.values()) + sum(memory.size for memory in self.memory.values())
 
     def check(self) -> None:
-        """Refuse what no set of labctl is, for what comes from elsewhere, with InputError.
+        """Refuse a manifest that labctl cannot have written, with InputError.
 
-        Names of volumes above all: they are made and deleted by these.
+        The names of volumes matter most, because volumes are made and deleted by these names.
         """
         check_name(self.name.partition(".")[2] if self.kind == SNAPSHOT else self.name)
         own = re.compile(rf"{re.escape(self.stem)}-[a-z0-9.-]+")

@@ -1,4 +1,4 @@
-"""The sets in a host's storage pool: a whole lab at a stage, disks and perhaps memory, for labs to stand on.
+"""The sets in a host's storage pool. A set is a whole lab at a stage: disks and perhaps memory; labs are made from it.
 
 A set is a volume per disk, `golden-NAME-ID-NODE.qcow2`, an overlay on a base image; where it was captured from a
 running lab, a volume with the memory of each node, `golden-NAME-ID-NODE.memory`; and a manifest, `golden-NAME-ID.json`,

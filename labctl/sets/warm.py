@@ -1,4 +1,4 @@
-"""Starts nodes from memory that was captured, and makes them nodes of their own lab."""
+"""Restores nodes from captured memory, and gives them the identity of their own lab."""
 
 from __future__ import annotations
 
