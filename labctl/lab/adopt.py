@@ -104,7 +104,7 @@ def _topology(home: Home, site: Site, orphan: Orphan, given: Topology | None) ->
     if given is not None:
         if given.digest != orphan.digest:
             raise InputError(
-                f"the lab of {orphan.team} was made from another version of topology {given.name} than that file",
+                f"the lab of {orphan.team} was made from another topology than {given.name} in that file",
                 details=f"It was called {orphan.topology}.",
                 remedy=f"Find the original file, or labctl destroy --orphans {orphan.team}",
             )

@@ -90,7 +90,7 @@ def test_packages_for_images_only_warn() -> None:
 @pytest.mark.parametrize(
     ("kvm", "said"),
     [
-        (KvmFacts(flag=False, device=True, opens=True, mode=0o666, nested=None), "not to be trusted"),
+        (KvmFacts(flag=False, device=True, opens=True, mode=0o666, nested=None), "cannot be trusted"),
         (KvmFacts(flag=False, device=False, opens=False, mode=None, nested=None), "neither vmx nor svm"),
         (KvmFacts(flag=True, device=False, opens=False, mode=None, nested=None), "there is no /dev/kvm"),
         (KvmFacts(flag=True, device=True, opens=False, mode=0o600, nested=None), "mode 0600"),

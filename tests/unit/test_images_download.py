@@ -87,5 +87,5 @@ def test_what_is_no_url_is_said(tmp_path: Path, url: str) -> None:
 
 @pytest.mark.parametrize("path", ["/ok", "/a b/ü.img", "/a%20b/%C3%BC.img"])
 def test_blanks_and_umlauts_are_quoted_and_what_is_quoted_stays(server: str, tmp_path: Path, path: str) -> None:
-    with pytest.raises(InputError, match="no disk image that can boot"):
+    with pytest.raises(InputError, match="not a disk image that can boot"):
         fetch(server + path, tmp_path, hashlib.sha256(BODY).hexdigest())

@@ -44,8 +44,8 @@ def examined(tmp_path: Path, content: bytes) -> str:
         (qcow2()[:60], "is cut off"),
         (b"KDMV".ljust(512, b"\0"), "is a vmdk image"),
         (b"\xfd7zXZ\0".ljust(512, b"\0"), "is compressed"),
-        (bytes(512), "no disk image that can boot"),
-        (b"", "no disk image that can boot"),
+        (bytes(512), "not a disk image that can boot"),
+        (b"", "not a disk image that can boot"),
     ],
 )
 def test_hostile_and_useless_images_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:

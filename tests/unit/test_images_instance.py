@@ -111,7 +111,7 @@ def test_only_the_kernels_header_field_is_changed() -> None:
 
 
 def test_what_is_no_kernel_is_refused() -> None:
-    with pytest.raises(InputError, match="no bzImage"):
+    with pytest.raises(InputError, match="not a bzImage"):
         instance.fixed(bytes(4096))
 
 

@@ -153,7 +153,7 @@ def test_a_damaged_lab_of_which_the_host_has_nothing_is_not_called_destroyed(wor
     world.create("red")
     world.destroy("red")
     world.home.lab("red").write("lab.json", "{")
-    with pytest.raises(InputError, match="has nothing of red's lab") as caught:
+    with pytest.raises(InputError, match="host fake has none of its objects") as caught:
         orphans.destroy_damaged(world.work(), "red")
     assert "labctl destroy red --forget" in caught.value.remedy
     assert world.home.lab("red").exists

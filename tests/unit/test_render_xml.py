@@ -183,5 +183,5 @@ def test_control_characters_are_refused(gridka: LabPlan, value: str):
 
 def test_a_value_that_is_not_there_is_an_error(gridka: LabPlan):
     broken = replace(gridka.networks[0], gateway=None)
-    with pytest.raises(TypeError, match="not there"):
+    with pytest.raises(TypeError, match="does not exist"):
         xml.network_xml(broken, gridka)
