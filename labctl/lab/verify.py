@@ -226,6 +226,7 @@ class _Trial:
         for entry in self._book.open():
             if entry.seed == self._seed:
                 self._restore(entry)
+                self._engine.restart(entry)  # a repair by halves may have left them without what is there again
                 self._book.save(replace(entry, state=State.REVERTED, notes=("its trial failed",)))
 
     def _green(self, entry: Entry, *, everything: bool = False) -> bool:

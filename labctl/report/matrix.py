@@ -8,6 +8,7 @@ from typing import Any
 
 from labctl.report.table import table
 from labctl.sabotage.fault import FAULTS
+from labctl.sabotage.left_out import LEFT_OUT
 from labctl.sabotage.matrix import Verified
 
 _HEADINGS = ["FAULT", "LEVEL", "RED", "INJECT", "DETECT", "REPAIR", "HEAL", "ALTERNATIVE", "CHEAT", "POINTS", "RESULT"]
@@ -37,10 +38,12 @@ def page(found: Sequence[Verified]) -> str:
     ]
     lines += [f"| {' | '.join(heading.capitalize() for heading in _HEADINGS)} |", "|" + "---|" * len(_HEADINGS)]
     lines += [f"| {' | '.join(str(cell) for cell in _row(each))} |" for each in found]
+    good = {each.fault for each in found if each.ok}
     places = sorted({f"{each.topology}, {'KVM' if each.virt == 'kvm' else 'emulated'}" for each in found})
     lines += [
         "",
-        f"Seen on: {'; '.join(places)}. {sum(each.ok for each in found)} of {len(found)} do what they say.",
+        f"Seen on: {'; '.join(places)}. {sum(each.ok for each in found)} of {len(found)} rows do what they say.",
+        f"{len(good)} of {len(FAULTS.names())} families were seen to work; the others are had by their ID alone.",
         "",
     ]
     for fault in FAULTS:
@@ -59,6 +62,16 @@ def page(found: Sequence[Verified]) -> str:
             *(f"- hint: {hint}" for hint in fault.hints),
             "",
         ]
+    lines += [
+        "## What is left out",
+        "",
+        f"The catalogue has {len(FAULTS.names()) + len(LEFT_OUT)} families. These {len(LEFT_OUT)} are no faults here:",
+        "",
+        "| family | why |",
+        "|---|---|",
+        *(f"| {name} | {why} |" for name, why in sorted(LEFT_OUT.items())),
+        "",
+    ]
     return "\n".join(lines)
 
 

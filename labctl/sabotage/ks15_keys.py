@@ -32,6 +32,6 @@ def draw(scene: Scene, random: Random) -> Drawn:
         service="keystone",
         breaks=(Break(node=node, change=Permissions(path=path, owner="root:root", mode=0o700), restart=("keystone",)),),
         explanation=f"{path} of {node} belongs to root, so Keystone, which is no root, finds no keys there.",
-        repair=(Typed(node=node, line=f"chown keystone:keystone {path}"),),
+        repair=(Typed(node=node, line=f"chown keystone:keystone {path}; {restart('keystone')}"),),
         cheat=(Typed(node=node, line=restart("keystone")),),
     )

@@ -22,6 +22,8 @@ from labctl.sabotage import draw, ledger, lint, matrix
 from labctl.sabotage.engine import Engine, untouchable
 from labctl.sabotage.fault import FAULTS, Break, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
+from labctl.sabotage.left_out import LEFT_OUT
+from labctl.sabotage.matrix import Verified
 from labctl.spec import teams
 from labctl.state import LabFolder
 
@@ -500,3 +502,67 @@ def test_what_is_red_already_proves_nothing() -> None:
     lot = draw.Lot(team="team01", order=(FAULTS["BA-05"],), seed="s", candidates=())
     entry, _ = prepare(MINI, FAULTS["BA-05"], lot, covered={"B03", "B02"})
     assert (entry.red, entry.green) == (("B10",), ("B01",))
+
+
+def test_every_family_of_the_catalogue_is_a_fault_or_is_left_out_for_a_reason() -> None:
+    """The numbers are those of the catalogue of 2025.1: 143 families for installed labs."""
+    last = {"KS": 23, "DB": 10, "MQ": 7, "GL": 8, "CP": 18, "CN": 16, "NW": 29, "VO": 16, "DA": 7, "HE": 2, "HO": 7}
+    every = {f"{family}-{number:02}" for family, most in last.items() for number in range(1, most + 1)}
+    written = {fault.id for fault in FAULTS if "installed" in fault.stages}
+    assert not written & LEFT_OUT.keys()
+    assert written | LEFT_OUT.keys() == every
+
+
+def test_what_was_never_verified_is_not_drawn_but_had_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = next(scene for scene in SCENES if scene.lab.topology == "gridka" and scene.lab.stage == "installed")
+    monkeypatch.setattr(matrix, "shipped", lambda: (seen("KS-04", "cinder"), seen("GL-01", trouble="it heals")))
+    assert [fault.id for fault in draw.candidates(cloud)] == ["KS-04"]
+    (lot,) = draw.lots(["team01"], draw.candidates(cloud), seed="s", same=False)
+    assert {draw.drawn(FAULTS["KS-04"], cloud, replace(lot, seed=str(each))).variant for each in range(20)} == {
+        "cinder"
+    }
+    named = draw.Lot(team="team01", order=(FAULTS["GL-01"],), seed="s", candidates=())
+    assert draw.drawn(FAULTS["GL-01"], cloud, named).service == "glance"
+
+
+def test_a_services_own_faults_are_drawn_where_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = next(scene for scene in SCENES if scene.lab.topology == "allinone" and scene.lab.stage == "installed")
+    rows = [seen(fault.id, variant) for fault in FAULTS for variant in fault.variants]
+    monkeypatch.setattr(matrix, "shipped", lambda: tuple(rows))
+    narrow = replace(cloud, service="cinder")
+    found = draw.candidates(narrow)
+    assert {"KS-04", "VO-04"} <= {fault.id for fault in found}
+    assert not {"GL-01", "KS-18"} & {fault.id for fault in found}
+    for fault in found:
+        service = fault.draw(replace(narrow, only=frozenset(fault.variants)), Random(0))
+        assert service.variant.startswith("cinder") or service.service.startswith("cinder")
+
+
+def test_a_fault_that_takes_long_weighs_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (seen("KS-04", seconds=10), seen("GL-01", seconds=12), seen("CP-01", seconds=100))
+    monkeypatch.setattr(matrix, "shipped", lambda: rows)
+    assert [matrix.weight(FAULTS[name]) for name in ("KS-04", "GL-01", "CP-01", "NW-01")] == [1.0, 1.0, 2.0, 1.0]
+
+
+def test_what_was_seen_is_merged_row_by_row() -> None:
+    old, new = [seen("KS-04", "nova", trouble="bad"), seen("GL-01")], [seen("KS-04", "nova"), seen("KS-04", "glance")]
+    rows = matrix.merged(old, new)
+    assert [(row.fault, row.variant, row.ok) for row in rows] == [
+        ("GL-01", "", True),
+        ("KS-04", "glance", True),
+        ("KS-04", "nova", True),
+    ]
+    assert matrix.read(matrix.write(rows)) == rows
+
+
+def seen(fault: str, variant: str = "", *, trouble: str = "", seconds: float = 1.0) -> Verified:
+    return Verified(
+        fault=fault,
+        variant=variant,
+        level=1,
+        virt="qemu",
+        topology="allinone",
+        node="x",
+        trouble=trouble,
+        seconds={"detect": seconds},
+    )
