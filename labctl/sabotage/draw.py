@@ -85,7 +85,8 @@ def lots(teams: Sequence[str], found: Sequence[Fault], *, seed: str, same: bool,
     if not found:
         raise InputError(
             "no fault is left to draw",
-            details="No fault in the pool fits the stage, the level and the faults that the labs have already.",
+            details="No fault in the pool fits the stage, the level, the service and the faults that labs have already. "
+            "What was never verified is not drawn.",
             remedy="labctl sabotage list shows all; labctl sabotage heal makes room.",
         )
     random = Random(f"{seed}")  # noqa: S311 - reproducible, not secret

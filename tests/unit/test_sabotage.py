@@ -17,6 +17,7 @@ from labctl.errors import CapacityError, InputError, RefusedError, RemoteError
 from labctl.guest.fake import FakeGuest
 from labctl.lab import fault_files
 from labctl.lab.sabotage import LEDGER, Ledger
+from labctl.pace import pace
 from labctl.report import sabotage as views
 from labctl.sabotage import draw, ledger, lint, matrix
 from labctl.sabotage.engine import Engine, untouchable
@@ -310,6 +311,50 @@ def test_a_fault_that_does_more_than_it_says_is_undone_at_once() -> None:
     assert entry.state is State.REVERTED
     assert lab.hosts == HOSTS
     assert "B03 turned red, too" in entry.notes
+
+
+class Slow:
+    """Checks whose verdicts come one after the other; time passes when somebody waits."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *red: Sequence[str]) -> None:
+        self.red, self.asked, self.now = list(red), [], 0.0
+        monkeypatch.setattr("labctl.sabotage.engine.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("labctl.sabotage.engine.time.sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def __call__(self, ids: Sequence[str]) -> Report:
+        self.asked.append(tuple(ids))
+        return report(*(self.red.pop(0) if self.red else ()))
+
+
+def test_a_fault_that_shows_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(monkeypatch, (), (), (), ("C05",))
+    entry = Lab().engine(check=slow).inject(*begun(whole(red=("C05",))))
+    assert entry.state is State.INJECTED
+    assert entry.symptoms == {"C05": "C05 is ill"}
+
+
+def test_a_fault_that_never_shows_is_undone_when_it_is_late_even_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(monkeypatch)
+    entry = Lab().engine(check=slow).inject(*begun(whole(red=("C05",))))
+    assert entry.state is State.REVERTED
+    assert slow.now >= pace("kvm").silent
+
+
+def test_what_was_restarted_must_be_red_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that comes up answers nobody for a moment: that is no symptom."""
+    lab = Lab()
+    lab.node.answers["systemctl reset-failed .*"] = 0
+    change = Line(path="/etc/hosts", match=r"10\.0\.0\.4 (.*)", line=r"10.0.0.44 \1")
+    fault = drawing(Break(node="node-1", change=change, restart=("x",)))
+    entry = lab.engine(check=Slow(monkeypatch, ("B02",), ())).inject(*begun(fault))
+    assert entry.state is State.REVERTED
+    slow = Slow(monkeypatch, ("B02",), (), ("B02",), ("B02",))
+    entry = lab.engine(check=slow).inject(*begun(fault))
+    assert entry.state is State.INJECTED
+    assert slow.asked == [("B02",), ("B02", "B01", "B01"), ("B02",), ("B02", "B01", "B01")]
 
 
 def test_a_fault_that_cuts_the_way_in_is_undone_by_the_guest_agent() -> None:
