@@ -85,7 +85,7 @@ def lots(teams: Sequence[str], found: Sequence[Fault], *, seed: str, same: bool,
     if not found:
         raise InputError(
             "no fault is left to draw",
-            details="No fault in the pool fits the stage, the level, the service and the faults that labs have already. "
+            details="No fault in the pool fits the stage, the level, the service and the faults that labs have. "
             "What was never verified is not drawn.",
             remedy="labctl sabotage list shows all; labctl sabotage heal makes room.",
         )
