@@ -83,7 +83,7 @@ _PACES = {
         sabotage=6.0,
         request=240.0,
         instance=180.0,
-        settles=60.0,
+        settles=120.0,
         silent=480.0,
         removal=600.0,
     ),

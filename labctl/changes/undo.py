@@ -59,11 +59,27 @@ def difference(record: Record) -> str:
 
 
 def restart(units: tuple[str, ...], context: Context, *, waits: bool = True) -> None:
-    """Restart units, also those that gave up; one that cannot start is what the fault is about."""
+    """Restart units, also those that gave up, and wait until those that listened before listen again or have ended.
+
+    One that cannot start is what the fault is about.
+    """
     if units:
         words, how = quoting.shell_line(units), "" if waits else "--no-block "
         line = f"systemctl reset-failed {words} 2>/dev/null; systemctl --quiet {how}restart {words} || :"
-        context.run(line, timeout=90)
+        wait = _WAIT.format(seconds=int(30 * context.slow))
+        context.run(f"{_HEARD}; {_BEFORE.format(units=words)}; {line}; {wait}", timeout=120)
+
+
+# uWSGI opens its port before it has loaded its application, but eventlet's servers do not: Glance for instance.
+_HEARD = (
+    "heard() { group=$(systemctl show -P ControlGroup $1); pids=$(tr '\\n' '|' </sys/fs/cgroup$group/cgroup.procs); "
+    'ss -ltnpH | grep -qE "pid=(${pids}none),"; } 2>/dev/null'
+)
+_BEFORE = "before=$(for unit in {units}; do heard $unit && echo $unit; done)"
+_WAIT = (
+    "count=0; for unit in $before; do until heard $unit || ! systemctl --quiet is-active $unit || "
+    "[ $count -ge {seconds} ]; do sleep 1; count=$((count + 1)); done; done"
+)
 
 
 def _folder_time(context: Context, path: str) -> int | None:

@@ -150,13 +150,13 @@ class Engine:
             if _symptoms(entry, report):
                 if not restarted:
                     return report
-                time.sleep(pace(self.virt).settles / 4)
+                time.sleep(pace(self.virt).settles / 12)
                 report = self.check(everything)
                 if _symptoms(entry, report):
                     return report
             if time.monotonic() > deadline or not (restarted or REPORTS & set(entry.red)):
                 return report
-            time.sleep(pace(self.virt).settles / 8)
+            time.sleep(pace(self.virt).settles / 12)
 
     def _undo(self, node: str, record: Record) -> Outcome:
         """Undo a change by SSH, else by the guest agent."""

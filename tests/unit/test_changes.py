@@ -273,7 +273,7 @@ def test_a_line_that_is_not_there_is_no_change() -> None:
 
 
 def test_what_reads_a_file_is_restarted_with_the_change_and_with_its_undo() -> None:
-    guest = FakeGuest(answers={"systemctl reset-failed chrony .*": 0})
+    guest = FakeGuest(answers={".*systemctl reset-failed chrony .*": 0})
     guest.file("/etc/chrony.conf", "right\n")
     change = PutFile(path="/etc/chrony.conf", content="wrong\n")
     made = undoing.act(undoing.record(change, context(guest), restart=("chrony",)), context(guest))
@@ -614,7 +614,7 @@ def test_a_process_that_is_halted_goes_on_and_one_that_was_started_anew_is_left(
 
 
 def test_a_restart_that_never_ends_is_not_waited_for_but_its_undo_is() -> None:
-    guest = FakeGuest(answers={"systemctl reset-failed .*": 0})
+    guest = FakeGuest(answers={".*systemctl reset-failed .*": 0})
     guest.file("/etc/x", OPTIONS)
     change = Rename(path="/etc/x", section="a", option="word", name="wort")
     made = undoing.act(undoing.record(change, context(guest), restart=("nova-compute",), waits=False), context(guest))
