@@ -246,13 +246,7 @@ def heal(work: Work, team: str, *, ids: Sequence[str] = ()) -> tuple[list[Entry]
         if errors:
             raise GroupError(f"not everything in the lab of {team} could be healed", errors, remedy="")
         say(f"{team}: checking")
-        report = engine.check([])
-        if not report.green and any(record.restart for entry in done for _, record in entry.records):
-            # An API that could not load never loads by itself, also when its files are right again.
-            say(f"{team}: restarting what was touched, and checking again")
-            for entry in done:
-                engine.restart(entry)
-            report = engine.check([])
+        report = engine.checked(done)
         if not work.cancelled.is_set():
             seen.keep(work.home, report)
         return done, report

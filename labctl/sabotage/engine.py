@@ -107,6 +107,21 @@ class Engine:
             notes.append(f"{node}: {record.target}: {outcome}")
         return replace(entry, state=state, notes=(*entry.notes, *notes))
 
+    def checked(self, healed: Sequence[Entry]) -> Report:
+        """Check everything after a heal; where anything is red, restart what was touched and check once more.
+
+        An API that could not load never loads by itself, also when a team has set its files right again.
+
+        Raises:
+            LabctlError: a node cannot be reached.
+        """
+        report = self.check([])
+        if report.green or not any(record.restart for entry in healed for _, record in entry.records):
+            return report
+        for entry in healed:
+            self.restart(entry)
+        return self.check([])
+
     def restart(self, entry: Entry) -> None:
         """Restart the units that an injection had restarted: a repair that is one outlives that.
 

@@ -357,6 +357,22 @@ def test_what_was_restarted_must_be_red_twice(monkeypatch: pytest.MonkeyPatch) -
     assert slow.asked == [("B02",), ("B02", "B01", "B01"), ("B02",), ("B02", "B01", "B01")]
 
 
+def test_a_heal_that_is_not_green_restarts_what_was_touched_and_looks_again() -> None:
+    lab = Lab()
+    lab.node.answers[".*systemctl reset-failed .*"] = 0
+    fault = drawing(Break(node="node-1", change=PutFile(path="/etc/one", content="x"), restart=("keystone",)))
+    entry = lab.engine().act(*begun(fault))
+    lab.node.ran.clear()
+
+    def check(ids: Sequence[str]) -> Report:
+        return report() if any("restart keystone" in line for line in lab.node.ran) else report("B02")
+
+    assert lab.engine(check=check).checked([entry]).green
+    lab.node.ran.clear()
+    assert not lab.engine(check=lambda ids: report("B02")).checked([]).green
+    assert lab.node.ran == [], "nothing was touched"
+
+
 def test_a_fault_that_cuts_the_way_in_is_undone_by_the_guest_agent() -> None:
     lab = Lab()
 
