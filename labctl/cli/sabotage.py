@@ -238,8 +238,9 @@ def reveal_command(team: str | None, output: str) -> None:
 
 @sabotage_command.command("heal")
 @click.argument("words", metavar="[TEAM|ID]...", nargs=-1)
+@click.option("--quick", is_flag=True, help="Check afterwards only what can be checked without changing anything.")
 @options.common
-def heal_command(words: tuple[str, ...]) -> int:
+def heal_command(words: tuple[str, ...], quick: bool) -> int:
     """Undo faults in labs, then check the labs.
 
     If a team has changed what the fault changed, heal keeps the team's work and reports that. A second heal does no
@@ -247,16 +248,16 @@ def heal_command(words: tuple[str, ...]) -> int:
     """
     home = Home()
     ids, patterns = options.ids_and_teams(words)
-    return 0 if heal_labs(home, _teams(home, patterns), ids) else RED
+    return 0 if heal_labs(home, _teams(home, patterns), ids, quick=quick) else RED
 
 
-def heal_labs(home: Home, teams: Sequence[str], ids: Sequence[str] = ()) -> bool:
+def heal_labs(home: Home, teams: Sequence[str], ids: Sequence[str] = (), *, quick: bool = False) -> bool:
     """Heal labs one after the other and tell about each; return whether all checks are green."""
     from labctl.report import checks as views
 
     green = True
     for team in teams:
-        done, report = _heal(home, team, ids)
+        done, report = _heal(home, team, ids, quick=quick)
         for entry in done:
             for note in entry.notes:
                 options.say(f"{team}: {note}")
@@ -354,9 +355,9 @@ def _inject(home: Home, teams: Sequence[str], lots: Sequence[Lot]) -> list[tuple
     return sorted(done, key=lambda pair: pair[0].team)
 
 
-def _heal(home: Home, team: str, ids: Sequence[str]) -> tuple[list[Entry], Report]:
+def _heal(home: Home, team: str, ids: Sequence[str], *, quick: bool) -> tuple[list[Entry], Report]:
     from labctl.cli.labs import site_of, working
     from labctl.lab import sabotage
 
     with site_of(home, team) as place, working(home, place) as work:
-        return sabotage.heal(work, team, ids=ids)
+        return sabotage.heal(work, team, ids=ids, quick=quick)

@@ -210,20 +210,21 @@ def prepare(scene: Scene, fault: Fault, lot: Lot, covered: Collection[str] = ())
     return replace(entry, red=tuple(red), green=tuple(green)), drawn
 
 
-def heal(work: Work, team: str, *, ids: Sequence[str] = ()) -> tuple[list[Entry], Report]:
+def heal(work: Work, team: str, *, ids: Sequence[str] = (), quick: bool = False) -> tuple[list[Entry], Report]:
     """Undo what stands in a lab, the last first, then check it; what a team changed itself is left and said.
 
     Args:
         ids: faults; all when empty.
+        quick: check only what can be checked without changing anything.
 
     Returns:
-        What was undone, and the report of all checks.
+        What was undone, and the report of the checks.
 
     Raises:
         GroupError: a node cannot be reached by any way; the others are healed.
     """
     say = work.progress.say
-    with records.locked(work.home, [team]), _opened(work, team) as (_, engine, book):
+    with records.locked(work.home, [team]), _opened(work, team) as (scene, engine, book):
         done: list[Entry] = []
         errors: list[LabctlError] = []
         for entry in book.entries():
@@ -246,7 +247,8 @@ def heal(work: Work, team: str, *, ids: Sequence[str] = ()) -> tuple[list[Entry]
         if errors:
             raise GroupError(f"not everything in the lab of {team} could be healed", errors, remedy="")
         say(f"{team}: checking")
-        report = engine.checked(done)
+        ids = [each.id for each in chosen(scene.lab.stage, quick=True)] if quick else []
+        report = engine.checked(done, ids)
         if not work.cancelled.is_set():
             seen.keep(work.home, report)
         return done, report

@@ -107,20 +107,20 @@ class Engine:
             notes.append(f"{node}: {record.target}: {outcome}")
         return replace(entry, state=state, notes=(*entry.notes, *notes))
 
-    def checked(self, healed: Sequence[Entry]) -> Report:
-        """Check everything after a heal; where anything is red, restart what was touched and check once more.
+    def checked(self, healed: Sequence[Entry], checks: Sequence[str] = ()) -> Report:
+        """Check a lab after a heal, all of it where no checks are named; where anything is red, restart what was touched and check once more.
 
         An API that could not load never loads by itself, also when a team has set its files right again.
 
         Raises:
             LabctlError: a node cannot be reached.
         """
-        report = self.check([])
+        report = self.check(checks)
         if report.green or not any(record.restart for entry in healed for _, record in entry.records):
             return report
         for entry in healed:
             self.restart(entry)
-        return self.check([])
+        return self.check(checks)
 
     def restart(self, entry: Entry) -> None:
         """Restart the units that an injection had restarted: a repair that is one outlives that.
