@@ -247,8 +247,8 @@ def heal(work: Work, team: str, *, ids: Sequence[str] = (), quick: bool = False)
         if errors:
             raise GroupError(f"not everything in the lab of {team} could be healed", errors, remedy="")
         say(f"{team}: checking")
-        ids = [each.id for each in chosen(scene.lab.stage, quick=True)] if quick else []
-        report = engine.checked(done, ids)
+        wanted = [each.id for each in chosen(scene.lab.stage, quick=True)] if quick else []
+        report = engine.checked(done, wanted)
         if not work.cancelled.is_set():
             seen.keep(work.home, report)
         return done, report

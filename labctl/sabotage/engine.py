@@ -108,9 +108,12 @@ class Engine:
         return replace(entry, state=state, notes=(*entry.notes, *notes))
 
     def checked(self, healed: Sequence[Entry], checks: Sequence[str] = ()) -> Report:
-        """Check a lab after a heal, all of it where no checks are named; where anything is red, restart what was touched and check once more.
+        """Check a lab after a heal; where anything is red, restart what was touched and check once more.
 
         An API that could not load never loads by itself, also when a team has set its files right again.
+
+        Args:
+            checks: their IDs; all when empty.
 
         Raises:
             LabctlError: a node cannot be reached.
