@@ -1,4 +1,4 @@
-"""GL-04: Glance lets everybody in."""
+"""GL-04: Glance takes everybody for a stranger."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from labctl.sabotage.services import BASE, SERVICES, corrected, every, restart
 
 @fault(
     "GL-04",
-    "Too friendly",
-    level=3,
+    "Everybody is a stranger",
+    level=2,
     lasts="file",
     group="images",
     red=("C03:glance",),
     green=(*BASE, *every("glance")),
     hints=(
-        "What works that must not?",
-        "Ask for images with a token that nobody gave out.",
+        "Images say 403 to everybody, the administrator too.",
+        "A good token and a nonsense one get the same answer. Who looks at tokens?",
         "[paste_deploy] flavor",
     ),
     stages=("installed",),
-    pool=False,
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Take the check of tokens out of Glance's pipeline."""
