@@ -16,16 +16,28 @@ from random import Random
 
 from labctl.checks.model import Report
 from labctl.errors import LabctlError, RefusedError
-from labctl.lab import capture, check, closing, decisions, destroy, many, opening, reset, rollout, rounds, snapshot
+from labctl.lab import (
+    by_the_book,
+    capture,
+    check,
+    closing,
+    decisions,
+    destroy,
+    many,
+    opening,
+    reset,
+    rollout,
+    rounds,
+    snapshot,
+)
 from labctl.lab import sabotage as faults
 from labctl.lab.decisions import Choice, Starting
 from labctl.lab.many import Batch
-from labctl.lab.rounds import Diagnosis, Seat
-from labctl.lab.sabotage import Ledger
-from labctl.rounds.points import FaultPoints
+from labctl.lab.rounds import Seat
 from labctl.sabotage import draw
 from labctl.sabotage.fault import Scene
 from labctl.site.site import Site
+from labctl.site.together import Attempts
 from labctl.site.work import Work
 from labctl.spec.scoring import Rules
 from labctl.state import Home, records
@@ -35,8 +47,6 @@ PREFIX = "rehearsal-"
 
 MARK = "rehearsal"
 """The file in a lab's folder that says that the lab is a rehearsal's."""
-
-_PARTS = ("detect", "localise", "repair", "lasting")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +167,7 @@ class _Run:
         self._work, self._day = work, day
         self._batch = Batch(home=work.home, progress=work.progress, cancelled=work.cancelled, jobs=work.jobs)
         self.steps: list[Step] = []
-        self.forked = False
+        self.forked = self._fits = False
 
     def play(self) -> None:
         """Go through the day.
@@ -169,6 +179,9 @@ class _Run:
             self._capacity()
         with self._step("create", fatal=True):
             self._create()
+        if not self._fits:
+            with self._step("capacity", "now that there is what labs are made from", fatal=True):
+                self._room()
         with self._step("check", fatal=True):
             self._check()
         pool: list[str] = []
@@ -198,8 +211,11 @@ class _Run:
         if not begun:
             return
         with self._step("destroy"):
+            attempts = Attempts()
             for team in begun:
-                _remove(work, team)
+                with attempts.one():
+                    _remove(work, team)
+            attempts.check(brief="not every lab could be removed")
         with self._step("leaks"):
             left = [*_left(work.site.again(), self._day.names, claimed)]
             left += [str(home.lab(team).path) for team in self._day.names if home.lab(team).path.exists()]
@@ -230,11 +246,15 @@ class _Run:
             raise LabctlError(
                 obstacle, details="The nodes would boot. --cold rehearses that; or capture a new set here."
             )
-        everybody = names(max(day.teams, day.labs))
-        if rollout.planned(work, everybody[:1], day.choice, Starting(), once=False).supplies:
-            return  # what they are made from is yet to be built; create says whether it fits
-        labs = decisions.decide(work, everybody, day.choice, overcommit=False, held=None)
+        if not rollout.planned(work, day.names[:1], day.choice, Starting(), once=False).supplies:
+            self._room()
+
+    def _room(self) -> None:
+        """See whether the labs of all teams fit beside what runs."""
+        everybody = names(max(self._day.teams, self._day.labs))
+        labs = decisions.decide(self._work.again(), everybody, self._day.choice, overcommit=False, held=None)
         self.forked = bool(labs[0].memory)
+        self._fits = True
 
     def _create(self) -> None:
         for team in self._day.names:
@@ -278,15 +298,15 @@ class _Run:
                         rounds.take(home, seat, offer)
             with self._step("report", about):
                 for seat in seats:
-                    _report(home, seat)
+                    by_the_book.report(home, seat)
             with self._step("repair", about):
-                many.each(self._batch, [team for team in day.names if team != spared], _repair).check()
+                many.each(self._batch, [team for team in day.names if team != spared], by_the_book.repair).check()
         with self._step("close", about):
             closing.close(self._batch, _going_on(home, day.names), checks=bool(seats))
         if seats:
             with self._step("score", about):
                 played = rounds.chosen(rounds.seats(home, of=seats[0].opened.round), day.names)
-                short = [why for seat in played for why in _missed(seat, repaired=seat.lab != spared)]
+                short = [why for seat in played for why in by_the_book.missed(seat, repaired=seat.lab != spared)]
                 if short:
                     raise LabctlError("; ".join(short))
         with self._step("heal", about):
@@ -301,42 +321,6 @@ class _Run:
 def _going_on(home: Home, teams: Sequence[str]) -> list[Seat]:
     """Return the places of a round that was not closed, also of one that could not be begun."""
     return [seat for team in teams if (seat := rounds.seat_of(home, team)) is not None]
-
-
-def _report(home: Home, seat: Seat) -> None:
-    """Report what a team that knows all would report."""
-    entries = {entry.uid: entry for entry in Ledger(home.lab(seat.lab)).entries()}
-    for fault in seat.faults.values():
-        entry = entries[fault.entry]
-        rounds.report(home, seat.player, Diagnosis(service=entry.service, node=entry.node, symptom=fault.red[0]))
-
-
-def _repair(work: Work, team: str) -> None:
-    """Type the reference repair of what stands in a lab."""
-    with check.subject(work, records.lab_of(work.home, team).plan) as lab:
-        for entry in Ledger(work.home.lab(team)).open():
-            for node, line in entry.repair:
-                lab.guest(node).run(line, timeout=work.site.pace.repair, check=False)
-
-
-def _missed(seat: Seat, *, repaired: bool) -> Iterator[str]:
-    """Say what a team should have got and has not, or has got and should not have."""
-    score = seat.score()
-    if score is None:
-        return
-    for fault in score.faults:
-        parts = [name for name in _PARTS if _should(fault, name, seat.rules, repaired) != getattr(fault, name)]
-        if parts:
-            yield f"{seat.lab}: {fault.fault} does not score as it should: {', '.join(parts)}"
-    if score.broken or score.wrong or score.downtime:
-        red = ", ".join(score.broken) or "nothing"
-        yield f"{seat.lab}: a repair by the book cost points: {red} red, {score.wrong} for a wrong diagnosis"
-
-
-def _should(fault: FaultPoints, part: str, rules: Rules, repaired: bool) -> int:
-    """Return what a part of a fault should bring."""
-    share: int = getattr(rules.shares, part)
-    return round(fault.base * share / 100) if repaired or part in ("detect", "localise") else 0
 
 
 def _refuse_red(report: Report, how: str) -> None:

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from labctl.cli.root import root
 from labctl.errors import LabctlError, LockedError, RefusedError
-from labctl.lab import check, destroy, rehearse, sabotage
+from labctl.lab import check, destroy, rehearse, rollout, sabotage
 from labctl.lab.decisions import Choice
 from labctl.lab.rehearse import Day, Rehearsal, Step
 from labctl.lab.sabotage import Ledger
@@ -106,6 +106,21 @@ def test_too_little_memory_for_all_teams_is_no_go_and_nothing_is_made(school: Sc
     assert "capacity: the host has not enough memory" in seen.reasons[0]
     assert "too little memory:" in seen.reasons[0]
     assert school.world.inventory() == before
+
+
+def test_room_is_looked_for_again_when_what_labs_are_made_from_had_to_be_built(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = rollout.planned, []
+
+    def planned(*words: Any, **options: Any) -> Any:
+        asked.append(words)
+        return rollout.Rollout(images=("debian-13",)) if len(asked) == 1 else real(*words, **options)
+
+    monkeypatch.setattr(rollout, "planned", planned)
+    seen = school.rehearse(teams=99)
+    assert [step.name for step in seen.steps] == ["capacity", "create", "capacity", "destroy", "leaks"]
+    assert "too little memory" in seen.reasons[0]
 
 
 def test_a_set_from_another_qemu_is_no_go_but_may_be_left_out(school: School) -> None:

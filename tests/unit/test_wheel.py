@@ -20,6 +20,8 @@ assert os.access(py3compile, os.X_OK), py3compile
 assert "gridka" in topology.shipped() and topology.load("gridka").nodes
 assert "<pool" in xml.pool_xml("p", "/p")
 assert (data.folder("cloud-init") / "user-data.j2").is_file()
+from labctl.report import handout
+assert "Answer key" in handout.key([])
 """
 
 
