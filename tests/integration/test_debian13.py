@@ -30,7 +30,7 @@ WHEELS = (
 )
 MOUNTED = """set -eu
 mount --bind "$1" "$1"
-mount -t proc proc "$1/proc"; mount --rbind /sys "$1/sys"; mount --rbind /dev "$1/dev"; mount -t tmpfs tmpfs "$1/run"
+mount -t proc proc "$1/proc"; mount --rbind /sys "$1/sys"; mount --rbind /dev "$1/dev"
 mount --bind "$2" "$1/src"; mount --bind "$3" "$1/site"
 shift 3; root=$1; shift
 exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin LC_ALL=C.UTF-8 HOME=/root PYTHONPATH=/src:/site \\
