@@ -88,7 +88,7 @@ def _row(seen: Verified) -> list[object]:
         *seconds,
         words[seen.alternative],
         refused[seen.cheat],
-        " ".join(f"{seen.points[kind]} %" for kind in _SCORED if kind in seen.points) or "-",
+        ", ".join(f"{seen.points[kind]} %" for kind in _SCORED if kind in seen.points) or "-",
         result,
     ]
 
