@@ -1,4 +1,4 @@
-"""Says whether labs can run here, and what to do where they cannot."""
+"""Reports whether labs can run here, and what to do if they cannot."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def closed(folder: Path) -> tuple[Path, ...]:
 
 
 def clear(folder: Path) -> None:
-    """Empty the run folder: no process of the host lives, and libvirt would believe what it finds there."""
+    """Empty the run folder. No process of the host lives, and libvirt would trust old files there."""
     for path in (folder / "run").glob("*"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -95,7 +95,7 @@ def clear(folder: Path) -> None:
 
 
 def start(folder: Path, lock: int) -> ProcessId:
-    """Start process 1, which needs neither us nor our terminal from then on.
+    """Start process 1. It does not depend on us or our terminal.
 
     Args:
         folder: a prepared state folder.
@@ -146,7 +146,7 @@ def wait(folder: Path, init: ProcessId, path: Path, *, timeout: float) -> None:
 
 
 def mark_stopping(folder: Path) -> None:
-    """Write down that the host is to end, for whoever comes while it does."""
+    """Mark the host as stopping, for other runs of labctl."""
     (folder / "run/stopping").touch()
 
 

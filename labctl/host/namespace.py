@@ -129,7 +129,7 @@ def wrap(namespace: NetworkNamespace | None, argv: Sequence[str], *, files: bool
 
 
 def _socket_in(namespace: Place, family: socket.AddressFamily) -> socket.socket:
-    """Make the socket in a thread of its own, which ends afterwards: none with a foreign namespace stays about."""
+    """Make the socket in a thread of its own that ends afterwards, so that no thread stays in a foreign namespace."""
     descriptor = namespace.open()
     made: list[socket.socket] = []
     failed: list[OSError] = []

@@ -1,4 +1,4 @@
-"""Stands in a lab's networks: a network namespace of our own with a card in each of the lab's bridges."""
+"""Plugs this machine into a lab's networks: a network namespace of our own with a card in each of the lab's bridges."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Plugged:
         return ["nsenter", f"--net={self._path}", "--", *argv]
 
     def close(self) -> None:
-        """Let it go; safe more than once."""
+        """Close it; safe more than once."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -95,7 +95,7 @@ class HostStatus:
 def up(name: str, root: Path, *, timeout: float = 90.0) -> PrivateHost:
     """Start the private host, or find it running; return when its libvirt answers.
 
-    Doing it twice, at once or after another, gives one host. A run that was killed halfway is finished.
+    Two runs, at the same time or one after the other, give one host. A run that was killed is completed by the next.
 
     Args:
         name: letters, digits and hyphens.
@@ -245,7 +245,7 @@ def _uri(folder: Path) -> str:
 
 
 def _socket(folder: Path) -> Path:
-    """Return the socket by a short way: the kernel takes 107 bytes for a socket's path, a state folder may be deep."""
+    """Return a short path to the socket, because the kernel limits a socket's path to 107 bytes."""
     return _LINKS / _digest(folder) / "libvirt-sock"
 
 

@@ -1,4 +1,4 @@
-"""Looks at other processes without being fooled by a process number that is in use again."""
+"""Looks at other processes, and detects process numbers that were reused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessId:
-    """One process for all its life: its number may be given away again, number and start time together may not.
+    """Identifies one process: its number may be reused, number and start time together are unique.
 
     Attributes:
         pid: process number.
@@ -48,7 +48,7 @@ class ProcessId:
 
 
 def end(process: ProcessId, *, number: signal.Signals, timeout: float) -> bool:
-    """Send a signal to this very process and wait until it is gone.
+    """Send a signal to exactly this process and wait until it is gone.
 
     Args:
         process: whom.

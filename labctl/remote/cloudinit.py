@@ -1,4 +1,4 @@
-"""Waits for cloud-init inside a node and judges what it made of the seed."""
+"""Waits for cloud-init inside a node and judges its result."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ done
 
 @dataclass(frozen=True, kw_only=True)
 class Seeded:
-    """What cloud-init made of the seed.
+    """The result of cloud-init.
 
     Attributes:
         ok: whether the node is as the seed wants it.

@@ -1,4 +1,4 @@
-"""Feeds a command over SSH its input and gathers its output, in one thread and without one blocking the other."""
+"""Writes a command's input over SSH and reads its output, in one thread, without one blocking the other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DRAIN = 2.0  # seconds that output may follow after a command's end, held open 
 
 
 class Interrupted(RemoteError):  # noqa: N818 - it is no error of anybody's
-    """The command was left to itself because its caller was told to stop."""
+    """The command was abandoned because its caller was interrupted."""
 
 
 class Conversation:
@@ -45,7 +45,7 @@ class Conversation:
         channel.in_stderr_buffer.set_event(self._alarm)
 
     def hold(self, deadline: float, cancelled: threading.Event | None = None) -> int | None:
-        """Talk until the command has ended; return its exit code, None when the channel closed without one.
+        """Write and read until the command has ended; return its exit code, None if the channel closed without one.
 
         Args:
             deadline: `time.monotonic()` at which to stop.
@@ -82,7 +82,7 @@ class Conversation:
         return None if self._channel.exit_status < 0 else self._channel.exit_status
 
     def tail(self, lines: int = 12) -> str:
-        """Return the last lines that the command said."""
+        """Return the last lines of the command's output."""
         return "\n".join((self.said + self.complained).decode(errors="replace").strip().splitlines()[-lines:])
 
     def _read(self) -> None:
@@ -98,7 +98,7 @@ class Conversation:
                     self._printers[index].feed(content)
 
     def _write(self) -> bool:
-        """Send what fits; return whether more waits for the other side to take it."""
+        """Send what fits; return whether more is left to send."""
         if self._stdin is None:
             return False
         while self._stdin and self._channel.send_ready():

@@ -89,7 +89,7 @@ class LabDialer:
 
 
 class Neighbour:
-    """Dials from the lab's own bridges, where they are on this machine.
+    """Dials from the lab's own bridges, if they are on this machine.
 
     Args:
         plug: makes the namespace, when it is first needed.
@@ -127,7 +127,7 @@ class Neighbour:
 
 
 class ThroughNodes:
-    """Dials from a node of the lab that stands in the network, by SSH: where the lab's bridges are elsewhere.
+    """Dials by SSH from a node of the lab that is in the network, if the lab's bridges are on another machine.
 
     The first connection logs in to a node, which takes its own time: five seconds where the node is emulated.
 
@@ -174,7 +174,7 @@ class ThroughNodes:
 
 @dataclass(frozen=True)
 class Closed:
-    """A network that leads nowhere now, and why."""
+    """A network that cannot be reached now, and why."""
 
     why: str
     remedy: str = ""

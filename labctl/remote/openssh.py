@@ -1,8 +1,8 @@
 """Keeps one OpenSSH connection to the organiser's own server, and carries others over it.
 
-OpenSSH itself logs in, so that whatever the user's configuration says counts: Include, Match, certificates, agents,
-hardware keys, jumps. Its ControlMaster then opens TCP connections from the server without another login; the few
-messages that ask for one are described in OpenSSH's PROTOCOL.mux.
+OpenSSH itself logs in, so the user's whole configuration applies: Include, Match, certificates, agents, hardware keys,
+jumps. Its ControlMaster then opens TCP connections from the server without another login; the few messages that ask for
+one are described in OpenSSH's PROTOCOL.mux.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _QUIET = {
 
 
 class HostError(RemoteError):
-    """The host itself cannot be reached, so none of its guests can."""
+    """The host cannot be reached, so none of its guests can be reached."""
 
 
 class Server:

@@ -122,7 +122,7 @@ class SshTransport:
     ) -> Result:
         """Run a command to its end; see `Transport.run`.
 
-        A command that is late keeps running in the node, without anybody to talk to.
+        A command that exceeds its time limit keeps running in the node, without connection.
         """
         code, said, complained = self._execute(command, timeout, stdin, on_output, cancelled)
         result = Result(exit_code=code, stdout=_text(said), stderr=_text(complained))
@@ -217,7 +217,7 @@ class SshTransport:
 
     @contextlib.contextmanager
     def _giving_up(self, channel: paramiko.Channel, deadline: float) -> Iterator[None]:
-        """Close the channel at the deadline, the connection if that hangs: some of paramiko's waits have no end."""
+        """Close the channel at the deadline, and the connection if that hangs: some waits of paramiko never end."""
 
         def give_up() -> None:
             last_resort = threading.Timer(_LINGER, self.close)

@@ -85,7 +85,7 @@ class ChannelStream:
 
 
 def tune(stream: Stream) -> None:
-    """Set what SSH wants of a TCP socket: small packets at once, and an end when the other side is gone.
+    """Set a TCP socket's options for SSH: send small packets at once, and end when the other side is gone.
 
     Without TCP_NODELAY every handshake waits 40 ms for a delayed acknowledgement (measured against a local sshd).
     TCP_USER_TIMEOUT ends connections to nodes that were paused, reset or destroyed.

@@ -1,4 +1,4 @@
-"""Turns what paramiko and sockets raise into labctl's errors, once, where they leave this room."""
+"""Translates the exceptions of paramiko and sockets into labctl's errors, at the boundary of this room."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from labctl.errors import DeadlineError, RemoteError
 
 
 class HostKeyError(RemoteError):
-    """Who answers does not have the host key that the node was given."""
+    """The machine that answers does not have the node's host key."""
 
 
 class LoginError(RemoteError):
-    """The node does not let us in."""
+    """The node refuses the login."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is used of a machine behind a connection: a guest, a port as seen from there, and an end."""
+"""The protocol of a machine behind a connection: a guest, forwarded ports, and an end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waits until a booting node answers by SSH and lets us in."""
+"""Waits until a booting node answers by SSH and accepts the login."""
 
 from __future__ import annotations
 
