@@ -37,10 +37,11 @@ exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin LC_ALL=C.UTF-8 HOME=/root PYT
     LABCTL_HOME=/var/lib/labctl PYTHONDONTWRITEBYTECODE=1 "$@"
 """
 IMPORTS = """
+EXTRAS = ("labctl.board", "labctl.cloud", "labctl.door", "labctl.roles.inside")  # which need more Python packages
 import importlib, pkgutil, sys, labctl
 assert sys.version_info >= (3, 13)
 for module in pkgutil.walk_packages(labctl.__path__, "labctl."):
-    if not module.name.startswith(("labctl.cloud", "labctl.door", "labctl.roles.inside")):  # which need the extras
+    if not module.name.startswith(EXTRAS):
         importlib.import_module(module.name)
 """
 
