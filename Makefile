@@ -87,6 +87,7 @@ update: setup ## Lock the newest versions (requirements/), install them, make ch
 bench: setup bench-packages ## Measure against other tools and the raw libvirt calls (as root)
 	$(SUDO) $(BIN)/python -m tests.bench
 	$(SUDO) $(BIN)/python -m tests.bench.golden
+	$(BIN)/python -m tests.bench.door
 
 clean: ## Remove the Python environment and caches; labs stay
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache
