@@ -167,7 +167,9 @@ class Visitor(asyncssh.SSHServer):
         return False
 
     def auth_completed(self) -> None:
-        """Record the login."""
+        """Record the login, by the name that was let in: a client may have tried several."""
+        if self._connection is not None:
+            self._user = str(self._connection.get_extra_info("username"))
         self.admitted = True
         self._note("login", self._how)
         self._turn_away_if_full()
