@@ -42,9 +42,8 @@ def agents(log: Log) -> None:
 
 
 def _configured(log: Log, node: str, said: dict[str, object]) -> None:
-    spec = log.cloud.lab.openstack
-    assert spec is not None
-    networks = {nic.network for nic in log.cloud.lab.node(node).nics}
+    spec = log.cloud.planned.spec
+    networks = {nic.network for nic in log.cloud.planned.plan(node).nics}
     wanted = {"private"} if spec.private and spec.private in networks else set()
     if node in log.cloud.nodes("gateway") and spec.public in networks:
         wanted.add("external")

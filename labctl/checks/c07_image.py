@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
+from typing import Any
 
 from labctl.checks.log import Log, Wrong, cloud_check
 
@@ -25,24 +26,27 @@ def upload(log: Log) -> None:
         log.skip("no node has the role glance")
     images, content = cloud.demo.image, secrets.token_bytes(_BYTES)
     with cloud.made.scope(cloud):
-        with log.step("upload", node=node, suspect="glance"):
-            image = cloud.made.make(
-                "image",
-                "image",
-                lambda name: images.create_image(
-                    name,
-                    data=io.BytesIO(content),
-                    disk_format="raw",
-                    container_format="bare",
-                    validate_checksum=False,
-                ),
-            )
+        image = make(log, content)
         with log.step("active", node=node, suspect="glance"):
             if (status := images.get_image(image.id).status) != "active":
                 raise Wrong(f"the image is {status}")
         with log.step("download", node=node, suspect="glance: its store"):
             if images.download_image(image.id).content != content:
                 raise Wrong("what comes back is not what was sent")
+
+
+def make(log: Log, content: bytes = b"") -> Any:
+    """Upload an image; random bytes where none are given."""
+    cloud, data = log.cloud, io.BytesIO(content or secrets.token_bytes(_BYTES))
+    with log.step("upload", node=cloud.node("glance"), suspect="glance"):
+        return cloud.made.make(
+            "image",
+            "image",
+            lambda name: cloud.demo.image.create_image(
+                name, data=data, disk_format="raw", container_format="bare", validate_checksum=False
+            ),
+        )
+    raise AssertionError
 
 
 @cloud_check(

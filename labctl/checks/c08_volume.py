@@ -43,7 +43,7 @@ def make(log: Log, what: str, **source: Any) -> Any:
     with log.step("create", node=node, suspect="cinder"):
         volume = log.cloud.made.make("volume", what, lambda name: volumes.create_volume(name=name, size=1, **source))
     with log.step("available", node=node, suspect="cinder-volume"):
-        volumes.wait_for_status(volume, "available", failures=["error"], interval=2, wait=log.subject.scaled(*SECONDS))
+        log.status(lambda: volumes.get_volume(volume.id), "available", SECONDS)
     return volume
 
 
@@ -54,8 +54,9 @@ def image_id(log: Log) -> str:
 
 def _there_and_gone(log: Log, **source: Any) -> None:
     cloud, node = log.cloud, log.cloud.node("cinder")
+    volumes = cloud.demo.block_storage
     with cloud.made.scope(cloud):
         volume = make(log, "volume", **source)
         with log.step("delete", node=node, suspect="cinder-volume"):
-            cloud.demo.block_storage.delete_volume(volume.id)
-            cloud.demo.block_storage.wait_for_delete(volume, interval=2, wait=log.subject.scaled(*SECONDS))
+            volumes.delete_volume(volume.id)
+            log.gone(lambda: volumes.get_volume(volume.id), SECONDS)

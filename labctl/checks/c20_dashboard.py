@@ -15,6 +15,7 @@ _PAGES = (
     ("volumes", "project/volumes/", 'id="volumes"'),
     ("images", "project/images/", "</html>"),
 )
+_PAGE = (60.0, 600.0)  # seconds for one page; the first after a login takes an emulated node half a minute at rest
 _KEPT = 10.0  # seconds after which the session must still be good
 
 
@@ -65,10 +66,10 @@ def _enter(log: Log) -> tuple[Any, str]:
         suspect="apache2",
     )
     with log.step("log in", node=node, suspect="apache2: the dashboard's way to keystone"):
-        known = cloud.login("demo")
+        known, url = cloud.login("demo"), f"{root}auth/login/"
         fields = _hidden(page) | {"username": known.username, "password": known.password}
-        answer = session.post(
-            f"{root}auth/login/", data=fields, headers={"Referer": f"{root}auth/login/"}, timeout=cloud.seconds
+        answer = log.again(
+            lambda: session.post(url, data=fields, headers={"Referer": url}, timeout=log.limit(_PAGE)), answers=False
         )
         _good(answer)
         if "/auth/login" in answer.url or 'id="id_password"' in answer.text:
@@ -77,7 +78,7 @@ def _enter(log: Log) -> tuple[Any, str]:
 
 
 def _page(log: Log, session: Any, url: str, mark: str) -> str:
-    answer = session.get(url, timeout=(log.subject.scaled(5, 30), log.cloud.seconds))
+    answer = session.get(url, timeout=(log.subject.scaled(5, 30), log.limit(_PAGE)))
     _good(answer)
     if "/auth/login" in answer.url and "/auth/login" not in url:
         raise Wrong("the session is not kept: the login page comes again")

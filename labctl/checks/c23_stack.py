@@ -31,8 +31,6 @@ def stack(log: Log) -> None:
         with log.step("create", node=node, suspect="heat"):
             made = cloud.made.make("stack", "stack", lambda name: heat.create_stack(name=name, template=_TEMPLATE))
         with log.step("complete", node=node, suspect="heat-engine"):
-            heat.wait_for_status(
-                made, "CREATE_COMPLETE", failures=["CREATE_FAILED"], interval=2, wait=log.subject.scaled(*_SECONDS)
-            )
+            log.status(lambda: heat.get_stack(made.id), "CREATE_COMPLETE", _SECONDS, failures=["CREATE_FAILED"])
         with log.step("remove", node=node, suspect="heat-engine"):
             log.cleaned(cloud.made.remove(cloud, lambda each: each.kind == "stack"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netaddr import IPAddress
 
+from labctl.checks.limits import Limits
 from labctl.checks.model import Step
 from labctl.guest import Guest
 from labctl.plan.model import LabPlan, NodePlan
@@ -48,6 +49,8 @@ class Subject:
         cancelled: ends the run when set.
         dialer: a way to every name and port in the lab's networks.
         login: returns how a user logs in to the lab's cloud: admin or demo.
+        limits: how long checks may take.
+        units: node to the units of its roles.
         run: the run's ID; names of what checks make bear it.
         cloud: connections to the lab's cloud, and what checks made in it; None where the lab has none.
         logins: node to why nobody can log in; nothing for the others.
@@ -61,6 +64,8 @@ class Subject:
     cancelled: threading.Event = field(default_factory=threading.Event)
     dialer: Dialer | None = None
     login: Callable[[str], Login] | None = None
+    limits: Limits = field(default_factory=lambda: Limits(virt="kvm"))
+    units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     run: str = ""
     cloud: Cloud | None = None
     logins: Mapping[str, str] = field(default_factory=dict)
@@ -94,6 +99,7 @@ class Check:
             connection and one shell.
         stages: of labs that it is about.
         quick: whether it changes nothing.
+        named: whether it runs only if somebody names it.
         limit: seconds that it may take, on KVM and emulated.
     """
 
@@ -105,6 +111,7 @@ class Check:
     asks: Question | None = None
     stages: tuple[str, ...] = BOTH
     quick: bool = True
+    named: bool = False
     limit: tuple[float, float] = (30.0, 120.0)
 
     @property
@@ -130,6 +137,7 @@ def check(
     asks: Question | None = None,
     stages: tuple[str, ...] = BOTH,
     quick: bool = True,
+    named: bool = False,
     limit: tuple[float, float] = (30.0, 120.0),
 ) -> Callable[[Steps], Steps]:
     """Register the function that yields the steps of a check; its docstring is what `labctl explain` prints."""
@@ -145,6 +153,7 @@ def check(
                 asks=asks,
                 stages=stages,
                 quick=quick,
+                named=named,
                 limit=limit,
             )
         )
@@ -173,4 +182,4 @@ def chosen(stage: str, ids: tuple[str, ...] = (), *, quick: bool = False) -> lis
     """
     if ids:
         return list({each.id: each for name in sorted(set(ids)) for each in named(name)}.values())
-    return [each for each in CHECKS if stage in each.stages and (each.quick or not quick)]
+    return [each for each in CHECKS if stage in each.stages and not each.named and (each.quick or not quick)]

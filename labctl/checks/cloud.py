@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from labctl.checks.canary import Canary
 from labctl.checks.made import Made
+from labctl.cloud.cloud import Cloud as Planned
 from labctl.guest import Guest
-from labctl.plan.model import LabPlan
 
 if TYPE_CHECKING:
     from labctl.cloud.connect import Login
@@ -53,22 +54,27 @@ class Cloud:
     """One run's view of a lab's cloud.
 
     Attributes:
+        planned: the cloud as its plan gives it: nodes, addresses, names.
         seconds: that an answer may take.
         login: returns how a user logs in: admin or demo.
         instance: logs in to an instance at an address of the lab as its user, with the injected key and a pinned host
             key.
         public_key: of that key.
         made: what checks made and have not removed.
-        bench: what several checks use: a server, its address, a way in.
+        canary: returns the lab's canary; None where it has none.
+        remember: makes a canary the lab's.
+        bench: what several checks of a run use: a server, its address, a way in.
     """
 
-    lab: LabPlan
+    planned: Planned
     seconds: float
     dialer: Dialer
     login: Callable[[str], Login]
     instance: Callable[[str, str], Guest]
     public_key: str
     made: Made
+    canary: Callable[[], Canary | None]
+    remember: Callable[[Canary], None]
     bench: dict[str, Any] = field(default_factory=dict)
     _kept: dict[str, Any] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -104,6 +110,10 @@ class Cloud:
 
         return connect(self.dialer, login, timeout=self.seconds)
 
+    def internal(self) -> Any:
+        """Return a new connection of demo that logs in at Keystone's internal address."""
+        return self.fresh(replace(self.login("demo"), auth_url=self.planned.auth_url()))
+
     def http(self) -> Any:
         """Return a new session for pages and doors."""
         from labctl.cloud.http import session
@@ -112,7 +122,7 @@ class Cloud:
 
     def nodes(self, role: str) -> list[str]:
         """Return the nodes that have a role."""
-        return [node.name for node in self.lab.nodes if role in node.roles]
+        return self.planned.nodes(role)
 
     def node(self, role: str) -> str:
         """Return the first node that has a role; empty where none has."""
@@ -120,17 +130,11 @@ class Cloud:
 
     def address(self, role: str) -> str:
         """Return the address of a role between the services."""
-        assert self.lab.openstack is not None
-        nics = self.lab.node(self.node(role)).nics
-        return next(str(nic.address) for nic in nics if nic.network == self.lab.openstack.internal)
+        return self.planned.internal(role)
 
     def public(self, role: str) -> str:
         """Return the public name of a role's node, or its address where it has none."""
-        assert self.lab.openstack is not None
-        nics = self.lab.node(self.node(role)).nics
-        found = next((nic.address for nic in nics if nic.network == self.lab.openstack.public and nic.address), None)
-        names = [name for entry in self.lab.hosts if entry.address == found for name in entry.names]
-        return names[0] if names else str(found or self.address(role))
+        return self.planned.public(role)
 
     def _connection(self, name: str, login: Callable[[str], Login]) -> Any:
         with self._lock:

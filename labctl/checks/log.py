@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn, TypeVar
 
 from labctl import waiting
 from labctl.checks.check import CHECKS, Check, Steps, Subject
@@ -15,13 +15,19 @@ from labctl.checks.model import Step, Verdict
 
 T = TypeVar("T")
 
-_AGAIN = 2  # how often a read is tried again
+_AGAIN = 2  # how often a broken answer is asked for again
+_STILL = (20.0, 120.0)  # seconds for which a node may stand still, as one whose memory is read back does
+_LOGIN = "C01 token at the internal address"  # a step whose time tells how fast the lab is
 _PAUSE = (1.0, 5.0)
 _POLL = (1.0, 5.0)
 
 
 class Wrong(Exception):  # noqa: N818 - what was found, no fault of ours
     """A step found something that is not as it should be."""
+
+
+class _Late(Wrong):
+    """It did not come about in time."""
 
 
 class _Ended(Exception):  # noqa: N818 - the check ends here; its steps say why
@@ -34,12 +40,14 @@ class Log:
     Attributes:
         subject: the lab.
         cloud: its cloud.
+        check: the ID of the check.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, check: str) -> None:
         assert subject.cloud is not None
-        self.subject, self.cloud = subject, subject.cloud
+        self.subject, self.cloud, self.check = subject, subject.cloud, check
         self.steps: list[Step] = []
+        self._step = ""
 
     @contextlib.contextmanager
     def step(self, name: str, *, node: str = "", suspect: str = "", go_on: bool = False) -> Iterator[None]:
@@ -51,7 +59,7 @@ class Log:
         """
         from labctl.cloud import trouble
 
-        began = time.monotonic()
+        began, self._step = time.monotonic(), name
         try:
             yield
         except _Ended:
@@ -77,31 +85,92 @@ class Log:
                 raise _Ended from exc
         else:
             self.steps.append(Step(name=name, node=node, seconds=_since(began)))
+            self.subject.limits.note(f"{self.check} {name}", _since(began))
+
+    def status(
+        self, get: Callable[[], Any], wanted: str, seconds: tuple[float, float], *, failures: Sequence[str] = ("error",)
+    ) -> Any:
+        """Wait until something in the cloud has a status, and return it.
+
+        Args:
+            failures: statuses that it does not leave by itself.
+
+        Raises:
+            Wrong: it has one of these, or does not get there.
+        """
+        seen = ["unknown"]
+
+        def there() -> Any:
+            found = get()
+            seen[0] = str(found.status).lower()
+            if seen[0] in (each.lower() for each in failures):
+                fault = (getattr(found, "fault", None) or {}).get("message", "")
+                raise Wrong(f"{found.status}: {fault}" if fault else f"its status is {found.status}")
+            if task := getattr(found, "task_state", None):
+                seen[0] += f", {task}"
+            return found if str(found.status).lower() == wanted.lower() else None
+
+        try:
+            return self.until(there, f"its status was {wanted}", seconds)
+        except _Late as exc:
+            raise Wrong(f"{exc}; it is {seen[0]}") from exc
+
+    def gone(self, get: Callable[[], Any], seconds: tuple[float, float]) -> None:
+        """Wait until something is not in the cloud any more.
+
+        Raises:
+            Wrong: it stays.
+        """
+        from openstack.exceptions import NotFoundException
+
+        def missing() -> bool:
+            try:
+                get()
+            except NotFoundException:
+                return True
+            return False
+
+        self.until(missing, "it was gone", seconds)
+
+    def limit(self, seconds: tuple[float, float]) -> float:
+        """Return how long the present step may take: as planned for KVM and emulated nodes, or as the healthy lab's
+        own time says."""
+        return self.subject.limits.of(f"{self.check} {self._step}", seconds)
 
     def ask(self, name: str, do: Callable[[], T], *, node: str = "", suspect: str = "") -> T:
-        """Ask for something that changes nothing; a lost connection, a late or broken answer is asked for once more."""
+        """Ask for something that changes nothing, and again as `again` does."""
         with self.step(name, node=node, suspect=suspect):
             return self.again(do)
         raise AssertionError  # a failed step ends the check
 
-    def again(self, do: Callable[[], T]) -> T:
-        """Do something that changes nothing, and again where it failed as a busy cloud does."""
-        from labctl.cloud import trouble
+    def again(self, do: Callable[[], T], *, answers: bool = True) -> T:
+        """Do something that changes nothing, and again where it failed as with a busy cloud or a node that rests.
 
-        for number in range(_AGAIN + 1):
+        Args:
+            answers: whether an answer that says that the service broke is asked for again too.
+        """
+        from labctl.cloud.trouble import Kind, translate
+
+        still, broken, late = time.monotonic() + self.limit(_STILL), 0, False
+        while True:
             try:
                 return do()
             except Exception as exc:
-                found = trouble.translate(exc)
-                passing = found is not None and (
-                    found.kind in (trouble.Kind.LOST, trouble.Kind.LATE) or (found.http or 0) >= 500
-                )
-                # Waiting for the whole of a request's time once more helps nobody.
-                last = _AGAIN if found and found.kind is trouble.Kind.LOST else 1
-                if not passing or number >= last:
+                found = translate(exc)
+                if found is None:
+                    raise
+                if found.kind in (Kind.LOST, Kind.UNREACHABLE):
+                    passing = time.monotonic() < still
+                elif found.kind is Kind.LATE:
+                    # A slow lab gets longer the second time; waiting a third time helps nobody.
+                    passing, late = not late, True
+                    self._measure()
+                else:
+                    broken += 1
+                    passing = answers and (found.http or 0) >= 500 and broken <= _AGAIN
+                if not passing:
                     raise
             self.pause(*_PAUSE)
-        raise AssertionError
 
     def until(self, do: Callable[[], T], what: str, seconds: tuple[float, float]) -> T:
         """Ask until something is true; errors of a busy cloud count as not yet.
@@ -115,7 +184,7 @@ class Log:
         """
         from labctl.cloud import trouble
 
-        limit, last = self.subject.scaled(*seconds), ""
+        last = ""
 
         def ask() -> T | None:
             nonlocal last
@@ -128,12 +197,32 @@ class Log:
                 last = f"; last: {seen.says}"
                 return None
 
-        pause, slowest = _POLL
-        found = waiting.until(ask, seconds=limit, pause=pause, slowest=slowest, cancelled=self.subject.cancelled)
-        if found is None:
+        began, measured = time.monotonic(), False
+        while True:
+            limit, (pause, slowest) = self.limit(seconds), _POLL
+            rest = max(0.0, limit - (time.monotonic() - began))
+            found = waiting.until(ask, seconds=rest, pause=pause, slowest=slowest, cancelled=self.subject.cancelled)
+            if found is not None:
+                return found
             self.pause(0, 0)  # which ends the check where it was interrupted
-            raise Wrong(f"{what} not within {limit:.0f} s{last}")
-        return found
+            if measured:
+                raise _Late(f"{what} not within {limit:.0f} s{last}")
+            # The host may have become busy meanwhile: slow is not dead.
+            self._measure()
+            measured = True
+
+    def _measure(self) -> None:
+        """Take the lab's present pace by a login; where nobody can log in, it says nothing."""
+        from labctl.cloud import trouble
+
+        began = time.monotonic()
+        try:
+            self.cloud.internal().authorize()
+        except Exception as exc:
+            if trouble.translate(exc) is None:
+                raise
+        else:
+            self.subject.limits.measured(_LOGIN, _since(began))
 
     def pause(self, seconds: float, emulated: float) -> None:
         """Wait, but not after an interrupt."""
@@ -150,14 +239,9 @@ class Log:
         if left:
             raise Wrong("; ".join(left))
 
-    def skip(self, reason: str) -> None:
+    def skip(self, reason: str) -> NoReturn:
         """End the check: the lab has nothing of the kind."""
         self.steps.append(Step(name="begin", verdict=Verdict.SKIPPED, evidence=reason))
-        raise _Ended
-
-    def block(self, reason: str) -> None:
-        """End the check: it cannot say anything here."""
-        self.steps.append(Step(name="begin", verdict=Verdict.BLOCKED, evidence=reason))
         raise _Ended
 
 
@@ -171,6 +255,7 @@ def cloud_check(
     exercises: str,
     needs: tuple[str, ...] = (),
     quick: bool = False,
+    named: bool = False,
     limit: tuple[float, float],
     about: str = "",
 ) -> Callable[[Body], Body]:
@@ -187,10 +272,11 @@ def cloud_check(
                 id=id,
                 title=title,
                 exercises=exercises,
-                steps=_steps(body),
+                steps=_steps(id, body),
                 needs=needs,
                 stages=("installed",),
                 quick=quick,
+                named=named,
                 limit=limit,
             )
         )
@@ -199,13 +285,13 @@ def cloud_check(
     return register
 
 
-def _steps(body: Body) -> Steps:
+def _steps(check: str, body: Body) -> Steps:
     @functools.wraps(body)
     def steps(subject: Subject) -> Iterator[Step]:
         if subject.cloud is None:
             yield Step(name="begin", verdict=Verdict.SKIPPED, evidence="the lab has no cloud")
             return
-        log = Log(subject)
+        log = Log(subject, check)
         try:
             body(log)
         except _Ended:

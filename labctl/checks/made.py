@@ -206,6 +206,16 @@ def _revoke(cloud: Any, thing: Thing) -> None:
         raise RuntimeError(f"HTTP {answer.status_code}")
 
 
+def _start(cloud: Any, thing: Thing) -> None:
+    """Start a server that is off; one that is still on its way there is refused, and tried again."""
+    if not _runs(cloud.demo.compute.get_server(thing.id)):
+        cloud.demo.compute.start_server(thing.id)
+
+
+def _runs(server: Any) -> bool:
+    return server.status == "ACTIVE" and not server.task_state
+
+
 def _ungroup(cloud: Any, thing: Thing) -> None:
     """Give a port its groups back: `parent` is the port, and what it had."""
     port, _, groups = thing.parent.partition("/")
@@ -232,6 +242,11 @@ KINDS: dict[str, Kind] = {
         find=_named(lambda cloud, name: cloud.demo.compute.servers(details=False, name=name)),
         remove=_quietly(lambda cloud, thing: cloud.demo.compute.delete_server(thing.id)),
         gone=_missing(lambda cloud, each: cloud.demo.compute.get_server(each)),
+    ),
+    "stop": Kind(  # of a server that was there before: it is started again
+        find=lambda cloud, thing: [thing.parent],  # noqa: ARG005
+        remove=_quietly(_start),
+        gone=lambda cloud, thing: _runs(cloud.demo.compute.get_server(thing.id)),
     ),
     "attachment": Kind(
         find=lambda cloud, thing: [],  # noqa: ARG005 - a server that is removed gives its volumes back

@@ -63,7 +63,7 @@ class Result:
     """How a check ended.
 
     Attributes:
-        limit: seconds that it may take on such nodes; later is slow, which is no failure by itself.
+        limit: seconds that it may take in this lab; later is slow, which is no failure by itself.
         part: which part of the check it is about; empty for the whole.
         blamed: who the pattern of all results accuses; those count before the steps' own suspects.
     """
@@ -85,6 +85,11 @@ class Result:
     def first(self) -> Step | None:
         """The first step that decided the verdict; None where all is well."""
         return next((step for step in self.steps if step.verdict == self.verdict != Verdict.PASS), None)
+
+    @property
+    def slow(self) -> bool:
+        """Whether all is well, but took longer than it may."""
+        return self.verdict is Verdict.PASS and self.seconds > self.limit
 
     @property
     def red(self) -> bool:

@@ -212,6 +212,11 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(red=("C16",), suspects=("neutron-l3-agent: routes and NAT@gateway",)),
     Pattern(
         red=("C17",),
+        step="available",
+        suspects=("cinder-volume: LVM@cinder", "cinder-scheduler@cinder", "rabbitmq, as seen from cinder@rabbitmq"),
+    ),
+    Pattern(
+        red=("C17",),
         step="detach",
         suspects=("nova-compute: [service_user], its token@compute", "cinder: service_token_roles@cinder"),
     ),
@@ -227,6 +232,14 @@ PATTERNS: tuple[Pattern, ...] = (
         red=("C08*",),
         suspects=("cinder-volume@cinder", "cinder-scheduler@cinder", "rabbitmq, as seen from cinder@rabbitmq"),
     ),
+    Pattern(
+        red=("C07*",),
+        suspects=(
+            "glance: its store, its folder's owner, a full disk@glance",
+            "glance: its account in the database@glance",
+        ),
+    ),
+    Pattern(red=("C19",), suspects=("nova-compute: its way to glance@compute", "glance: its store@glance")),
     Pattern(
         red=("C20:*",),
         suspects=(

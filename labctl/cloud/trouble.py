@@ -126,8 +126,12 @@ def _chain(exc: BaseException | None) -> Iterator[BaseException]:
 
 
 def _status(exc: BaseException) -> int | None:
-    found = getattr(exc, "status_code", None) or getattr(exc, "http_status", None)
-    return int(found) if isinstance(found, int) and found >= 300 else None
+    """Return the status of the answer; openstacksdk wraps some errors of a login in one that has none."""
+    for each in _chain(exc):
+        found = getattr(each, "status_code", None) or getattr(each, "http_status", None)
+        if isinstance(found, int) and found >= 300:
+            return found
+    return None
 
 
 def _header(exc: BaseException, name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 
 from labctl.cloud.cloud import Cloud
@@ -9,7 +10,7 @@ from labctl.errors import InputError, RefusedError
 from labctl.images.store import check_name
 from labctl.installing import passwords, probe
 from labctl.installing.journal import Journal
-from labctl.lab import install, nodes, ready, trouble
+from labctl.lab import healthy, install, nodes, ready, trouble
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import NodePlan
 from labctl.sets import capture as sets
@@ -114,7 +115,14 @@ def _cloud(work: Work, lab: Lab, probes: tuple[str, ...] = ()) -> CloudState:
     """Return what a set keeps of a lab's cloud."""
     folder = work.home.lab(lab.plan.team)
     done = Journal(folder.path / install.JOURNAL, lab.record.generations).done()
-    return CloudState(secrets=passwords.load(folder), done=done, probes=probes)
+    canary = healthy.canary(folder)
+    return CloudState(
+        secrets=passwords.load(folder),
+        done=done,
+        probes=probes,
+        canary=asdict(canary) if canary else {},
+        times={what: tuple(each) for what, each in healthy.times(folder).items()},
+    )
 
 
 def _check_ready(site: Site, lab: SourcedLab) -> None:

@@ -14,18 +14,20 @@ from netaddr import IPAddress
 from labctl.checks import run as runner
 from labctl.checks.check import Check, Subject, chosen
 from labctl.checks.cloud import Cloud
+from labctl.checks.limits import Limits
 from labctl.checks.made import Made
 from labctl.checks.model import Report, Result
 from labctl.cloud.admin import Administrator
 from labctl.errors import RemoteError
 from labctl.guest import Guest
 from labctl.installing import passwords
-from labctl.lab import events, inside, install, seen, status
+from labctl.lab import events, healthy, inside, install, seen, status
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.remote.inside import LabDialer
 from labctl.remote.ssh import SshTransport
 from labctl.roles.login import USERS
+from labctl.roles.role import units
 from labctl.site.site import Site
 from labctl.site.work import Work
 from labctl.state import Home, records
@@ -92,18 +94,22 @@ def _keep(work: Work, report: Report, *, baseline: bool = False) -> None:
     if not work.cancelled.is_set():
         seen.keep(work.home, report)
         events.checked(work.home, report.lab, report, time.time(), baseline=baseline)
+        if report.green and not events.played(work.home, report.lab):
+            healthy.learn(work.home.lab(report.lab), report)
 
 
 @contextlib.contextmanager
 def subject(work: Work, plan: LabPlan) -> Iterator[Subject]:
     """Yield a lab as checks see it; connections to its nodes are kept meanwhile."""
     home, site, cancelled = work.home, work.site, work.cancelled
+    run_id = uuid.uuid4().hex[:8]
     states = {node.name: status.state_of(site, plan, node) for node in plan.nodes}
     with (
         install.connections(site, home.lab(plan.team), plan, cancelled, patience=site.pace.login) as machines,
         inside.opened(home, site, plan) as dialer,
         contextlib.ExitStack() as stack,
     ):
+        cloud = _cloud(home, site, plan, dialer, run_id, stack) if plan.stage == INSTALLED else None
 
         def guest(name: str) -> Guest:
             if states[name] != "running":
@@ -117,9 +123,11 @@ def subject(work: Work, plan: LabPlan) -> Iterator[Subject]:
             strangers=_strangers(home, site, plan),
             cancelled=cancelled,
             dialer=dialer,
+            limits=Limits(virt=site.virt, times=healthy.times(home.lab(plan.team))),
             login=partial(login, home, plan.team),
-            run=(run_id := uuid.uuid4().hex[:8]),
-            cloud=_cloud(home, site, plan, dialer, run_id, stack) if plan.stage == INSTALLED else None,
+            units=units(cloud.planned) if cloud else {},
+            run=run_id,
+            cloud=cloud,
         )
 
 
@@ -140,7 +148,7 @@ def _cloud(
         )
 
     return Cloud(
-        lab=plan,
+        planned=install.cloud_on_record(home, plan.team),
         seconds=site.pace.request,
         dialer=dialer,
         login=partial(login, home, plan.team),
@@ -152,6 +160,8 @@ def _cloud(
             write=partial(folder.write, MADE),
             patience=site.pace.removal,
         ),
+        canary=partial(healthy.canary, folder),
+        remember=partial(healthy.remember, folder),
     )
 
 

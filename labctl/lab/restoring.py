@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from labctl.errors import CapacityError, DeadlineError, HypervisorError
-from labctl.lab import install, nodes
+from labctl.lab import healthy, install, nodes
 from labctl.lab.construction import Construction
 from labctl.plan.model import NodePlan
 from labctl.sets import warm
@@ -57,9 +57,15 @@ class Restoring:
         return None
 
     def end(self) -> None:
-        """Write down that a lab is back at its snapshot, with what the installer had done by then."""
+        """Write down what the whole lab is now: healthy as its golden set was, or back at its snapshot, with what the
+        installer had done by then."""
         lab = self._lab
-        if lab.sourced.snapshot is not None and not lab.failed:
+        if lab.failed:
+            return
+        source = lab.sourced.snapshot or (lab.sourced.golden if lab.whole else None)
+        if source is not None:
+            healthy.inherit(lab.folder, source)
+        if lab.sourced.snapshot is not None:
             journal = install.journal_of(lab.sourced.snapshot, lab.ledger.record.generations)
             lab.folder.write(install.JOURNAL, journal)
             lab.ledger.change(restoring="")

@@ -81,6 +81,7 @@ def explained(check: Check) -> str:
         f"Needs: {', '.join(check.needs) or 'nothing'}.",
         f"Labs at stage {' or '.join(check.stages)}.",
         "It changes nothing." if check.quick else "It makes things and removes them.",
+        *(["It only runs if you name it."] if check.named else []),
         f"May take {kvm:.0f} s, {emulated:.0f} s on emulated nodes.",
     ]
     return "\n".join(lines)
@@ -99,6 +100,7 @@ def _result(result: Result) -> dict[str, Any]:
         "url": first.url if first else None,
         "seconds": result.seconds,
         "limit": result.limit,
+        "slow": result.slow,
         "evidence": first.evidence if first else None,
         "suspects": [str(suspect) for suspect in result.suspects],
         "steps": [
@@ -124,6 +126,8 @@ def _case(report: Report, result: Result) -> list[str]:
 
 
 def _why(result: Result) -> str:
+    if result.slow:
+        return f"slow: the limit is {result.limit:.0f} s"
     first = result.first
     if first is None:
         return ""

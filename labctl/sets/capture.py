@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from labctl import waiting
 from labctl.images.store import now
@@ -29,11 +29,14 @@ class CloudState:
         secrets: its passwords and keys.
         done: what the installer need not do again, with the nodes that it concerned.
         probes: what was seen to work.
+        canary, times: what it is known to be healthy by.
     """
 
     secrets: Mapping[str, str]
     done: Mapping[str, tuple[str, ...]]
     probes: tuple[str, ...]
+    canary: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 def rest(work: Work, plan: LabPlan) -> None:
@@ -94,6 +97,8 @@ def save(work: Work, lab: SourcedLab, kind: str, name: str, cloud: CloudState) -
         nested=record.nested,
         bare=record.bare,
         installed=record.installed,
+        canary=cloud.canary,
+        times=cloud.times,
     )
     with ExitStack() as reserved:
         # Nodes are off while their disks are copied, and come back: nobody is to take their room meanwhile.

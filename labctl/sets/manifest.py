@@ -109,6 +109,8 @@ class GoldenManifest:
         nested: how instances run in each compute node.
         bare: nodes of an installed lab that stood at stage bare; in snapshots alone.
         installed: whether the lab's cloud was up; None where that was not noted.
+        canary: the server that stays in its cloud for checks to look at (see `checks.canary.Canary`); empty for none.
+        times: how long its checks took (see `checks.limits`).
         concerns: on which nodes some of what is done stands, so that it is undone when one of them is made anew.
     """
 
@@ -134,6 +136,8 @@ class GoldenManifest:
     bare: tuple[str, ...] = ()
     installed: bool | None = None
     concerns: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    canary: Mapping[str, str] = field(default_factory=dict, repr=False)
+    times: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def stem(self) -> str:

@@ -16,9 +16,11 @@ from uuid import UUID
 
 from netaddr import IPNetwork
 
+from labctl.checks.canary import Canary
 from labctl.checks.check import Subject
 from labctl.checks.cloud import SERVICES, Cloud
 from labctl.checks.made import Made
+from labctl.cloud.cloud import Cloud as Planned
 from labctl.cloud.connect import Login
 from labctl.errors import LabctlError
 from labctl.guest.fake import FakeGuest
@@ -52,6 +54,8 @@ class FakeCloud:
         age: seconds since the services reported, by program.
         asked: method, port and path of every request.
         unknown: those that it has no answer to.
+        canary: the canary that the lab knows.
+        says: what an instance answers when its marker file is read.
     """
 
     server: ThreadingHTTPServer
@@ -62,10 +66,17 @@ class FakeCloud:
     asked: list[tuple[str, int, str]] = field(default_factory=list)
     unknown: list[tuple[str, int, str]] = field(default_factory=list)
     record: list[str] = field(default_factory=list)
+    canary: Canary | None = None
+    says: str = ""
 
     def open(self, name: str, port: int, *, timeout: float) -> socket.socket:
         if isinstance(found := self.broken.get(port), LabctlError):
             raise found
+        if port == 22:
+            ours, theirs = socket.socketpair()
+            theirs.sendall(b"SSH-2.0-fake\r\n")
+            theirs.close()
+            return ours
         return socket.create_connection(("127.0.0.1", self.server.server_port), timeout=timeout)
 
     def address(self, name: str) -> str:
@@ -190,13 +201,15 @@ class FakeCloud:
             patience=5,
         )
         cloud = Cloud(
-            lab=lab,
+            planned=Planned.of(lab, {}, slow=False, nested={}),
             seconds=30.0,
             dialer=self,
             login=logins,
-            instance=lambda address, host_key: FakeGuest(name=address),
+            instance=lambda address, host_key: FakeGuest(name=address, answers={".*/mnt/marker.*": self.says}),
             public_key="ssh-ed25519 AAAA",
             made=made,
+            canary=lambda: self.canary,
+            remember=lambda canary: setattr(self, "canary", canary),
         )
         return Subject(
             **({"lab": lab, "virt": "kvm", "guest": lambda node: FakeGuest(name=node), "cloud": cloud} | changes)

@@ -302,3 +302,49 @@ def test_three_suspects_at_most_each_once() -> None:
     steps = tuple(replace(BAD, node=f"node-{number}") for number in (1, 1, 2, 3, 4))
     result = Result(id="B02", verdict=Verdict.FAIL, steps=steps, seconds=1, limit=2)
     assert [str(suspect) for suspect in result.suspects] == ["node-1: cinder", "node-2: cinder", "node-3: cinder"]
+
+
+def inside(changed: dict[int, str] | None = None) -> dict[str, str]:
+    """Return what X1 finds on a node of allinone whose answer differs from a good one in some of its parts."""
+    units = {"allinone": ("nova-api", "mariadb")}
+    ports = (5000, 9292, 8778, 8774, 9696, 8776, 8004, 3306, 5672, 11211, 80)
+    good = ["active\nactive", "enabled\nenabled", "\n".join(f"0.0.0.0:{port}" for port in ports), "", ""]
+    text = "\n--\n".join((changed or {}).get(number, part) for number, part in enumerate(good))
+    answer = Answer(text=text.strip(), seconds=0.1, at=time.time())
+    lab = subject("allinone", units=units, answers={("allinone", "X1"): answer})
+    assert "systemctl is-active nova-api mariadb" in ask.script(lab, lab.lab.nodes[0], [CHECKS["X1"]])
+    return red(list(CHECKS["X1"].steps(lab)))
+
+
+@pytest.mark.parametrize(
+    ("part", "says", "step", "evidence"),
+    [
+        (0, "active\nactivating", "units run", "mariadb is activating"),
+        (1, "masked\nenabled", "units are enabled", "nova-api is masked"),
+        (2, "*:5000\n[::]:9292", "listeners", "nothing listens for placement (8778)"),
+        (3, "error: could not open network device tap1", "bridges", "tap1"),
+        (4, "??5??????   /usr/lib/python3/dist-packages/nova/x.py", "program files", "nova/x.py"),
+    ],
+)
+def test_nodes_are_looked_at_from_within(part: int, says: str, step: str, evidence: str) -> None:
+    assert inside() == {}
+    found = inside({part: says})
+    assert list(found) == [step]
+    assert evidence in found[step]
+
+
+def test_a_check_for_organisers_only_runs_if_it_is_named() -> None:
+    assert not {"X1"} & {check.id for check in chosen("installed")}
+    assert [check.id for check in chosen("installed", ("X1",))] == ["X1"]
+    assert "It only runs if you name it." in views.explained(CHECKS["X1"])
+
+
+def test_a_check_that_was_slow_is_green_and_says_so() -> None:
+    result = Result(id="B02", verdict=Verdict.PASS, steps=(), seconds=40, limit=30)
+    report = Report(
+        run="r", lab="team01", topology="mini", mode="full", started="", seconds=1, results=(result,), frontier=()
+    )
+    assert report.green
+    assert "slow: the limit is 30 s" in views.text(report)
+    assert views.document(report)["checks"][0]["slow"] is True
+    assert views.document(replace(report, results=(replace(result, seconds=20),)))["checks"][0]["slow"] is False

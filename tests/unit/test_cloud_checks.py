@@ -88,6 +88,15 @@ def test_a_red_request_is_named_with_status_id_and_address(cloud: FakeCloud) -> 
     assert "[keystone_authtoken]" in str(of(report, "C03:neutron").suspects[0])
 
 
+def test_a_login_that_is_turned_away_is_told_with_its_status(cloud: FakeCloud) -> None:
+    cloud.answers["POST", 5000, "/v3/auth/tokens"] = (401, {"error": {"message": "The request needs authentication."}})
+    result = of(check(cloud, "C01"), "C01")
+    assert result.first is not None
+    assert result.first.http == 401
+    assert result.first.evidence.startswith("HTTP 401: ")
+    assert "admin's role, user or project" in str(result.suspects[0])
+
+
 def test_an_endpoint_that_is_not_in_the_catalogue_is_keystones_affair(cloud: FakeCloud) -> None:
     cloud.absent.add("heat")
     first, *_ = of(check(cloud), "C02:heat").suspects
@@ -105,11 +114,16 @@ def test_an_answer_that_fails_once_is_asked_for_again(cloud: FakeCloud) -> None:
     assert of(check(cloud), "C03:neutron").verdict is Verdict.PASS
 
 
-def test_a_service_that_takes_nonsense_for_a_token_is_red(cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("service", ["glance", "nova", "neutron", "cinder", "heat", "placement"])
+def test_a_service_that_takes_nonsense_for_a_token_is_red(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
     monkeypatch.setattr("labctl.checks.c03_lists.NONSENSE", "anything")
-    first = of(check(cloud), "C03:glance").first
+    report = check(cloud, "C01", f"C02:{service}", f"C03:{service}")
+    first = of(report, f"C03:{service}").first
     assert first is not None
     assert first.evidence == "HTTP 200 to a nonsense token, not 401"
+    assert "checks no tokens" in str(of(report, f"C03:{service}").suspects[0])
 
 
 @pytest.mark.parametrize(
@@ -148,6 +162,47 @@ def test_no_room_on_any_compute_node_is_told(cloud: FakeCloud) -> None:
     first = of(check(cloud), "C04:providers").first
     assert first is not None
     assert first.evidence == "allinone has no DISK_GB"
+
+
+SERVER = {"id": "s", "name": "canary", "status": "ACTIVE"}
+
+
+def test_each_run_logs_in_anew_and_knows_nothing_of_an_earlier_one(cloud: FakeCloud) -> None:
+    lab, known = cloud.subject(), []
+
+    def steps(lab: Subject) -> Any:
+        assert lab.cloud is not None
+        known.append(dict(lab.cloud.bench))
+        lab.cloud.bench["server allinone"] = "removed at the end of the run"
+        yield from ()
+
+    checks = [*chosen("installed", ("C01",)), Check(id="C99", title="", exercises="", steps=steps)]
+    for _ in range(2):
+        cloud.asked.clear()
+        runner.run(lab, checks, mode="full", told=lambda result: None)
+        assert cloud.asked.count(("POST", 5000, "/v3/auth/tokens")) == 3
+    assert known == [{}, {}]
+
+
+def test_a_server_that_a_killed_run_stopped_is_started(cloud: FakeCloud) -> None:
+    lab = cloud.subject().cloud
+    assert lab is not None
+    states = [("ACTIVE", "powering-off"), ("SHUTOFF", None), ("SHUTOFF", None), ("ACTIVE", None), ("ACTIVE", None)]
+
+    def server(_: bytes) -> tuple[int, Any]:
+        status, task = states.pop(0) if len(states) > 1 else states[0]
+        return 200, {"server": SERVER | {"status": status, "OS-EXT-STS:task_state": task}}
+
+    def start(_: bytes) -> tuple[int, Any]:
+        starts.append(1)
+        return (409, {"conflictingRequest": {"message": "powering-off"}}) if len(starts) == 1 else (202, {})
+
+    starts: list[int] = []
+    cloud.answers["GET", 8774, "/v2.1/servers/s"] = server
+    cloud.answers["POST", 8774, "/v2.1/servers/s/action"] = start
+    lab.made.make("stop", "stop", lambda _: SimpleNamespace(id="s"), parent="s")
+    assert lab.made.remove(lab) == []
+    assert len(starts) == 2
 
 
 def test_an_image_that_was_made_is_removed_and_off_the_record(cloud: FakeCloud) -> None:
