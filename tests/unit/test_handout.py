@@ -237,6 +237,12 @@ def test_the_files_are_the_owner_s_alone(classroom: World, tmp_path: Path) -> No
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
 
 
+def test_rules_of_one_s_own_are_printed_before_a_round(classroom: World, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("drill: 123\n")
+    labctl("red", "--no-pdf", "--rules", str(tmp_path / "rules.yaml"), "-o", str(tmp_path / "out"))
+    assert "saying so brings 123" in words((tmp_path / "out" / "red.html").read_text())
+
+
 def test_without_key_nothing_tells_of_faults(classroom: World, tmp_path: Path) -> None:
     injected(classroom, "red", "BA-05")
     labctl("red", "--no-pdf", "-o", str(tmp_path / "out"))
