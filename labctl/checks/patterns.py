@@ -211,7 +211,7 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(red=("C14",), suspects=("neutron-openvswitch-agent: the filter@compute",)),
     Pattern(red=("C16",), suspects=("neutron-l3-agent: routes and NAT@gateway",)),
     Pattern(
-        red=("C17",),
+        red=("C17", "C18"),
         step="available",
         suspects=("cinder-volume: LVM@cinder", "cinder-scheduler@cinder", "rabbitmq, as seen from cinder@rabbitmq"),
     ),
@@ -239,6 +239,7 @@ PATTERNS: tuple[Pattern, ...] = (
             "glance: its account in the database@glance",
         ),
     ),
+    Pattern(red=("C18",), suspects=("cinder-volume: snapshots, room in the group@cinder",)),
     Pattern(red=("C19",), suspects=("nova-compute: its way to glance@compute", "glance: its store@glance")),
     Pattern(
         red=("C20:*",),

@@ -173,6 +173,7 @@ ROWS = {
     "C20 alone": ([red("C20:login", "HTTP 500: x", step="login page")], "C20:login", "api-node: apache2"),
     "C21 alone": ([red("C21", "x", step="greeting")], "C21", "nova-novncproxy"),
     "C07 store": ([red("C07:upload", "HTTP 410: x", step="upload")], "C07:upload", "image-node: glance: its store"),
+    "C18 alone": ([red("C18", "its status is error", step="snapshot")], "C18", "volume-node: cinder-volume: snapshots"),
     "C19 alone": ([red("C19", "killed", step="active")], "C19", "compute-1: nova-compute: its way to glance"),
     "C23 alone": ([red("C23", "x", step="complete")], "C23", "heat: the stacks' domain"),
 }
