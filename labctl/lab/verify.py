@@ -23,7 +23,7 @@ from labctl.rounds import trial
 from labctl.rounds.events import Injected
 from labctl.sabotage import draw, matrix
 from labctl.sabotage.draw import Lot
-from labctl.sabotage.engine import Engine
+from labctl.sabotage.engine import REPORTS, Engine
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
 from labctl.sabotage.matrix import Verified
@@ -134,7 +134,7 @@ class _Trial:
             self._healed(entry, strict=True)
             self._seconds["heal"] = round(time.monotonic() - began, 1)
             if not self._becomes_green(entry, everything=True):
-                raise _Broken("it is not green after the heal")
+                raise _Broken(f"it is not green after the heal: {self._still()}")
         except (_Broken, LabctlError) as exc:
             self._clear()
             seen = replace(seen, trouble=str(exc).splitlines()[0])
@@ -170,13 +170,13 @@ class _Trial:
         began = time.monotonic()
         self._type(typed)
         if not self._becomes_green(entry, everything=True):
-            raise _Broken(f"{what} does not repair it")
+            raise _Broken(f"{what} does not repair it: {self._still()}")
         self._seconds["repair"] = round(time.monotonic() - began, 1)
         units = tuple(unit for _, record in entry.records for unit in record.restart)
         if units:
             self._engine.restart(entry)
             if not self._becomes_green(entry):
-                raise _Broken(f"{what} is lost when these are restarted: {', '.join(units)}")
+                raise _Broken(f"{what} is lost when these are restarted: {', '.join(units)}: {self._still()}")
         self._score(kind, entry, held=True)
         if self._points[kind] < 100:
             raise _Broken(f"{what} is worth {self._points[kind]} percent of the points")
@@ -239,15 +239,20 @@ class _Trial:
 
     def _becomes_green(self, entry: Entry, *, everything: bool = False) -> bool:
         """Ask again for some time: `networkctl up` returns before a card has its routes, a restart before all is up."""
-        deadline = time.monotonic() + self._engine.patience(entry.red)
         return all(
             waiting.until(
                 partial(self._green, entry, everything=thorough),
-                seconds=deadline - time.monotonic(),
+                seconds=self._engine.patience(REPORTS if thorough else entry.red),
                 pause=pace(self._engine.virt).settles / 40,
             )
             for thorough in ((False, True) if everything else (False,))
         )
+
+    def _still(self) -> str:
+        """Return what the last checks found wrong."""
+        assert self._report is not None
+        bad = [each for each in self._report.results if each.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
+        return "; ".join(f"{each.name}: {each.first.evidence if each.first else each.verdict}" for each in bad[:3])
 
     def _type(self, typed: Sequence[Typed]) -> None:
         seconds = pace(self._engine.virt).repair

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from labctl.changes import Admin, Context, Outcome, Record
@@ -134,7 +134,7 @@ class Engine:
         for node, record in entry.records:
             changes.restart(record.restart, self.context(self.guest(node)))
 
-    def patience(self, red: Sequence[str]) -> float:
+    def patience(self, red: Collection[str]) -> float:
         """Return how long a named check may take to turn red, or green again after a repair, in seconds."""
         own = pace(self.virt)
         return own.silent if REPORTS & set(red) else own.settles

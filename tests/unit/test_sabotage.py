@@ -586,6 +586,11 @@ def test_what_was_never_verified_is_not_drawn_but_had_by_its_id(monkeypatch: pyt
     assert draw.drawn(FAULTS["GL-01"], cloud, named).service == "glance"
 
 
+def test_what_was_seen_in_a_container_alone_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "shipped", lambda: (replace(seen("GL-01"), virt=matrix.BENCH),))
+    assert matrix.proven(FAULTS["GL-01"]) == frozenset()
+
+
 def test_a_services_own_faults_are_drawn_where_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = next(scene for scene in SCENES if scene.lab.topology == "allinone" and scene.lab.stage == "installed")
     rows = [seen(fault.id, variant) for fault in FAULTS for variant in fault.variants]
