@@ -1,0 +1,45 @@
+"""NW-09: the pool of floating addresses is empty."""
+
+from __future__ import annotations
+
+from random import Random
+
+from netaddr import IPAddress
+
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, every, in_cloud, openstack
+
+
+@fault(
+    "NW-09",
+    "No more addresses",
+    level=1,
+    lasts="data",
+    group="floating",
+    red=("C12",),
+    green=(*BASE, *every(), "C10"),
+    hints=(
+        "Servers run. What about an address for the outside?",
+        "The message names what is exhausted.",
+        "`openstack subnet show public`: allocation pools.",
+    ),
+    stages=("installed",),
+)
+def draw(scene: Scene, random: Random) -> Drawn:
+    """Shrink the pool of floating addresses to one that the router has."""
+    node = scene.pick(random, "neutron").name
+    first, last = IPAddress(scene.floating().first + 1), IPAddress(scene.floating().last - 1)
+    return Drawn(
+        node=node,
+        service="neutron",
+        breaks=(
+            in_cloud(scene, "subnet public", values={"allocation_pools": [{"start": str(first), "end": str(first)}]}),
+        ),
+        explanation=f"The subnet public has a pool of the one address {first}, which is taken.",
+        repair=(
+            openstack(
+                node,
+                f"openstack subnet set --no-allocation-pool --allocation-pool start={first},end={last} public",
+            ),
+        ),
+    )
