@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from labctl.sabotage.engine import REPORTS, Engine
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
 from labctl.sabotage.matrix import Verified
+from labctl.site.together import Cancelled
 from labctl.site.work import Work
 from labctl.state import records
 
@@ -69,7 +71,10 @@ def verify(work: Work, team: str, *, ids: Sequence[str], service: str = "", resu
                     say(f"{name}: verified earlier")
                     seen.append(kept[key])
                     continue
-                seen.append(found := _Trial(scene, engine, book, fault, variant).run())
+                found = _Trial(scene, engine, book, fault, variant, work.cancelled).run()
+                if work.cancelled.is_set():
+                    break  # what was interrupted says nothing about the fault
+                seen.append(found)
                 say(f"{name}: {found.trouble or 'does what it says'} ({sum(found.seconds.values()):.0f} s)")
                 kept[key] = found
                 folder.write(KEPT, matrix.write(kept.values()))
@@ -90,7 +95,10 @@ def _trials(scene: Scene, faults: Sequence[Fault]) -> list[tuple[Fault, str, Sce
 class _Trial:
     """One fault, from green to green."""
 
-    def __init__(self, scene: Scene, engine: Engine, book: Ledger, fault: Fault, variant: str) -> None:
+    def __init__(
+        self, scene: Scene, engine: Engine, book: Ledger, fault: Fault, variant: str, cancelled: threading.Event
+    ) -> None:
+        self._cancelled = cancelled
         self._scene, self._engine, self._book, self._fault = scene, engine, book, fault
         self._variant = variant
         self._seed = f"verify-{uuid.uuid4().hex[:6]}"
@@ -235,6 +243,8 @@ class _Trial:
         if everything:
             ids += [each.id for each in chosen(self._scene.lab.stage, quick=True)]
         self._report = self._engine.check(ids)
+        if self._cancelled.is_set():
+            raise Cancelled("interrupted")
         return all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in self._report.results)
 
     def _becomes_green(self, entry: Entry, *, everything: bool = False) -> bool:

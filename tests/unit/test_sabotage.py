@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -632,3 +633,30 @@ def seen(fault: str, variant: str = "", *, trouble: str = "", seconds: float = 1
         trouble=trouble,
         seconds={"detect": seconds},
     )
+
+
+def test_a_trial_that_is_interrupted_asks_no_more_and_leaves_nothing() -> None:
+    from labctl.lab.verify import _Trial
+
+    lab, cancelled, asked = Lab(), threading.Event(), []
+    before = lab.node.files["/etc/hosts"]
+
+    class Book:
+        def save(self, entry: Entry) -> None:
+            lab.save(entry)
+
+        def open(self) -> list[Entry]:
+            last = {each.uid: each for each in lab.saved}
+            return [each for each in last.values() if each.state in ledger.OPEN]
+
+    def check(ids: Sequence[str]) -> Report:
+        asked.append(ids)
+        if len(asked) == 3:  # green before, red after, and then the repair's
+            cancelled.set()
+        return lab.check(ids)
+
+    lab.node.answers["mend"] = 0
+    trial = _Trial(MINI, lab.engine(check=check), Book(), whole(), "", cancelled)  # type: ignore[arg-type]
+    assert trial.run().trouble == "interrupted"
+    assert len(asked) == 3
+    assert lab.node.files["/etc/hosts"] == before
