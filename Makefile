@@ -11,14 +11,15 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make update'
 OLDEST := $(VENV)/oldest
-TESTS ?= tests
+TESTS ?= tests/hypervisor tests/integration
+UNIT := $(BIN)/python -m pytest -q --numprocesses auto --dist worksteal tests/unit
 
 STAGE ?=
 WITH_KVM := import json, sys; kvm = [each["level"] for each in json.load(sys.stdin) if each["id"] == "kvm"]; \
 	print("installed" if kvm == ["ok"] else "bare")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages test-packages bench-packages update demo check test test-oldest bench clean
+.PHONY: help setup packages test-packages bench-packages update demo lint check test test-oldest bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,13 +64,16 @@ demo: setup ## Create lab team01 of topology gridka and check it (as root); its 
 	@echo "  labctl reset image-node                     a ruined node as it was"
 	@echo "  labctl destroy team01                       nothing of it is left"
 
-check: setup ## Lint, check types and the import rules, run the unit tests
+lint: setup ## Lint, check types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/unit
+
+check: lint ## Lint, check types and the import rules, run the unit tests
+	$(UNIT)
 
 test: setup test-packages ## Run all tests, having installed what they need; they boot emulated guests where there is no KVM (as root)
+	$(SUDO) $(UNIT)
 	$(SUDO) $(BIN)/python -m pytest $(TESTS)
 
 test-oldest: setup ## Run the unit tests with the oldest versions that pyproject.toml allows, in .venv/oldest

@@ -62,7 +62,7 @@ def nodes(subject: Subject) -> Iterator[Step]:
         yield judged("; ".join(errors[:3]), name="bridges", node=node.name, suspect="openvswitch-switch")
         files = [line.split()[-1] for line in changed if line.strip()]
         trouble = f"changed or gone: {', '.join(files[:3])}" if files else ""
-        yield judged(trouble, name="program files", node=node.name, suspect="a package's files")
+        yield judged(trouble, name="program files", node=node.name, suspect="packages")
 
 
 def _units(

@@ -32,8 +32,8 @@ DRILL_HINTS = (
 """Hints of a round in which nothing is broken; who asks for them must not see the difference."""
 
 SUSPECTS = (
-    *("cards", "clock", "data disk", "disks", "file system", "install medium", "sshd or its network"),
-    "unplanned address",
+    *("cards", "clock", "data disk", "disks", "file system", "install medium", "packages"),
+    *("sshd or its network", "unplanned address"),
 )
 """What checks blame and no fault is called by; a team may name it, too."""
 
