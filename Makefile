@@ -80,7 +80,7 @@ test-oldest: setup ## Run the unit tests with the oldest versions that pyproject
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
 	$(BIN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct --editable '.[classroom,cloud,paper]'
 	$(BIN)/uv pip install --quiet --python $(OLDEST) --group dev pip
-	$(OLDEST)/bin/python -m pytest -q tests/unit
+	$(OLDEST)/bin/python -m pytest -q --numprocesses auto --dist worksteal tests/unit
 
 update: setup ## Lock the newest versions (requirements/), install them, make check; then commit the lock
 	$(COMPILE) --upgrade --group build --output-file requirements/build.txt
