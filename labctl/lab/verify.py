@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -42,12 +42,25 @@ class _Broken(Exception):  # noqa: N818 - it ends one fault's trial
     """A fault does not do what it says."""
 
 
-def verify(work: Work, team: str, *, ids: Sequence[str], service: str = "", resume: bool) -> list[Verified]:
-    """Try faults on a team's lab, each of their variants, one after the other; all of its stage where none is named.
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which faults are tried, and how.
 
-    Args:
+    Attributes:
+        ids: of faults; all of the lab's stage where there are none.
         service: whose faults are tried, by the name of its role; empty for all.
         resume: leave out those that were good in an earlier run on this lab.
+        quick: after a repair and the heal, check only what a fault names, and not that nothing else is red.
+    """
+
+    ids: Sequence[str] = ()
+    service: str = ""
+    resume: bool = False
+    quick: bool = False
+
+
+def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
+    """Try faults on a team's lab, each of their variants, one after the other.
 
     Raises:
         RefusedError: the lab is not green.
@@ -58,8 +71,9 @@ def verify(work: Work, team: str, *, ids: Sequence[str], service: str = "", resu
         plan = records.lab_of(home, team).plan
         folder, book = home.lab(team), Ledger(home.lab(team))
         kept = {each.key: each for each in _kept(folder.read(KEPT))}
-        good = {key for key, each in kept.items() if resume and each.ok}
-        trials = _trials(Scene(lab=plan, service=service), [FAULTS[name] for name in ids] or list(FAULTS))
+        good = {key for key, each in kept.items() if wanted.resume and each.ok}
+        faults = [FAULTS[name] for name in wanted.ids] or list(FAULTS)
+        trials = _trials(Scene(lab=plan, service=wanted.service), faults)
         seen: list[Verified] = []
         with check.subject(work, plan) as lab:
             engine = engine_of(work, plan, lab, book)
@@ -71,7 +85,7 @@ def verify(work: Work, team: str, *, ids: Sequence[str], service: str = "", resu
                     say(f"{name}: verified earlier")
                     seen.append(kept[key])
                     continue
-                found = _Trial(scene, engine, book, fault, variant, work.cancelled).run()
+                found = _Trial(scene, engine, book, (fault, variant), wanted, work.cancelled).run()
                 if work.cancelled.is_set():
                     break  # what was interrupted says nothing about the fault
                 seen.append(found)
@@ -96,11 +110,17 @@ class _Trial:
     """One fault, from green to green."""
 
     def __init__(
-        self, scene: Scene, engine: Engine, book: Ledger, fault: Fault, variant: str, cancelled: threading.Event
+        self,
+        scene: Scene,
+        engine: Engine,
+        book: Ledger,
+        what: tuple[Fault, str],
+        wanted: Wanted,
+        cancelled: threading.Event,
     ) -> None:
-        self._cancelled = cancelled
-        self._scene, self._engine, self._book, self._fault = scene, engine, book, fault
-        self._variant = variant
+        self._cancelled, self._quick = cancelled, wanted.quick
+        self._scene, self._engine, self._book = scene, engine, book
+        self._fault, self._variant = what
         self._seed = f"verify-{uuid.uuid4().hex[:6]}"
         self._seconds: dict[str, float] = {}
         self._red: tuple[str, ...] = ()  # what it turned red when it was proven
@@ -255,7 +275,7 @@ class _Trial:
                 seconds=self._engine.patience(REPORTS if thorough else entry.red),
                 pause=pace(self._engine.virt).settles / 40,
             )
-            for thorough in ((False, True) if everything else (False,))
+            for thorough in ((False, True) if everything and not self._quick else (False,))
         )
 
     def _still(self) -> str:

@@ -636,7 +636,7 @@ def seen(fault: str, variant: str = "", *, trouble: str = "", seconds: float = 1
 
 
 def test_a_trial_that_is_interrupted_asks_no_more_and_leaves_nothing() -> None:
-    from labctl.lab.verify import _Trial
+    from labctl.lab.verify import Wanted, _Trial
 
     lab, cancelled, asked = Lab(), threading.Event(), []
     before = lab.node.files["/etc/hosts"]
@@ -656,7 +656,7 @@ def test_a_trial_that_is_interrupted_asks_no_more_and_leaves_nothing() -> None:
         return lab.check(ids)
 
     lab.node.answers["mend"] = 0
-    trial = _Trial(MINI, lab.engine(check=check), Book(), whole(), "", cancelled)  # type: ignore[arg-type]
+    trial = _Trial(MINI, lab.engine(check=check), Book(), (whole(), ""), Wanted(), cancelled)  # type: ignore[arg-type]
     assert trial.run().trouble == "interrupted"
     assert len(asked) == 3
     assert lab.node.files["/etc/hosts"] == before
