@@ -35,7 +35,7 @@ class Place:
     port: int
 
 
-class _Place(click.ParamType[Place]):
+class _Place(click.ParamType):  # type: ignore[type-arg] # older clicks have no parameter there
     name = "place"
 
     def convert(self, value: str | Place, param: click.Parameter | None, ctx: click.Context | None) -> Place:
