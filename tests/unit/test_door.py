@@ -204,6 +204,7 @@ def test_a_key_lets_its_own_team_in_and_no_other(tmp_path: Path) -> None:
         key = {"client_keys": [asyncssh.import_private_key(ada.private)]}
         async with room.visit("red+node-1", **key) as ssh:
             assert (await ssh.run("cat", input="in")).stdout == "in"
+        await room.until(lambda: bool(room.said("login")))
         assert room.said("login") == [("login", "red", keys.fingerprint(ada.public), "")]
         with pytest.raises(asyncssh.PermissionDenied):
             async with room.visit("blue+node-1", **key):
@@ -229,7 +230,7 @@ def test_whoever_guesses_passwords_has_to_wait_and_the_team_itself_does_not(tmp_
                 pass
         async with room.visit("blue"):
             pass
-        assert ("refused", "red", "too many wrong passwords", "") in room.said()
+        await room.until(lambda: ("refused", "red", "too many wrong passwords", "") in room.said())
 
     play(tmp_path, scene)
 
@@ -298,7 +299,7 @@ def test_no_session_goes_to_a_node_of_another_team(tmp_path: Path, user: str) ->
             with pytest.raises(asyncssh.Error):
                 await ssh.start_sftp_client()
         assert room.labs.dialled == []
-        assert {line[2] for line in room.said("refused")} == {"command", "shell", "sftp"}
+        await room.until(lambda: {line[2] for line in room.said("refused")} == {"command", "shell", "sftp"})
 
     play(tmp_path, scene)
 
@@ -345,6 +346,7 @@ def test_every_other_kind_of_channel_and_request_is_refused_and_recorded(tmp_pat
             with pytest.raises(asyncssh.ChannelOpenError):
                 await ssh.create_session(asyncssh.SSHClientSession, subsystem="netconf")
         assert room.asked == []  # nothing of it reached the node
+        await room.until(lambda: len({line[2] for line in room.said("refused")}) == 7)
         assert {line[2] for line in room.said("refused")} == {
             "remote forwarding",
             "remote socket forwarding",
