@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labctl.images import recipe
 from labctl.lab import bake, capture, create, decisions, images, provisional
@@ -64,16 +65,18 @@ def planned(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *, 
     if topology is None or choice.golden is not None or not new:
         return Rollout()
     golden = decisions.golden_for(site, topology, choice)
-    wanted = set() if golden else _images(work, new[0], topology, choice.stage)
-    lacking = sorted((wanted & set(recipe.names())) - set(site.images.images(site.volumes)))
-    supplies = Rollout(images=tuple(lacking), bake=golden is None and choice.stage == INSTALLED)
+    supplies = Rollout()
+    if golden is None and os.geteuid() == 0:  # others can neither build nor bake; `create` installs without baked disks
+        wanted = _images(work, new[0], topology, choice.stage) & set(recipe.names())
+        lacking = sorted(wanted - set(site.images.images(site.volumes)))
+        supplies = Rollout(images=tuple(lacking), bake=choice.stage == INSTALLED)
     forkable = golden is not None and bool(golden.memory) and not warm.obstacle(site, golden)
     if not once or choice.cold or not how.wait or forkable:
         return supplies
     begun = (team for team, record in records.items() if record and _begun(record, topology, choice.stage))
     origin = next(begun, new[0])
     forks = tuple(team for team in new if team != origin)
-    return Rollout(images=supplies.images, bake=supplies.bake, origin=origin, forks=forks) if forks else supplies
+    return replace(supplies, origin=origin, forks=forks) if forks else supplies
 
 
 def roll_out(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *, once: bool = True) -> list[Created]:

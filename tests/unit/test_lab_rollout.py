@@ -101,6 +101,13 @@ def test_disks_of_a_cloud_that_are_missing_are_baked(world: World) -> None:
     assert (steps.images, steps.bake, steps.origin, steps.forks) == ((), True, "team01", ("team02", "team03"))
 
 
+def test_who_is_not_root_is_promised_no_image_and_no_baked_disks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout.os, "geteuid", lambda: 1000)
+    cloud = Choice(topology=topology.load("gridka"), stage="installed")
+    steps = rollout.planned(world.work(), TEAMS, cloud, Starting(), once=True)
+    assert (steps.images, steps.bake, steps.origin) == ((), False, "team01")
+
+
 def test_a_node_of_a_captured_lab_is_reset_to_the_capture_from_memory(world: World) -> None:
     world.create("red")
     world.host.guest("red-node-1").write(golden=True)
