@@ -51,7 +51,7 @@ def destroy(work: Work, team: str) -> None:
         errors += demolish(work, pieces)
         if errors:
             raise GroupError(f"something of {team}'s lab is left", errors, remedy=f"labctl destroy {team} tries again.")
-        home.lab(team).remove()
+        home.remove_lab(team)
 
 
 def forget(home: Home, team: str) -> None:
@@ -63,7 +63,7 @@ def forget(home: Home, team: str) -> None:
     with records.locked(home, [team]):
         if not home.lab(team).exists:
             raise InputError(f"{team} has no lab", remedy="labctl list")
-        home.lab(team).remove()
+        home.remove_lab(team)
 
 
 def _stranger(site: Site, lab: LabPlan, domain: DomainFacts) -> LabctlError:

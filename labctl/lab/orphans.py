@@ -153,7 +153,7 @@ def destroy(work: Work, orphan: Orphan) -> None:
                 + ", ".join(orphan.unproven)
             )
         if record is None:
-            home.lab(orphan.team).remove()
+            home.remove_lab(orphan.team)
 
 
 def destroy_damaged(work: Work, team: str) -> None:

@@ -242,6 +242,11 @@ class Home:
         """
         return locks.held(self.root / "locks", kind, name, shared=shared, wait=wait)
 
+    def remove_lab(self, team: str) -> None:
+        """Delete a lab's folder and the lock files that killed commands left of it."""
+        self.lab(team).remove()
+        locks.sweep(self.root / "locks", team)
+
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
         """Yield an empty folder on the state folder's file system; what a killed run left there is removed first."""

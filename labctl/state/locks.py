@@ -51,6 +51,15 @@ def held(folder: Path, kind: Kind, name: str, *, shared: bool, wait: float) -> I
         os.close(lock)
 
 
+def sweep(folder: Path, team: str) -> None:
+    """Delete the lock files of a team's lab that ended processes left; locks that are held stay."""
+    for path in folder.glob(f"*:{quote(team, safe='')}*"):
+        _, _, name = path.name.partition(":")
+        if name.partition(".")[0] == quote(team, safe="") and (lock := locking.take(path)) is not None:
+            path.unlink(missing_ok=True)
+            os.close(lock)
+
+
 def _holders(path: Path) -> str:
     """Name the processes that wrote themselves into a lock and still run."""
     with contextlib.suppress(OSError):

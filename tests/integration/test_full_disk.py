@@ -102,7 +102,7 @@ def test_a_file_system_that_another_program_filled_is_seen_before_anything_is_ma
     filler = fill(small, leave=600 * MIB)
     refused = small.labctl("create", "tight", "--topology", "mini", "--no-wait", check=False)
     assert refused.returncode == 3, refused.stderr
-    assert "too little disk: 0.8 GiB needed, 0.6 GiB free in the pool" in refused.stderr
+    assert "too little disk: 802 MiB needed, 600 MiB free in the pool" in refused.stderr
     assert small.inventory() == before
     filler.unlink()
     small.labctl("create", "tight", "--topology", "mini", "--no-wait")

@@ -247,6 +247,16 @@ def test_shared_holders_stand_side_by_side_and_keep_exclusive_ones_out(home: Hom
     assert list((home.root / "locks").iterdir()) == []
 
 
+def test_a_removed_lab_leaves_no_lock_of_a_killed_command(home: Home) -> None:
+    names = ["shell:red.0", "check:red", "shell:red-2.0", "check:redder", "image:debian"]
+    with home.lock("shell", "red.1"):
+        for name in names:
+            (home.root / "locks" / name).touch()
+        home.remove_lab("red")
+        left = {path.name for path in (home.root / "locks").iterdir()}
+    assert left == {*names[2:], "shell:red.1"}
+
+
 def test_a_lock_is_waited_for_no_longer_than_was_said(home: Home) -> None:
     with home.lock("home", "leases"), pytest.raises(LockedError), home.lock("home", "leases", wait=0.1):
         pass
