@@ -12,7 +12,7 @@ from labctl.errors import InputError
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.quoting import url
 from labctl.secret import Secret
-from labctl.spec.topology import OpenStack
+from labctl.spec.openstack import OpenStack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +67,13 @@ class Cloud:
         return node if node in self.nodes(role) else self.node(role)
 
     def clock(self) -> str:
-        """Return the node whose clock the others follow: the first with an address between the services.
+        """Return the node whose clock the others follow: the one named, or the first of the services'.
 
         Raises:
             InputError: none has.
         """
+        if self.spec.clock:
+            return self.spec.clock
         inside = (node.name for node in self.lab.nodes if self._address(node.name, self.spec.internal))
         if found := next(inside, None):
             return found

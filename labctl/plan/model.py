@@ -9,7 +9,7 @@ from uuid import UUID
 from netaddr import IPAddress, IPNetwork
 
 if TYPE_CHECKING:
-    from labctl.spec.topology import OpenStack
+    from labctl.spec.openstack import OpenStack
 
 
 @dataclass(frozen=True, kw_only=True)

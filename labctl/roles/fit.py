@@ -10,8 +10,9 @@ from labctl.errors import InputError
 from labctl.roles.role import ROLES, Password, Role
 from labctl.spec import topology as spec
 from labctl.spec.document import Location, Problem
+from labctl.spec.openstack import OpenStack
 from labctl.spec.problems import closest, path
-from labctl.spec.topology import Nic, OpenStack, Topology
+from labctl.spec.topology import Nic, Topology
 
 
 def load(path_or_name: str | Path) -> Topology:

@@ -11,6 +11,10 @@ from labctl.roles.shared import Values, as_user, authtoken, database, endpoint, 
 
 VLANS = "100:199"
 """Numbers for the tenants' networks on the private network."""
+TUNNELS = "1:1000"
+"""Numbers for the tenants' networks in tunnels."""
+
+_NUMBERS = {"vxlan": "vni_ranges", "gre": "tunnel_id_ranges"}
 
 
 def common(cloud: Cloud) -> Values:
@@ -31,6 +35,7 @@ def common(cloud: Cloud) -> Values:
 
 def agent(cloud: Cloud, node: str) -> tuple[Action, ...]:
     """Set up Open vSwitch and its agent on a node: br100 carries the tenants' networks, br-ex the public one."""
+    carrier, bridged = cloud.spec.carrier, cloud.spec.firewall == "iptables_hybrid"
     bridges = {}
     if private := cloud.spec.private and cloud.card(node, cloud.spec.private):
         bridges["br100"] = private
@@ -47,16 +52,17 @@ def agent(cloud: Cloud, node: str) -> tuple[Action, ...]:
             values={
                 "ovs": {
                     "bridge_mappings": ",".join(f"{physical[bridge]}:{bridge}" for bridge in bridges),
-                    "local_ip": None if cloud.spec.private else cloud.address(node),
+                    "local_ip": None if carrier == "vlan" else cloud.address(node),
                 },
                 "agent": {
-                    "tunnel_types": "" if cloud.spec.private else "vxlan",
+                    "tunnel_types": "" if carrier == "vlan" else carrier,
                     "l2_population": False,
                     "polling_interval": cloud.seconds(2, 10),
                 },
-                "securitygroup": {"firewall_driver": "openvswitch", "enable_ipset": False},
+                "securitygroup": {"firewall_driver": cloud.spec.firewall, "enable_ipset": bridged},
             },
         ),
+        *(_filtered() if bridged else ()),
         *_external(cloud, node, external),
         Unit(names=("openvswitch-switch",)),
         Run(
@@ -68,6 +74,14 @@ def agent(cloud: Cloud, node: str) -> tuple[Action, ...]:
         ),
         *((Run(command="networkctl reload", unless="ip -br addr show br-ex | grep -q /"),) if external else ()),
         Unit(names=("neutron-openvswitch-agent",), seconds=90),
+    )
+
+
+def _filtered() -> tuple[Action, ...]:
+    """Have iptables see what passes a Linux bridge: the kernel's part for it is a module, which nothing else loads."""
+    return (
+        PutFile(path="/etc/modules-load.d/labctl-bridges.conf", content="br_netfilter\n"),
+        Run(command="modprobe br_netfilter", unless="test -e /proc/sys/net/bridge/bridge-nf-call-iptables"),
     )
 
 
@@ -104,7 +118,7 @@ def neutron(cloud: Cloud, node: str) -> Iterator[Step]:
         node=cloud.node("keystone"),
         actions=(endpoint(cloud, "neutron", "network", "OpenStack Networking", 9696),),
     )
-    kind = "vlan" if cloud.spec.private else "vxlan"
+    kind = cloud.spec.carrier
     notify = {"nova": cloud.credentials("nova")} if cloud.nodes("nova") else {}
     yield Step(
         title="Neutron's configuration and tables",
@@ -133,12 +147,14 @@ def neutron(cloud: Cloud, node: str) -> Iterator[Step]:
                 path="/etc/neutron/plugins/ml2/ml2_conf.ini",
                 values={
                     "ml2": {
-                        "type_drivers": "flat,vlan,vxlan",
+                        "type_drivers": "flat,vlan,vxlan,gre" if kind == "gre" else "flat,vlan,vxlan",
                         "tenant_network_types": kind,
                         "mechanism_drivers": "openvswitch",
                         "extension_drivers": "port_security",
                     },
                     "ml2_type_flat": {"flat_networks": "external"},
+                    # Neutron derives the MTU from what carries a network: 1500 for VLANs, 1450 VXLAN, 1458 GRE.
+                    **({f"ml2_type_{kind}": {_NUMBERS[kind]: TUNNELS}} if kind in _NUMBERS else {}),
                     "ml2_type_vlan": {"network_vlan_ranges": f"private:{VLANS}" if kind == "vlan" else None},
                 },
             ),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netaddr import IPAddress, IPNetwork
+from netaddr import IPRange
 
 from labctl.changes import PutFile
 from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Step, role
 from labctl.roles.shared import ensure
 from labctl.spec.document import Problem
+from labctl.spec.openstack import gateway
 from labctl.spec.topology import Topology
 
 IMAGE = "/media/labctl/instance.qcow2"
@@ -32,14 +33,12 @@ def _fits(topology: Topology) -> Iterator[Problem]:
         yield Problem(("openstack", "tenant"), text)
     for name, node in topology.nodes.items():
         for position, nic in enumerate(node.nics):
-            if nic.network == cloud.public and nic.address == _gateway(public):
+            if nic.network == cloud.public and nic.address == gateway(public):
                 text = f"{nic.address}, the last of {cloud.public}, is its gateway's in the cloud; choose another"
                 yield Problem(("nodes", name, "nics", position, "address"), text)
-
-
-def _gateway(public: IPNetwork) -> IPAddress:
-    """Return the public network's gateway, its last address, which may be within the part for floating addresses."""
-    return IPAddress(public.last - 1)
+    if isinstance(cloud.floating, IPRange) and gateway(public) in cloud.floating:
+        text = f"{gateway(public)}, the last of {cloud.public}, is its gateway's in the cloud; end the range before it"
+        yield Problem(("openstack", "floating"), text)
 
 
 @role(
@@ -53,8 +52,7 @@ def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
     """Make what a user needs to boot an instance, as its user finds it after the tutorial's chapters."""
     public = cloud.lab.network(cloud.spec.public).subnet
     assert public is not None
-    gateway = _gateway(public)
-    first, last = cloud.spec.floating.first + 1, min(cloud.spec.floating.last, int(gateway)) - 1
+    first, last = cloud.spec.pool(public)
     yield Step(
         title="flavors and the image for instances",
         node=cloud.node("glance"),
@@ -96,8 +94,8 @@ def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
                             "name": "public",
                             "cidr": str(public),
                             "is_dhcp_enabled": False,
-                            "gateway_ip": str(gateway),
-                            "allocation_pools": [{"start": str(IPAddress(first)), "end": str(IPAddress(last))}],
+                            "gateway_ip": str(gateway(public)),
+                            "allocation_pools": [{"start": str(first), "end": str(last)}],
                         },
                     },
                     {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeVar
 
-from netaddr import IPNetwork
+from netaddr import IPAddress
 
 from labctl.changes import Change
 from labctl.plan.model import LabPlan, NicPlan, NodePlan
@@ -87,10 +87,12 @@ class Scene:
         assert self.lab.openstack is not None
         return self.lab.openstack.region
 
-    def floating(self) -> IPNetwork:
-        """Return the part of the public network that is for floating addresses."""
+    def floating(self) -> tuple[IPAddress, IPAddress]:
+        """Return the first and the last floating address."""
         assert self.lab.openstack is not None
-        return self.lab.openstack.floating
+        public = self.lab.network(self.lab.openstack.public).subnet
+        assert public is not None
+        return self.lab.openstack.pool(public)
 
     def free_address(self, random: Random) -> str:
         """Return an address between the services that nobody has."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from random import Random
 
-from netaddr import IPAddress
-
 from labctl.sabotage.fault import Drawn, Scene, fault
 from labctl.sabotage.services import BASE, every, in_cloud, openstack
 
@@ -28,7 +26,7 @@ from labctl.sabotage.services import BASE, every, in_cloud, openstack
 def draw(scene: Scene, random: Random) -> Drawn:
     """Shrink the pool of floating addresses to one that the router has."""
     node = scene.pick(random, "neutron").name
-    first, last = IPAddress(scene.floating().first + 1), IPAddress(scene.floating().last - 1)
+    first, last = scene.floating()
     return Drawn(
         node=node,
         service="neutron",

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from netaddr import IPRange
 from pydantic import ValidationError
 
 from labctl.spec.document import Location, Problem
 from labctl.spec.problems import closest, place
 
 if TYPE_CHECKING:
-    from labctl.spec.topology import Network, Nic, OpenStack, Topology
+    from labctl.spec.openstack import OpenStack
+    from labctl.spec.topology import Network, Nic, Topology
 
 
 def check(topology: Topology, *, given: Any) -> list[Problem]:
@@ -200,6 +202,10 @@ def _cloud(topology: Topology) -> Iterator[Problem]:
     for key, wanted in (("internal", cloud.internal), ("public", cloud.public), ("private", cloud.private)):
         if wanted is not None and (text := _unfit(topology, key, wanted)):
             yield Problem(("openstack", key), text)
+    if text := _uncarried(cloud):
+        yield Problem(("openstack", "tunnel"), text)
+    if cloud.clock is not None and (text := _no_clock(topology, cloud, cloud.clock)):
+        yield Problem(("openstack", "clock"), text)
     yield from _floating(topology, cloud)
 
 
@@ -215,6 +221,25 @@ def _unfit(topology: Topology, key: str, wanted: str) -> str:
     return ""
 
 
+def _uncarried(cloud: OpenStack) -> str:
+    """Say why the tenants' networks cannot be carried in the way that is wanted; nothing when they can."""
+    if cloud.tunnel == "vlan" and cloud.private is None:
+        return 'VLANs are on the network "private", and there is none; add one, or write vxlan or gre'
+    if cloud.tunnel in ("vxlan", "gre") and cloud.private is not None:
+        what = f"{cloud.tunnel} goes through {cloud.internal}, and {cloud.private} is for VLANs"
+        return f"{what}; remove one of the two lines"
+    return ""
+
+
+def _no_clock(topology: Topology, cloud: OpenStack, node: str) -> str:
+    """Say why others cannot follow a node's clock; nothing when they can."""
+    if node not in topology.nodes:
+        return f'there is no node "{node}"{closest(node, topology.nodes)}'
+    if not any(nic.network == cloud.internal and nic.address for nic in topology.nodes[node].nics):
+        return f"{node} has no address on {cloud.internal}, where the others ask for the time"
+    return ""
+
+
 def _floating(topology: Topology, cloud: OpenStack) -> Iterator[Problem]:
     """Check that floating addresses are on the public network, and nobody else's."""
     place: Location = ("openstack", "floating")
@@ -223,6 +248,12 @@ def _floating(topology: Topology, cloud: OpenStack) -> Iterator[Problem]:
         return
     if cloud.floating not in public.subnet:
         yield Problem(place, f"{cloud.floating} is not in {cloud.public}'s subnet {public.subnet}")
+    elif isinstance(cloud.floating, IPRange):
+        for address in (public.subnet.network, public.subnet.broadcast):
+            if address in cloud.floating:
+                yield Problem(
+                    place, f"{address} is no node's: it is the subnet {public.subnet} itself, or all its nodes"
+                )
     for name, node in topology.nodes.items():
         for nic in node.nics:
             if nic.address is not None and nic.network == cloud.public and nic.address in cloud.floating:

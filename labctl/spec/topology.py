@@ -18,6 +18,8 @@ from labctl.errors import InputError
 from labctl.sizes import GIB
 from labctl.spec import advice, document, problems, rules
 from labctl.spec.document import Document, Location, Problem
+from labctl.spec.openstack import OpenStack
+from labctl.spec.part import Part
 from labctl.spec.values import (
     Address,
     Count,
@@ -29,9 +31,7 @@ from labctl.spec.values import (
     NetworkName,
     NodeName,
     Password,
-    RegionName,
     RoleName,
-    SecretName,
     Subnet,
     TopologyName,
 )
@@ -52,18 +52,14 @@ def _readable(schema: dict[str, Any]) -> None:
     schema["properties"]["disk"]["default"] = "10 GiB"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, use_attribute_docstrings=True)
-
-
-class Disk(_Part):
+class Disk(Part):
     """An empty data disk; the first is /dev/vdb."""
 
     size: DiskSize
     """Size, for instance "20 GiB"; a bare number is GiB. It occupies only what is written to it."""
 
 
-class Nic(_Part):
+class Nic(Part):
     """A network card; its place in the list gives its name, eth0 first."""
 
     network: NetworkName
@@ -74,7 +70,7 @@ class Nic(_Part):
     is left unconfigured."""
 
 
-class Node(_Part):
+class Node(Part):
     """A virtual machine. What it does not say comes from `defaults`."""
 
     model_config = ConfigDict(json_schema_extra=_not_required)
@@ -104,7 +100,7 @@ class Node(_Part):
     """What the node does in the OpenStack cloud, for instance [mariadb, rabbitmq]; see docs/reference/roles.md."""
 
 
-class Defaults(_Part):
+class Defaults(Part):
     """What every node has unless it says otherwise."""
 
     model_config = ConfigDict(json_schema_extra=_readable)
@@ -122,7 +118,7 @@ class Defaults(_Part):
     """Size of the system disk, for instance "10 GiB"; a bare number is GiB."""
 
 
-class Network(_Part):
+class Network(Part):
     """A network of the lab."""
 
     kind: Literal["nat", "isolated"] = "isolated"
@@ -139,45 +135,7 @@ class Network(_Part):
     """How /etc/hosts of every node names the addresses of this network: short (db-node), full (db-node.example.org)."""
 
 
-class OpenStack(_Part):
-    """The cloud that `labctl install` brings up; which node does what, the nodes' `roles` say."""
-
-    image: ImageName = "openstack"
-    """The image of the nodes of a lab at stage installed: all packages are in it."""
-
-    medium: ImageName | None = "openstack-medium"
-    """The image that every node finds at /media/labctl: packages to install without the internet, and a small image
-    for instances. null leaves it out."""
-
-    region: RegionName = "RegionOne"
-    """The region of all endpoints."""
-
-    internal: NetworkName
-    """The network between the services: internal endpoints are its addresses."""
-
-    public: NetworkName
-    """The network of the public endpoints and of floating addresses."""
-
-    private: NetworkName | None = None
-    """A network without a subnet between gateway and compute nodes for the tenants' networks, which are VLANs there.
-    Without one they are VXLAN tunnels through `internal`."""
-
-    floating: Subnet
-    """The part of the public network's subnet that floating addresses are taken from."""
-
-    tenant: Subnet
-    """The subnet of the first tenant network, net1."""
-
-    nested: Literal["auto", "qemu", "kvm"] = "auto"
-    """How instances run inside the compute nodes: kvm, or qemu, which is slow and always works. auto takes kvm where
-    the node's processor offers it."""
-
-    passwords: dict[SecretName, Password] = Field(default_factory=dict)
-    """Passwords to use instead of generated ones, for instance {admin: secret}; "*" stands for all the others.
-    Everybody who can read this file knows them."""
-
-
-class Topology(_Part):
+class Topology(Part):
     """The networks and nodes of a lab."""
 
     name: TopologyName

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from netaddr import AddrFormatError, IPAddress, IPNetwork
+from netaddr import AddrFormatError, IPAddress, IPNetwork, IPRange
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from labctl.sizes import GIB, KIB, MIB, TIB
@@ -112,6 +112,20 @@ def _network(value: object) -> IPNetwork:
     return network
 
 
+def _address_part(value: object) -> IPNetwork | IPRange:
+    """Read a subnet, or a range of addresses with a hyphen between its ends."""
+    if isinstance(value, IPRange) or not isinstance(value, str) or "-" not in value:
+        return value if isinstance(value, IPRange) else _network(value)
+    ends = [end.strip() for end in value.split("-")]
+    if len(ends) != 2 or not all(re.fullmatch(_IPV4, end) for end in ends):
+        example = '"192.168.182.200-192.168.182.220"'
+        raise ValueError(f"{shown(value)} is not a range of IPv4 addresses like {example}")
+    first, last = (IPAddress(end) for end in ends)
+    if first > last:
+        raise ValueError(f"{shown(value)} ends before it begins; write {last}-{first}")
+    return IPRange(first, last)
+
+
 def _line(longest: int) -> Any:
     def check(text: str) -> str:
         if len(text) > longest:
@@ -158,6 +172,19 @@ Subnet = Annotated[
     _str_address,
     WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+/[0-9]+$", "examples": ["10.0.0.0/24"]}),
 ]
+AddressPart = Annotated[
+    IPNetwork | IPRange,
+    PlainValidator(_address_part),
+    _str_address,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^[0-9.]+(/[0-9]+|-[0-9.]+)$",
+            "examples": ["172.16.1.0/24", "192.168.182.200-192.168.182.220"],
+        }
+    ),
+]
+"""A subnet, or a range of addresses."""
 DiskSize = Annotated[int, *_size(128 * MIB, 2048 * GIB, bare="GiB", factor=1, example="20 GiB")]
 """Bytes; a bare number in a file is GiB."""
 Memory = Annotated[int, *_size(64 * MIB, 1024 * GIB, bare="MiB", factor=MIB, example="2 GiB")]

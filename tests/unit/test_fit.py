@@ -149,6 +149,59 @@ def test_a_cloud_of_few_nodes_and_one_without_roles_fits():
             "22: nodes.two.nics[2].address: 172.16.255.254, the last of public, is its gateway's in the cloud; "
             "choose another",
         ),
+        (
+            "172.16.1.0/24",
+            "172.16.255.1-172.16.255.254",
+            "11: openstack.floating: 172.16.255.254, the last of public, is its gateway's in the cloud; end the range "
+            "before it",
+        ),
+        (
+            "172.16.1.0/24",
+            "172.16.0.0-172.16.0.3",
+            "11: openstack.floating: 172.16.0.0 is no node's: it is the subnet 172.16.0.0/16 itself, or all its nodes",
+        ),
+        (
+            "172.16.1.0/24",
+            "172.16.0.2-172.16.0.9",
+            "11: openstack.floating: 172.16.0.4 is two's address; take a part without nodes",
+        ),
+        (
+            "172.16.1.0/24",
+            "172.17.0.2-172.17.0.9",
+            "11: openstack.floating: 172.17.0.2-172.17.0.9 is not in public's subnet 172.16.0.0/16",
+        ),
+        (
+            "172.16.1.0/24",
+            "172.16.1.9-172.16.1.2",
+            '11: openstack.floating: "172.16.1.9-172.16.1.2" ends before it begins; write 172.16.1.2-172.16.1.9',
+        ),
+        (
+            "172.16.1.0/24",
+            "172.16.1.9-20",
+            '11: openstack.floating: "172.16.1.9-20" is not a range of IPv4 addresses like '
+            '"192.168.182.200-192.168.182.220"',
+        ),
+        (
+            "  tenant:",
+            "  tunnel: gre\n  tenant:",
+            "12: openstack.tunnel: gre goes through internal, and private is for VLANs; remove one of the two lines",
+        ),
+        (
+            "  private: private\n",
+            "  tunnel: vlan\n",
+            '10: openstack.tunnel: VLANs are on the network "private", and there is none; add one, or write vxlan or '
+            "gre",
+        ),
+        (
+            "  tenant:",
+            "  clock: tree\n  tenant:",
+            '12: openstack.clock: there is no node "tree"; did you mean "three"?',
+        ),
+        (
+            "  tenant:",
+            "  clock: four\n  tenant:",
+            "12: openstack.clock: four has no address on internal, where the others ask for the time",
+        ),
     ],
 )
 def test_a_message_names_line_path_and_what_would_be_right(old: str, new: str, said: str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import graphlib
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -167,6 +168,50 @@ def test_tenant_networks_are_vlans_where_there_is_a_private_network(name: str, k
         if isinstance(action, Ini)
     }
     assert values["/etc/neutron/plugins/ml2/ml2_conf.ini"]["ml2"]["tenant_network_types"] == kind
+
+
+def inis(made: Cloud, only: str) -> dict[str, dict[str, dict[str, object]]]:
+    """Return the settings that a role writes, by file."""
+    steps = [step for task in plan_tasks(made, only=only) for step in task.steps]
+    return {each.path: each.values for step in steps for each in step.actions if isinstance(each, Ini)}
+
+
+def havana_with(**settings: str) -> Cloud:
+    """Return the cloud of havana with other settings."""
+    made = cloud("havana")
+    return replace(made, spec=made.spec.model_copy(update=settings))
+
+
+@pytest.mark.parametrize(("carrier", "numbers"), [("gre", "tunnel_id_ranges"), ("vxlan", "vni_ranges")])
+def test_tunnels_are_made_at_both_ends_of_the_kind_that_is_asked_for(carrier: str, numbers: str) -> None:
+    made = havana_with(tunnel=carrier)
+    ml2 = inis(made, "neutron")["/etc/neutron/plugins/ml2/ml2_conf.ini"]
+    assert ml2["ml2"]["tenant_network_types"] == carrier
+    assert carrier in str(ml2["ml2"]["type_drivers"]).split(",")
+    assert ml2[f"ml2_type_{carrier}"] == {numbers: "1:1000"}
+    for role in ("gateway", "compute"):
+        steps = [step for task in plan_tasks(made, only=role) for step in task.steps]
+        (agent,) = (
+            each.values
+            for step in steps
+            for each in step.actions
+            if isinstance(each, Ini) and each.path.endswith("openvswitch_agent.ini")
+        )
+        assert agent["agent"]["tunnel_types"] == carrier
+        assert agent["ovs"]["local_ip"] == made.address(made.node(role))
+
+
+def test_with_the_hybrid_firewall_iptables_sees_what_passes_the_bridges() -> None:
+    for made, bridged in ((cloud("havana"), False), (havana_with(firewall="iptables_hybrid"), True)):
+        actions = [each for task in plan_tasks(made, only="compute") for step in task.steps for each in step.actions]
+        agent = inis(made, "compute")["/etc/neutron/plugins/ml2/openvswitch_agent.ini"]["securitygroup"]
+        assert agent == {"firewall_driver": made.spec.firewall, "enable_ipset": bridged}
+        assert any(isinstance(each, Run) and each.command == "modprobe br_netfilter" for each in actions) == bridged
+
+
+def test_the_clock_is_the_node_that_the_topology_names() -> None:
+    assert havana_with().clock() == "controller"
+    assert havana_with(clock="compute1").clock() == "compute1"
 
 
 @pytest.mark.parametrize(("name", "pool"), [("gridka", "172.16.1.1-172.16.1.254"), ("havana", "10.0.0.129-10.0.0.253")])
