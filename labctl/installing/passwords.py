@@ -11,6 +11,7 @@ from labctl.errors import InputError
 from labctl.plan.model import LabPlan
 from labctl.remote import keys
 from labctl.roles import fit
+from labctl.roles.role import ROLES
 from labctl.state import LabFolder
 
 _SECRETS = "openstack.json"
@@ -32,10 +33,13 @@ def complete(known: Mapping[str, str], lab: LabPlan) -> dict[str, str]:
         )
     every = pinned.pop("*", None)
     found = {name: known.get(name) or pinned.get(name) or every or _password() for name in names}
-    if "key" in known:
-        return found | {"key": known["key"], "key-public": known["key-public"]}
-    pair = keys.generate("lab")
-    return found | {"key": pair.private, "key-public": pair.public}
+    for name, comment in _pairs().items():
+        if name in known:
+            found |= {name: known[name], f"{name}-public": known[f"{name}-public"]}
+        else:
+            pair = keys.generate(comment)
+            found |= {name: pair.private, f"{name}-public": pair.public}
+    return found
 
 
 def load(folder: LabFolder) -> dict[str, str]:
@@ -45,7 +49,7 @@ def load(folder: LabFolder) -> dict[str, str]:
         DamagedError: the file holds something else.
     """
     known = folder.read_as(_SECRETS, dict[str, str]) or {}
-    if ("key" in known) != ("key-public" in known):
+    if any((name in known) != (f"{name}-public" in known) for name in _pairs()):
         raise folder.damaged(_SECRETS, "it contains only one half of a key")
     return known
 
@@ -53,6 +57,11 @@ def load(folder: LabFolder) -> dict[str, str]:
 def save(folder: LabFolder, known: Mapping[str, str]) -> None:
     """Write the secrets of a lab's cloud."""
     folder.write(_SECRETS, json.dumps(dict(known), indent=2))
+
+
+def _pairs() -> dict[str, str]:
+    """Return the names of the pairs of keys with a word for their ends: the lab's own, and those of its roles."""
+    return {"key": "lab"} | {name: role.name for role in ROLES for name in role.keys}
 
 
 def _password() -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.changes import Ini, Packages, PutFile, Unit, Wait
+from labctl.changes import Action, Ini, Packages, PutFile, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.roles import neutron, nova
 from labctl.roles.role import Step, role
-from labctl.roles.shared import as_user, merge, wait_for_reports
+from labctl.roles.shared import Values, as_user, merge, wait_for_reports
+
+_KEYS = "/var/lib/nova/.ssh"
 
 
 @role(
@@ -23,6 +25,7 @@ from labctl.roles.shared import as_user, merge, wait_for_reports
         gone=$(for id in $ids; do test -e /var/lib/nova/instances/$id || echo $id; done)
         [ -z "$gone" ] || openstack server delete --wait $gone""",
     nests=True,
+    keys=("nova-key",),
 )
 def compute(cloud: Cloud, node: str) -> Iterator[Step]:
     """Set up Nova's agent with libvirt, Neutron's with Open vSwitch, and the iSCSI initiator for volumes."""
@@ -52,6 +55,7 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
                         },
                         "spice": {"enabled": False},  # Debian's package switches it on; this QEMU has none
                     },
+                    _migration(cloud, node),
                 ),
             ),
             Ini(
@@ -64,6 +68,7 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
                 content=f"InitiatorName=iqn.1993-08.org.debian:01:{node}\n",
                 mode=0o600,
             ),
+            *_logins(cloud),
         ),
     )
     yield Step(
@@ -83,4 +88,50 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
         node=cloud.node("mariadb"),
         live=True,
         actions=(wait_for_reports(cloud, node, "nova-compute", "neutron-openvswitch-agent"),),
+    )
+
+
+def _migration(cloud: Cloud, node: str) -> Values:
+    """Return the settings with which instances move to another compute node; nothing where there is none.
+
+    libvirt talks to the other node's over SSH, as Nova's user does when it copies disks: nothing new listens. Memory
+    and disks then go from QEMU to QEMU, on the internal network.
+    """
+    if len(cloud.nodes("compute")) == 1:
+        return {}
+    return {
+        "libvirt": {
+            "live_migration_uri": "qemu+ssh://nova@%s/system",
+            "live_migration_inbound_addr": cloud.address(node),
+            # A busy instance changes its memory faster than an emulated network copies it.
+            "live_migration_permit_auto_converge": True,
+        },
+        # libvirt compares the processors of both nodes itself.
+        "workarounds": {"skip_cpu_compare_on_dest": True},
+    }
+
+
+def _logins(cloud: Cloud) -> tuple[Action, ...]:
+    """Let Nova's user log in to the other compute nodes, and from nowhere else.
+
+    Host keys are not compared: they are another lab's after a fork, and the network is the lab's own.
+    """
+    addresses = [cloud.address(node) for node in cloud.nodes("compute")]
+    if len(addresses) == 1:
+        return ()
+    every = ",".join(addresses)
+    client = (
+        f"Match user nova host {every}\n"
+        f"    IdentityFile {_KEYS}/id_ed25519\n"
+        "    UserKnownHostsFile /dev/null\n"
+        "    StrictHostKeyChecking no\n"
+        "    LogLevel ERROR\n"
+        "    BatchMode yes\n"
+    )
+    allowed = f'restrict,from="{every}" ' + cloud.secret("nova-key-public") + "\n"
+    return (
+        Run(command=f"install -d -o nova -g nova -m 700 {_KEYS}", unless=f"test -d {_KEYS}"),
+        PutFile(path=f"{_KEYS}/id_ed25519", content=cloud.secret("nova-key"), owner="nova:nova", mode=0o600),
+        PutFile(path=f"{_KEYS}/authorized_keys", content=allowed, owner="nova:nova", mode=0o600),
+        PutFile(path="/etc/ssh/ssh_config.d/50-labctl-nova.conf", content=client),
     )

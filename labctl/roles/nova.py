@@ -19,6 +19,17 @@ from labctl.roles.shared import (
     wait_for_reports,
 )
 
+# Nova's own filters, and those with which an aggregate of hosts is for some flavors or for one project.
+_FILTERS = (
+    "ComputeFilter",
+    "ComputeCapabilitiesFilter",
+    "ImagePropertiesFilter",
+    "ServerGroupAntiAffinityFilter",
+    "ServerGroupAffinityFilter",
+    "AggregateInstanceExtraSpecsFilter",
+    "AggregateMultiTenancyIsolation",
+)
+
 
 def common(cloud: Cloud, node: str) -> Values:
     """Return the settings of nova.conf that control plane and compute nodes share."""
@@ -49,6 +60,8 @@ def common(cloud: Cloud, node: str) -> Values:
             },
             "cinder": {"os_region_name": cloud.spec.region} | _volumes(cloud),
         },
+        # Elsewhere a resized instance moves to the other compute node.
+        {"DEFAULT": {"allow_resize_to_same_host": True}} if len(cloud.nodes("compute")) == 1 else {},
     )
 
 
@@ -88,6 +101,7 @@ def nova(cloud: Cloud, node: str) -> Iterator[Step]:
                 # New compute nodes join by themselves.
                 "discover_hosts_in_cells_interval": cloud.seconds(20, 60),
             },
+            "filter_scheduler": {"enabled_filters": ",".join(_FILTERS)},
             "conductor": {"workers": 1},
             "vnc": {
                 "enabled": True,

@@ -75,6 +75,7 @@ class Role:
         single: whether one node alone may have it: the others ask the first that has it.
         everywhere: whether every node has it without being told.
         passwords: those that are its own.
+        keys: names of its own pairs of SSH keys: the secrets NAME and NAME-public.
         fits: yields what else in a topology does not fit the role: place and message.
         steps: yields the steps for one node that has the role.
         reports: where its services report; None where none does. Their programs' names begin with the role's.
@@ -96,6 +97,7 @@ class Role:
     single: bool = False
     everywhere: bool = False
     passwords: tuple[Password, ...] = ()
+    keys: tuple[str, ...] = ()
     fits: Fits | None = None
     reports: Reports | None = None
     loses: str = ""

@@ -67,7 +67,7 @@ def test_no_description_shows_a_secret_however_it_is_written(name: str, password
 
 def test_no_secret_stands_where_it_would_be_shown(tasks: tuple[Cloud, list[Task]]) -> None:
     made, planned = tasks
-    hidden = {name: value for name, value in made.secrets.items() if name != "key-public"}
+    hidden = {name: value for name, value in made.secrets.items() if not name.endswith("-public")}
     for task in planned:
         for step in task.steps:
             for action in step.actions:
@@ -199,6 +199,47 @@ def test_tunnels_are_made_at_both_ends_of_the_kind_that_is_asked_for(carrier: st
         )
         assert agent["agent"]["tunnel_types"] == carrier
         assert agent["ovs"]["local_ip"] == made.address(made.node(role))
+
+
+def test_instances_move_between_compute_nodes_by_a_key_that_serves_there_alone() -> None:
+    made = cloud("gridka")
+    files = {
+        each.path: each
+        for task in plan_tasks(made, only="compute")
+        for step in task.steps
+        if step.node == "compute-2"
+        for each in step.actions
+        if isinstance(each, PutFile)
+    }
+    private, allowed = (files[f"/var/lib/nova/.ssh/{name}"] for name in ("id_ed25519", "authorized_keys"))
+    assert reveal(private.content) == made.secrets["nova-key"]
+    assert reveal(allowed.content) == f'restrict,from="10.0.0.20,10.0.0.21" {made.secrets["nova-key-public"]}\n'
+    assert {(each.owner, each.mode) for each in (private, allowed)} == {("nova:nova", 0o600)}
+    assert "Match user nova host 10.0.0.20,10.0.0.21\n" in str(
+        files["/etc/ssh/ssh_config.d/50-labctl-nova.conf"].content
+    )
+    libvirt = inis(made, "compute")["/etc/nova/nova.conf"]["libvirt"]
+    assert libvirt["live_migration_uri"] == "qemu+ssh://nova@%s/system"
+    assert libvirt["live_migration_inbound_addr"] == "10.0.0.21"
+
+
+@pytest.mark.parametrize("name", ["allinone", "havana"])
+def test_where_there_is_one_compute_node_an_instance_is_resized_on_it_and_nobody_logs_in(name: str) -> None:
+    made = cloud(name)
+    for role in ("nova", "compute"):
+        assert inis(made, role)["/etc/nova/nova.conf"]["DEFAULT"]["allow_resize_to_same_host"] is True
+    assert "libvirt" not in inis(made, "compute")["/etc/nova/nova.conf"]
+    steps = [step for task in plan_tasks(made, only="compute") for step in task.steps]
+    assert not [each for step in steps for each in step.actions if isinstance(each, PutFile) and ".ssh" in each.path]
+    assert "allow_resize_to_same_host" not in inis(cloud("gridka"), "nova")["/etc/nova/nova.conf"]["DEFAULT"]
+
+
+def test_aggregates_may_be_for_one_project_or_for_some_flavors() -> None:
+    filters = str(inis(cloud("gridka"), "nova")["/etc/nova/nova.conf"]["filter_scheduler"]["enabled_filters"]).split(
+        ","
+    )
+    assert {"AggregateMultiTenancyIsolation", "AggregateInstanceExtraSpecsFilter", "ComputeFilter"} <= set(filters)
+    assert len(set(filters)) == len(filters)
 
 
 def test_with_the_hybrid_firewall_iptables_sees_what_passes_the_bridges() -> None:
