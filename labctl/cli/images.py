@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 from click.shell_completion import CompletionItem
 
@@ -17,6 +15,13 @@ def _complete_recipe(ctx: click.Context, param: click.Parameter, incomplete: str
     from labctl.images import recipe
 
     return [CompletionItem(name) for name in recipe.names() if name.startswith(incomplete)]
+
+
+def _complete_extra(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from labctl.images import recipe
+
+    known = recipe.additions(ctx.params.get("name") or "openstack")
+    return [CompletionItem(name, help=title) for name, title in known.items() if name.startswith(incomplete)]
 
 
 @click.group("image", cls=Group)
@@ -37,17 +42,25 @@ def list_(host: str | None, output: str) -> None:
     with site.opened(Home(), host) as place:
         images = list(place.images.images().values())
     buildable = [name for name in recipe.names() if name not in {image.manifest.name for image in images}]
-    document = [asdict(image.manifest) | {"volume": image.volume} for image in images]
+    document = [image.manifest.document() | {"volume": image.volume} for image in images]
     show(output, document=document, text=report.lines(images, buildable))
 
 
 @image_command.command("build")
 @click.argument("name", metavar="RECIPE", shell_complete=_complete_recipe)
+@click.option(
+    "--with",
+    "extras",
+    metavar="LAYER",
+    multiple=True,
+    shell_complete=_complete_extra,
+    help="Add packages that only some labs need, swift for instance; may be repeated.",
+)
 @click.option("--mirror", metavar="URL", help="Where packages come from. Default: this machine's own apt sources.")
-@click.option("--if-missing", is_flag=True, help="Do nothing if the host has an image of that name.")
+@click.option("--if-missing", is_flag=True, help="Do nothing if the host has an image of that name and layers.")
 @options.host
 @options.common
-def build(name: str, mirror: str | None, if_missing: bool, host: str | None) -> None:
+def build(name: str, extras: tuple[str, ...], mirror: str | None, if_missing: bool, host: str | None) -> None:
     """Build a base image from its recipe.
 
     The image is built on this machine, as root and without a virtual machine, then uploaded to the host.
@@ -58,11 +71,12 @@ def build(name: str, mirror: str | None, if_missing: bool, host: str | None) -> 
 
     home = Home()
     with site.opened(home, host) as place:
-        if if_missing and name in place.images.images():
+        there = place.images.images().get(name) if if_missing else None
+        if there is not None and set(extras) <= set(there.manifest.extras):
             options.say(f"The host has image {name} already.")
             return
         with working(home, place) as work:
-            made = images.build(work, name, mirror=mirror)
+            made = images.build(work, name, mirror=mirror, extras=extras)
     for image in made:
         click.echo(f"Image {image.manifest.name} is ready: {image.volume}")
 

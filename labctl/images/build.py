@@ -29,7 +29,7 @@ from labctl.quoting import shell, shell_line
 from labctl.sizes import GIB, size
 
 ROOM = 4 * GIB
-"""Bytes of disk that the build of a base needs while it runs; one with a layer above it needs four times as many."""
+"""Bytes of disk that the build of a base needs while it runs; one with layers above it needs four times as many."""
 
 _SECTOR = 512
 _FIRST = 2048  # sectors; the partition begins at 1 MiB, as every partitioner does it today
@@ -94,7 +94,7 @@ def build(
     """
     if os.geteuid() != 0:
         raise RefusedError("an image is built as root", remedy="Run the command with sudo.")
-    room = ROOM * len(recipe.layers) ** 2
+    room = ROOM * (1 if len(recipe.layers) == 1 else 4)
     if shutil.disk_usage(scratch).free < room:
         raise CapacityError(f"a build needs {size(room)} in {scratch}", remedy="Free some disk space.")
     root, raw = scratch / "root", scratch / "disk.raw"

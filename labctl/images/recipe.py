@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,7 +15,7 @@ from labctl.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """What one recipe adds to the one that it extends.
+    """What one recipe adds to the one that it extends, or what is added to a recipe for some labs alone.
 
     Attributes:
         folder: where the recipe lies: `overlay/` is copied over the root file system, `customize.sh` runs in it.
@@ -23,6 +24,12 @@ class Layer:
 
     folder: Path
     packages: tuple[str, ...]
+
+    @classmethod
+    def from_file(cls, file: Path) -> Self:
+        """Read the packages of `recipe.yaml`, which stand there in groups, whose names are for people."""
+        groups: dict[str, list[str]] = yaml.safe_load(file.read_text()).get("packages", {})
+        return cls(folder=file.parent, packages=tuple(name for group in groups.values() for name in group))
 
     @property
     def overlay(self) -> Path | None:
@@ -44,6 +51,7 @@ class Recipe:
             made. The medium holds the packages that the layers above the base add.
         cost: what a build takes, in words.
         kind: whether it is for nodes, or for instances of a cloud (see instance.py).
+        extras: names of the layers that were added to it.
     """
 
     name: str
@@ -57,13 +65,14 @@ class Recipe:
     cost: str
     medium: tuple[str, ...] | None = None
     kind: Literal["node", "instance"] = "node"
+    extras: tuple[str, ...] = ()
 
     @classmethod
     def from_file(cls, file: Path) -> Self:
-        """Read `recipe.yaml`; packages stand there in groups, whose names are for people."""
+        """Read `recipe.yaml`, and those of the recipes that it extends."""
         values: dict[str, Any] = yaml.safe_load(file.read_text())
-        packages = tuple(name for group in values.pop("packages", {}).values() for name in group)
-        layers = [Layer(folder=file.parent, packages=packages)]
+        layers = [Layer.from_file(file)]
+        values.pop("packages", None)
         if base := values.pop("extends", None):
             below = cls.from_file(file.parent.parent / base / file.name)
             inherited = ("suite", "components", "os_info", "size", "kernel_cmdline")
@@ -79,12 +88,29 @@ def names() -> list[str]:
     return sorted(file.parent.name for file in data.folder("images").glob("*/recipe.yaml"))
 
 
-def load(name: str) -> Recipe:
+def additions(name: str) -> dict[str, str]:
+    """Return the layers that can be added to a recipe: name to title."""
+    found = sorted(data.folder("images").glob(f"{name}/with/*/recipe.yaml"))
+    return {file.parent.name: yaml.safe_load(file.read_text())["title"] for file in found}
+
+
+def load(name: str, *, extras: Iterable[str] = ()) -> Recipe:
     """Return the recipe of that name.
 
+    Args:
+        extras: names of layers to add to it; see `additions`.
+
     Raises:
-        InputError: there is none.
+        InputError: there is none, or no such layer.
     """
     if name not in names():
         raise InputError(f"there is no recipe {name}", details=f"Recipes: {', '.join(names())}")
-    return Recipe.from_file(data.folder("images") / name / "recipe.yaml")
+    folder = data.folder("images") / name
+    recipe = Recipe.from_file(folder / "recipe.yaml")
+    chosen = sorted(set(extras))
+    known = additions(name)
+    if unknown := [each for each in chosen if each not in known]:
+        there = f"Layers: {', '.join(known)}" if known else f"Nothing can be added to {name}."
+        raise InputError(f"nothing called {', '.join(unknown)} can be added to recipe {name}", details=there)
+    layers = [Layer.from_file(folder / "with" / each / "recipe.yaml") for each in chosen]
+    return replace(recipe, layers=(*recipe.layers, *layers), extras=tuple(chosen))

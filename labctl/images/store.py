@@ -43,6 +43,7 @@ class Manifest:
         os_info: libosinfo's ID of the system, empty when unknown.
         created: when, RFC 3339 in UTC.
         source: recipe, file or URL it came from.
+        extras: the layers that were added to its recipe.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -54,11 +55,16 @@ class Manifest:
     os_info: str
     created: str
     source: str
+    extras: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
         """How the names of its volumes begin."""
         return f"image-{self.name}-{self.sha256[:12]}"
+
+    def document(self) -> dict[str, Any]:
+        """Return it as plain data; what has no extras reads as before there were any."""
+        return {name: value for name, value in asdict(self).items() if name != "extras" or value}
 
     @classmethod
     def from_json(cls, document: str) -> Self:
@@ -136,7 +142,7 @@ class ImageStore:
         if existing is None or not self._users(existing, volumes):
             self._hypervisor.remove_volume(self._pool, f"{stem}.qcow2")
             self._upload(f"{stem}.qcow2", disk)
-        document = json.dumps(asdict(manifest), indent=2).encode()
+        document = json.dumps(manifest.document(), indent=2).encode()
         self._hypervisor.create_volume(self._pool, xml.volume_xml(f"{stem}.json", "raw", len(document)))
         self._hypervisor.upload(self._pool, f"{stem}.json", io.BytesIO(document), len(document))
         every = self.every()

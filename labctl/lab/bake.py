@@ -16,6 +16,7 @@ from labctl.images.store import Image, now
 from labctl.installing import bake as native
 from labctl.installing import passwords
 from labctl.installing.bake import Workspace
+from labctl.lab import images
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity, LabPlan, NodePlan
 from labctl.process import run
@@ -36,7 +37,7 @@ def bake(work: Work, topology: Topology, name: str) -> GoldenManifest:
     """Bake the disks of a topology's cloud and publish them as a golden set.
 
     Raises:
-        InputError: the topology has no cloud, or the host lacks the image.
+        InputError: the topology has no cloud, or the host lacks the image, or the image packages of its roles.
         CapacityError: the disk is too full.
         LabctlError: a step failed; its log is named.
     """
@@ -44,6 +45,7 @@ def bake(work: Work, topology: Topology, name: str) -> GoldenManifest:
     if topology.openstack is None:
         raise InputError(f"topology {topology.name} has no cloud to bake")
     image = _image(site, topology.openstack.image)
+    images.demand_layers(image, topology.nodes.values())
     medium = site.images.images().get(topology.openstack.medium or "")
     nobody = Identity(team="golden", lab=uuid.uuid4(), owner=home.owner, mgmt=IPNetwork("192.0.2.0/24"))
     lab = plan(topology, nobody, stage=INSTALLED)

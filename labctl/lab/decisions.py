@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from netaddr import IPNetwork
 
 from labctl.errors import InputError, RefusedError
-from labctl.lab import nodes
+from labctl.lab import images, nodes
 from labctl.plan import addresses, diff, names
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
@@ -82,6 +82,7 @@ def decide(
         nodes.refuse_foreign(site, labs)
         for lab in labs:
             _check_snapshot(lab)
+            _check_layers(lab)
         for remark in sorted({lab.obstacle for lab in labs if lab.obstacle and (lab.snapshot or not lab.record.cold)}):
             work.progress.say(f"{remark}; the nodes boot instead")
         pending = [_pending(site, lab) for lab in labs]
@@ -261,3 +262,10 @@ def _check_snapshot(lab: SourcedLab) -> None:
             f"the snapshot that the lab of {lab.plan.team} was being restored to is gone",
             remedy=f"labctl reset -t {lab.plan.team} --all gives the lab back as it was made.",
         )
+
+
+def _check_layers(lab: SourcedLab) -> None:
+    """Refuse to make nodes of a cloud from an image that lacks packages of their roles."""
+    cloud = lab.plan.openstack
+    if cloud is not None and lab.plan.stage == INSTALLED and cloud.image in lab.images:
+        images.demand_layers(lab.images[cloud.image], [node for node in lab.plan.nodes if node.image == cloud.image])

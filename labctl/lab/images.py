@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from labctl.errors import InputError
 from labctl.images import build as builder
 from labctl.images import importing, instance, medium, recipe
 from labctl.images.build import BuiltImage
 from labctl.images.store import Image, Manifest, check_name, now
 from labctl.modes import private
+from labctl.plan.model import NodePlan
+from labctl.roles import fit
 from labctl.site.site import Site
 from labctl.site.work import Work
+from labctl.spec.topology import Node
 from labctl.state import Home
 
 
-def build(work: Work, name: str, *, mirror: str | None) -> list[Image]:
+def build(work: Work, name: str, *, mirror: str | None, extras: Iterable[str] = ()) -> list[Image]:
     """Build the image of a recipe, and its install medium where it has one, and publish them.
 
+    Args:
+        extras: layers to add to the recipe.
+
     Raises:
-        InputError: there is no such recipe.
+        InputError: there is no such recipe, or no such layer.
         ProcessError: a step failed; the whole output stays in the state folder's logs.
     """
     home, site, say = work.home, work.site, work.progress.say
-    chosen = recipe.load(name)
+    chosen = recipe.load(name, extras=extras)
     log = home.root / "logs" / f"image-{name}.log"
     private(log.parent)
     log.unlink(missing_ok=True)
@@ -38,7 +45,8 @@ def build(work: Work, name: str, *, mirror: str | None) -> list[Image]:
             virtual_size=disk.virtual_size,
             os_info=chosen.os_info,
             created=now(),
-            source=title,
+            source=title + (f" with {', '.join(chosen.extras)}" if chosen.extras else ""),
+            extras=chosen.extras,
         )
         return site.images.publish(disk.path, manifest, in_use=images_in_use(home, site))
 
@@ -68,6 +76,22 @@ def build(work: Work, name: str, *, mirror: str | None) -> list[Image]:
             packed = medium.build(archives, disks, target=target, scratch=_empty(bench), log=log)
             images.append(published(packed, f"{name}-medium", f"install medium of recipe {name}"))
         return [published(built, name, f"recipe {name}"), *images]
+
+
+def demand_layers(image: Image, nodes: Iterable[Node | NodePlan]) -> None:
+    """Refuse an image that lacks packages of the roles of a cloud's nodes.
+
+    Raises:
+        InputError: it does.
+    """
+    needed, name = fit.layers(nodes), image.manifest.name
+    if lacking := set(needed) - set(image.manifest.extras):
+        words = "".join(f" --with {each}" for each in sorted({*needed, *image.manifest.extras}))
+        raise InputError(
+            f"image {name} lacks the packages of: {', '.join(sorted(lacking))}",
+            details="Only some labs need them, so an image is built without them unless they are asked for.",
+            remedy=f"labctl image build {name}{words}",
+        )
 
 
 def _builder(name: str) -> Callable[..., BuiltImage]:

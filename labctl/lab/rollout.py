@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from labctl.images import recipe
 from labctl.lab import bake, capture, create, decisions, images, provisional
 from labctl.lab.create import Created
 from labctl.lab.decisions import Choice, Starting
 from labctl.plan.lab import INSTALLED
+from labctl.roles import fit
 from labctl.sets import warm
+from labctl.site.site import Site
 from labctl.site.work import Work
 from labctl.spec.topology import Topology
 from labctl.state import LabRecord
@@ -24,12 +26,14 @@ class Rollout:
 
     Attributes:
         images: recipes to build.
+        layers: image to what is added to its recipe.
         bake: whether the disks of the topology's cloud are baked.
         origin: the team whose lab is made first and captured; empty where all labs are made side by side.
         forks: the teams whose labs are forked from that set.
     """
 
     images: tuple[str, ...] = ()
+    layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     bake: bool = False
     origin: str = ""
     forks: tuple[str, ...] = ()
@@ -41,13 +45,18 @@ class Rollout:
 
     def remarks(self, topology: str) -> list[str]:
         """Say what it does before labs are made, and what that costs."""
-        said = [f"image {name} is missing: it is built ({recipe.load(name).cost})" for name in self.images]
+        said = [
+            f"image {self._called(name)} is missing: it is built ({recipe.load(name).cost})" for name in self.images
+        ]
         if self.bake:
             said.append(f"the disks of {topology}'s cloud are missing: they are baked (about 2 minutes)")
         if self.origin:
             others = f"{len(self.forks)} lab{'s are' if len(self.forks) > 1 else ' is'}"
             said.append(f"{self.origin} boots and is captured; then {others} forked from it. --cold boots all")
         return said
+
+    def _called(self, name: str) -> str:
+        return f"{name} with {', '.join(self.layers[name])}" if self.layers.get(name) else name
 
 
 def planned(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *, once: bool) -> Rollout:
@@ -68,8 +77,7 @@ def planned(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *, 
     supplies = Rollout()
     if golden is None and os.geteuid() == 0:  # others can neither build nor bake; `create` installs without baked disks
         wanted = _images(work, new[0], topology, choice.stage) & set(recipe.names())
-        lacking = sorted(wanted - set(site.images.images(site.volumes)))
-        supplies = Rollout(images=tuple(lacking), bake=choice.stage == INSTALLED)
+        supplies = replace(_lacking(site, topology, wanted, choice.stage), bake=choice.stage == INSTALLED)
     forkable = golden is not None and bool(golden.memory) and not warm.obstacle(site, golden)
     if not once or choice.cold or not how.wait or forkable:
         return supplies
@@ -117,10 +125,21 @@ def _images(work: Work, team: str, topology: Topology, stage: str) -> set[str]:
     return {node.image for node in plan.nodes}
 
 
+def _lacking(site: Site, topology: Topology, wanted: Collection[str], stage: str) -> Rollout:
+    """Say which of the recipes have to be built, and with which layers; those that an image has, it keeps."""
+    there = site.images.images(site.volumes)
+    needed: dict[str, set[str]] = {name: set() for name in wanted}
+    if topology.openstack and stage == INSTALLED and topology.openstack.image in needed:
+        needed[topology.openstack.image] |= set(fit.layers(topology.nodes.values()))
+    had = {name: set(there[name].manifest.extras) if name in there else set() for name in wanted}
+    lacking = tuple(sorted(name for name in wanted if name not in there or needed[name] - had[name]))
+    return Rollout(images=lacking, layers={name: tuple(sorted(needed[name] | had[name])) for name in lacking})
+
+
 def _supply(work: Work, topology: Topology, steps: Rollout) -> Work:
     """Make what the host lacks; return the work on the host as it is then."""
     for name in steps.images:
-        images.build(work, name, mirror=None)
+        images.build(work, name, mirror=None, extras=steps.layers.get(name, ()))
         work = work.again()
     if steps.bake:
         bake.bake(work, topology, f"{topology.name}-{INSTALLED}")

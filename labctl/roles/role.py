@@ -82,6 +82,7 @@ class Role:
         loses: what a reset of its node takes away while other nodes still speak of it; empty for nothing.
         clean: a shell line for that node which then makes the others forget it; empty where nothing can.
         nests: whether it runs virtual machines of its own.
+        layer: the layer of the image `openstack` that its packages are in; empty for the image's own.
         instructions: what its programs need of an emulated processor, as QEMU names it, beyond what every node has.
     """
 
@@ -103,6 +104,7 @@ class Role:
     loses: str = ""
     clean: str = ""
     nests: bool = False
+    layer: str = ""
     instructions: tuple[str, ...] = ()
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from netaddr import IPRange
+from netaddr import IPAddress, IPRange
 from pydantic import ValidationError
 
 from labctl.spec.document import Location, Problem
@@ -89,6 +89,8 @@ def _follows(location: Location, dropped: Sequence[Location], topology: Topology
             pass
         case ("nodes", str(name), "nics", int(position), *_):
             network = topology.nodes[name].nics[position].network
+        case ("nodes", _, "roles"):
+            return any(place[0] == "openstack" for place in dropped)
         case _:
             return False
     return any(place[:2] == ("networks", network) for place in dropped)
@@ -249,11 +251,10 @@ def _floating(topology: Topology, cloud: OpenStack) -> Iterator[Problem]:
     if cloud.floating not in public.subnet:
         yield Problem(place, f"{cloud.floating} is not in {cloud.public}'s subnet {public.subnet}")
     elif isinstance(cloud.floating, IPRange):
-        for address in (public.subnet.network, public.subnet.broadcast):
+        for address in map(IPAddress, (public.subnet.first, public.subnet.last)):
             if address in cloud.floating:
-                yield Problem(
-                    place, f"{address} is no node's: it is the subnet {public.subnet} itself, or all its nodes"
-                )
+                text = f"{address} is no node's: it is the subnet {public.subnet} itself, or all its nodes"
+                yield Problem(place, text)
     for name, node in topology.nodes.items():
         for nic in node.nics:
             if nic.address is not None and nic.network == cloud.public and nic.address in cloud.floating:

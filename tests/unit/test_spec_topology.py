@@ -540,7 +540,7 @@ def test_floating_addresses_are_a_range_or_a_subnet_without_its_ends():
     ):
         made = topology.loads(text.replace("floating: 10.0.0.128/25", f"floating: {part}"), "f")
         again = topology.restore(made.document())
-        assert again == made
+        assert again.digest == made.digest
         assert again.openstack is not None
         assert again.openstack.pool(IPNetwork("10.0.0.0/24")) == (IPAddress(first), IPAddress(last))
 
