@@ -45,7 +45,7 @@ def bake(work: Work, topology: Topology, name: str) -> GoldenManifest:
     if topology.openstack is None:
         raise InputError(f"topology {topology.name} has no cloud to bake")
     image = _image(site, topology.openstack.image)
-    images.demand_layers(image, topology.nodes.values())
+    images.demand_layers(image, [role for node in topology.nodes.values() for role in node.roles])
     medium = site.images.images().get(topology.openstack.medium or "")
     nobody = Identity(team="golden", lab=uuid.uuid4(), owner=home.owner, mgmt=IPNetwork("192.0.2.0/24"))
     lab = plan(topology, nobody, stage=INSTALLED)

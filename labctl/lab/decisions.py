@@ -268,4 +268,5 @@ def _check_layers(lab: SourcedLab) -> None:
     """Refuse to make nodes of a cloud from an image that lacks packages of their roles."""
     cloud = lab.plan.openstack
     if cloud is not None and lab.plan.stage == INSTALLED and cloud.image in lab.images:
-        images.demand_layers(lab.images[cloud.image], [node for node in lab.plan.nodes if node.image == cloud.image])
+        roles = [role for node in lab.plan.nodes if node.image == cloud.image for role in node.roles]
+        images.demand_layers(lab.images[cloud.image], roles)

@@ -12,11 +12,9 @@ from labctl.images import importing, instance, medium, recipe
 from labctl.images.build import BuiltImage
 from labctl.images.store import Image, Manifest, check_name, now
 from labctl.modes import private
-from labctl.plan.model import NodePlan
 from labctl.roles import fit
 from labctl.site.site import Site
 from labctl.site.work import Work
-from labctl.spec.topology import Node
 from labctl.state import Home
 
 
@@ -78,13 +76,13 @@ def build(work: Work, name: str, *, mirror: str | None, extras: Iterable[str] = 
         return [published(built, name, f"recipe {name}"), *images]
 
 
-def demand_layers(image: Image, nodes: Iterable[Node | NodePlan]) -> None:
-    """Refuse an image that lacks packages of the roles of a cloud's nodes.
+def demand_layers(image: Image, roles: Iterable[str]) -> None:
+    """Refuse an image that lacks packages of its nodes' roles.
 
     Raises:
         InputError: it does.
     """
-    needed, name = fit.layers(nodes), image.manifest.name
+    needed, name = fit.layers(roles), image.manifest.name
     if lacking := set(needed) - set(image.manifest.extras):
         words = "".join(f" --with {each}" for each in sorted({*needed, *image.manifest.extras}))
         raise InputError(

@@ -130,7 +130,9 @@ def _lacking(site: Site, topology: Topology, wanted: Collection[str], stage: str
     there = site.images.images(site.volumes)
     needed: dict[str, set[str]] = {name: set() for name in wanted}
     if topology.openstack and stage == INSTALLED and topology.openstack.image in needed:
-        needed[topology.openstack.image] |= set(fit.layers(topology.nodes.values()))
+        needed[topology.openstack.image] |= set(
+            fit.layers(role for node in topology.nodes.values() for role in node.roles)
+        )
     had = {name: set(there[name].manifest.extras) if name in there else set() for name in wanted}
     lacking = tuple(sorted(name for name in wanted if name not in there or needed[name] - had[name]))
     return Rollout(images=lacking, layers={name: tuple(sorted(needed[name] | had[name])) for name in lacking})

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from labctl.errors import InputError
-from labctl.plan.model import NodePlan
 from labctl.roles.role import ROLES, Password, Role
 from labctl.spec import topology as spec
 from labctl.spec.document import Location, Problem
 from labctl.spec.openstack import OpenStack
 from labctl.spec.problems import closest, path
-from labctl.spec.topology import Nic, Node, Topology
+from labctl.spec.topology import Nic, Topology
 
 
 def load(path_or_name: str | Path) -> Topology:
@@ -66,10 +65,9 @@ def problems(topology: Topology, *, whole: bool = True) -> Iterator[Problem]:
         yield from _needs(held)
 
 
-def layers(nodes: Iterable[Node | NodePlan]) -> tuple[str, ...]:
-    """Return the layers that the image of a cloud's nodes must have, for the packages of their roles."""
-    held = {name for node in nodes for name in node.roles} & set(ROLES.names())
-    return tuple(sorted({ROLES[name].layer for name in held} - {""}))
+def layers(roles: Iterable[str]) -> tuple[str, ...]:
+    """Return the layers that an image must have, for the packages of these roles."""
+    return tuple(sorted({ROLES[name].layer for name in set(roles) & set(ROLES.names())} - {""}))
 
 
 def passwords() -> dict[str, Password]:

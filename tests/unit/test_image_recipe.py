@@ -62,7 +62,8 @@ def test_the_base_boots_under_emulation_with_both_consoles_and_old_interface_nam
 
 def test_no_package_is_listed_twice() -> None:
     for name in recipe.names():
-        packages = [package for layer in recipe.load(name).layers for package in layer.packages]
+        every = recipe.load(name, extras=recipe.additions(name))
+        packages = [package for layer in every.layers for package in layer.packages]
         assert len(set(packages)) == len(packages), name
 
 
@@ -72,6 +73,22 @@ def test_a_recipe_that_extends_another_stands_on_its_layers_and_inherits_its_set
     assert above.layers[1].folder.name == "openstack"
     assert (above.suite, above.size, above.kernel_cmdline) == (base.suite, base.size, base.kernel_cmdline)
     assert above.medium == ("instance",)
+
+
+def test_a_layer_is_added_to_a_recipe_above_all_others() -> None:
+    plain, more = recipe.load("openstack"), recipe.load("openstack", extras=["swift", "backup", "swift"])
+    assert plain.extras == ()
+    assert more.extras == ("backup", "swift")
+    assert more.layers[: len(plain.layers)] == plain.layers
+    assert [layer.folder.name for layer in more.layers[len(plain.layers) :]] == ["backup", "swift"]
+    assert "swift-proxy" in more.layers[-1].packages
+
+
+@pytest.mark.parametrize(("name", "extras"), [("openstack", ["ceph", "swift"]), ("debian-13", ["ceph"])])
+def test_a_layer_that_there_is_not_is_refused_with_those_there_are(name: str, extras: list[str]) -> None:
+    with pytest.raises(InputError, match=f"nothing called ceph can be added to recipe {name}") as caught:
+        recipe.load(name, extras=extras)
+    assert ("swift" in caught.value.details) == (name == "openstack")
 
 
 def test_no_file_of_a_recipe_names_a_mirror() -> None:
