@@ -19,7 +19,7 @@ WITH_KVM := import json, sys; kvm = [each["level"] for each in json.load(sys.std
 	print("installed" if kvm == ["ok"] else "bare")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages test-packages bench-packages update demo lint check test test-oldest bench clean
+.PHONY: help setup packages test-packages bench-packages update deb demo lint check test test-oldest bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,7 +86,16 @@ update: setup ## Lock the newest versions (requirements/), install them, make ch
 	$(COMPILE) --upgrade --group build --output-file requirements/build.txt
 	$(COMPILE) --upgrade pyproject.toml --extra classroom --extra cloud --extra paper --group dev \
 		--constraint requirements/build.txt --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra classroom --extra cloud --no-emit-package libvirt-python \
+		--constraint requirements/dev.txt --output-file requirements/run.txt
 	$(MAKE) check
+
+deb: setup ## Build the Debian package, in dist/: for the Debian release of this machine
+	rm -rf dist/deb
+	PYTHON=$(BIN)/python .debian/python dist/deb
+	PYTHON=$(BIN)/python .debian/files dist/deb
+	dpkg-deb --root-owner-group --build dist/deb dist
+	rm -r dist/deb
 
 bench: setup bench-packages ## Measure against other tools and the raw libvirt calls (as root)
 	$(SUDO) $(BIN)/python -m tests.bench

@@ -10,7 +10,7 @@ from labctl.errors import DamagedError
 from labctl.state import MOMENT, Home, parsed
 from labctl.state.files import append
 
-_NAME = "hands.jsonl"
+FILE = "hands.jsonl"
 LONGEST = 300
 """Characters of what a team says."""
 
@@ -42,7 +42,7 @@ def put(home: Home, team: str, *, up: bool, text: str = "") -> None:
         if (team in raised(home)) == up:
             return
         hand = Hand(at=time.time(), team=team, up=up, text=" ".join(text.split())[:LONGEST])
-        append(home.root / "door" / _NAME, json.dumps(asdict(hand)) + "\n")
+        append(home.root / "door" / FILE, json.dumps(asdict(hand)) + "\n")
 
 
 def raised(home: Home) -> dict[str, Hand]:
@@ -51,19 +51,27 @@ def raised(home: Home) -> dict[str, Hand]:
     Raises:
         DamagedError: a line is none that labctl wrote.
     """
-    path = home.root / "door" / _NAME
+    path = home.root / "door" / FILE
     try:
         text = path.read_text()
     except FileNotFoundError:
         return {}
     up: dict[str, Hand] = {}
-    for line in text[: text.rfind("\n") + 1].splitlines():
-        try:
-            hand = parsed(line, Hand)
-        except ValueError as exc:
-            raise DamagedError(f"{path} is damaged", details=str(exc), remedy="Move the file away.") from exc
+    for hand in read(text, str(path)):
         if hand.up:
             up[hand.team] = hand
         else:
             up.pop(hand.team, None)
     return up
+
+
+def read(text: str, source: str) -> list[Hand]:
+    """Read a file of hands, the oldest first. A last line without an end was being written when labctl died.
+
+    Raises:
+        DamagedError: a line is none that labctl wrote.
+    """
+    try:
+        return [parsed(line, Hand) for line in text[: text.rfind("\n") + 1].splitlines()]
+    except ValueError as exc:
+        raise DamagedError(f"{source} is damaged", details=str(exc), remedy="Move the file away.") from exc

@@ -17,10 +17,9 @@ from typing import Any
 
 import pytest
 
-from labctl.errors import LabctlError
 from labctl.host import packages
 from labctl.host.packages import Kind
-from labctl.images import build, recipe
+from tests.integration import other_debian
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ("python3", "python3-libvirt")
@@ -28,14 +27,7 @@ WHEELS = (
     *("click", "cryptography", "jinja2", "netaddr", "paramiko", "platformdirs"),
     *("pycdlib", "pydantic", "pyyaml", "rich", "zstandard"),
 )
-MOUNTED = """set -eu
-mount --bind "$1" "$1"
-mount -t proc proc "$1/proc"; mount --rbind /sys "$1/sys"; mount --rbind /dev "$1/dev"
-mount --bind "$2" "$1/src"; mount --bind "$3" "$1/site"
-shift 3; root=$1; shift
-exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin LC_ALL=C.UTF-8 HOME=/root PYTHONPATH=/src:/site \\
-    LABCTL_HOME=/var/lib/labctl PYTHONDONTWRITEBYTECODE=1 "$@"
-"""
+ENVIRONMENT = ("PYTHONPATH=/src:/site", "LABCTL_HOME=/var/lib/labctl", "PYTHONDONTWRITEBYTECODE=1")
 IMPORTS = """
 EXTRAS = ("labctl.board", "labctl.cloud", "labctl.door", "labctl.roles.inside")  # which need more Python packages
 import importlib, pkgutil, sys, labctl
@@ -56,16 +48,8 @@ pytestmark = [
 def trixie(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Make a root file system of Debian 13 with what labs need, and the Python packages that labctl needs."""
     folder = tmp_path_factory.mktemp("trixie")
-    try:
-        sources = build.archive_sources(recipe.load("debian-13"), None)
-    except LabctlError as exc:
-        pytest.skip(f"no archive: {exc}")
     names = [package.name for package in packages.known() if package.kind is Kind.RUN]
-    options = ["--variant=minbase", "--mode=root", '--aptopt=Acquire::Languages "none"', "--dpkgopt=force-unsafe-io"]
-    command = ["mmdebstrap", *options, f"--include={','.join([*names, *PYTHON])}", "trixie", str(folder / "root")]
-    subprocess.run([*command, *sources], check=True)
-    for name in ("src", "site"):
-        (folder / "root" / name).mkdir()
+    other_debian.make("trixie", folder / "root", [*names, *PYTHON])
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
     target = ["--target", str(folder / "site"), "--python-version", "3.13", "--implementation", "cp"]
     subprocess.run([*pip, *target, *WHEELS], check=True)
@@ -75,17 +59,8 @@ def trixie(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def inside(folder: Path, *command: str, check: bool = True) -> str:
     """Run a program in that file system, which is a mount point of its own there."""
-    root = str(folder / "root")
-    unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNTED, "sh"]
-    done = subprocess.run(
-        [*unshare, root, str(ROOT), str(folder / "site"), root, *command],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0 or not check, done.stderr
-    return done.stdout
+    binds = {str(ROOT): "src", str(folder / "site"): "site"}
+    return other_debian.run(folder / "root", "env", *ENVIRONMENT, *command, binds=binds, check=check)
 
 
 def labctl(folder: Path, *words: str, check: bool = True) -> str:
