@@ -34,6 +34,25 @@ class Variables:
         return f"{target}: {now['value']} -> {wanted['value']}"
 
 
+class Crowds(Variables):
+    """How many may be in at once; whoever is in when they become fewer is put out, and comes again."""
+
+    name = "database-crowd"
+
+    def become(self, context: Context, target: str, now: State, wanted: State) -> None:
+        """Set it, and put out whom the database does not itself need."""
+        super().become(context, target, now, wanted)
+        inside = _ask(context, _VISITORS).split() if int(wanted["value"]) < int(now["value"]) else []
+        if inside:
+            _tell(context, "; ".join(f"KILL USER {sql(user)}" for user in inside))
+
+
+_VISITORS = (
+    "SELECT DISTINCT USER FROM information_schema.PROCESSLIST "
+    "WHERE USER NOT IN ('root', 'system user', 'event_scheduler', 'unauthenticated user')"
+)
+
+
 class Accounts:
     """Accounts by user name: whether they are locked."""
 
@@ -96,6 +115,7 @@ class Values:
         return f"{target}: {now['value']} -> {wanted['value']}"
 
 
+CROWDS: Kind = Crowds()
 VARIABLES: Kind = Variables()
 ACCOUNTS: Kind = Accounts()
 VALUES: Kind = Values()
@@ -121,6 +141,37 @@ class Variable(Change):
     def describe(self) -> str:
         """Say which."""
         return f"set the database's {self.name} to {self.value}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crowd(Change):
+    """Has the database let in only so many at once; its root has a place of its own.
+
+    Attributes:
+        most: connections, ten at least.
+    """
+
+    kind: ClassVar[Kind] = CROWDS
+    most: int
+
+    @property
+    def target(self) -> str:
+        """The variable."""
+        return "max_connections"
+
+    def judge(self, now: State) -> State:
+        """Return the number.
+
+        Raises:
+            InputError: the database lets in no more as it is.
+        """
+        if int(now["value"]) <= self.most:
+            raise InputError(f"the database lets in {now['value']} at once as it is")
+        return {"value": str(self.most)}
+
+    def describe(self) -> str:
+        """Say how many."""
+        return f"let {self.most} into the database at once"
 
 
 @dataclass(frozen=True, kw_only=True)

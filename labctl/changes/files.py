@@ -123,7 +123,7 @@ class PutFile(FileChange):
 
     def judge(self, now: State) -> State:
         """Return the file as it is to be."""
-        return _file(reveal(self.content), mode=self.mode, owner=self.owner)
+        return whole(reveal(self.content), mode=self.mode, owner=self.owner)
 
     def describe(self) -> str:
         """Say where, and the content."""
@@ -256,7 +256,8 @@ class Absent(FileChange):
 _ABSENT: State = {"kind": "absent"}
 
 
-def _file(text: str, *, mode: int, owner: str, mtime: int | None = None) -> State:
+def whole(text: str, *, mode: int = 0o644, owner: str = "root:root", mtime: int | None = None) -> State:
+    """Return the state of a file of that text; a time of None is when it is written, or that of what it replaces."""
     content = base64.b64encode(text.encode(errors="surrogateescape")).decode()
     return {"kind": "file", "mode": mode, "owner": owner, "mtime": mtime, "content": content}
 
@@ -269,10 +270,10 @@ def edited(now: State, edit: Callable[[str], str], *, mode: int | None = None, o
     """
     if now["kind"] == "file":
         after = edit(text_of(now))
-        return now if after == text_of(now) else _file(after, mode=now["mode"], owner=now["owner"])
+        return now if after == text_of(now) else whole(after, mode=now["mode"], owner=now["owner"])
     if now["kind"] != "absent" or mode is None or owner is None:
         raise InputError("there is no such file to edit")
-    return _file(edit(""), mode=mode, owner=owner)
+    return whole(edit(""), mode=mode, owner=owner)
 
 
 def _said(key: str, value: object) -> str:

@@ -13,7 +13,7 @@ from labctl.changes.kinds import KINDS
 def record(change: Change, context: Context, *, restart: tuple[str, ...] = (), waits: bool = True) -> Record:
     """Look and judge, but do not act: return what must be on disk before anything is touched.
 
-    A file keeps the time of the one that it replaces, a new one gets that of its folder.
+    A file keeps the time of the one that it replaces, a new one gets that of its folder, or of the one above.
 
     Raises:
         InputError: the change cannot be made here.
@@ -30,6 +30,16 @@ def act(record: Record, context: Context) -> Record:
     """Do what a record says and return it with how the thing really is now."""
     kind = KINDS[record.kind]
     kind.become(context, record.target, record.before, record.after)
+    restart(record.restart, context, waits=record.waits)
+    return Record(**{**vars(record), "after": kind.look(context, record.target)})
+
+
+def again(record: Record, context: Context) -> Record:
+    """Do what a record says once more, from however the thing is now; return the record with how it comes out."""
+    kind = KINDS[record.kind]
+    now = kind.look(context, record.target)
+    if not kind.same(now, record.after):
+        kind.become(context, record.target, now, record.after)
     restart(record.restart, context, waits=record.waits)
     return Record(**{**vars(record), "after": kind.look(context, record.target)})
 
@@ -65,9 +75,11 @@ def restart(units: tuple[str, ...], context: Context, *, waits: bool = True) -> 
     """
     if units:
         words, how = quoting.shell_line(units), "" if waits else "--no-block "
+        # Somebody may have changed a unit's files and not told systemd.
+        stale = f"! systemctl show -P NeedDaemonReload {words} | grep -q yes || systemctl daemon-reload"
         line = f"systemctl reset-failed {words} 2>/dev/null; systemctl --quiet {how}restart {words} || :"
         wait = _WAIT.format(seconds=int(30 * context.slow))
-        context.run(f"{_HEARD}; {_BEFORE.format(units=words)}; {line}; {wait}", timeout=120)
+        context.run(f"{_HEARD}; {_BEFORE.format(units=words)}; {stale}; {line}; {wait}", timeout=120)
 
 
 # uWSGI opens its port before it has loaded its application, but eventlet's servers do not: Glance for instance.
@@ -83,5 +95,9 @@ _WAIT = (
 
 
 def _folder_time(context: Context, path: str) -> int | None:
-    found = context.guest.look(posixpath.dirname(path), timeout=60 * context.slow)
+    """Return the time of the folder of a file, or of the nearest one above where that is still to be made."""
+    folder = posixpath.dirname(path)
+    found = context.guest.look(folder, timeout=60 * context.slow)
+    if found is None and folder not in ("", "/"):
+        return _folder_time(context, folder)
     return found.mtime if found else None

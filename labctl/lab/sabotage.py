@@ -25,7 +25,7 @@ from labctl.sabotage.draw import Lot
 from labctl.sabotage.engine import Engine, untouchable
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene
 from labctl.sabotage.ledger import OPEN, Entry, State
-from labctl.site.together import GroupError
+from labctl.site.together import Cancelled, GroupError
 from labctl.site.work import Work
 from labctl.state import Home, LabFolder, records
 
@@ -183,6 +183,8 @@ def inject(work: Work, lot: Lot) -> Entry:
                 continue
             if entry.state is State.INJECTED:
                 return entry
+            if work.cancelled.is_set():
+                raise Cancelled(f"{lot.team}: interrupted; what was changed is undone")
             say(f"{lot.team}: the fault did not turn its checks red and was undone; another one is drawn")
     raise LabctlError(
         f"{lot.team}: no fault had the effect that it describes",
@@ -308,6 +310,7 @@ def engine_of(work: Work, plan: LabPlan, lab: Subject, book: Ledger) -> Engine:
         generations=record.generations,
         virt=site.virt,
         cloud=check.administrator(work, plan, lab),
+        cancelled=work.cancelled,
     )
 
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from labctl import waiting
@@ -77,20 +78,25 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
         seen: list[Verified] = []
         with check.subject(work, plan) as lab:
             engine = engine_of(work, plan, lab, book)
+            left: list[_Trial] = []
             for fault, variant, scene in trials:
-                name, key = f"{fault.id} {variant}".strip(), (fault.id, variant, plan.topology, work.site.virt)
+                key = (fault.id, variant, plan.topology, work.site.virt)
+                if key in good:
+                    say(f"{f'{fault.id} {variant}'.strip()}: verified earlier")
+                    seen.append(kept[key])
+                else:
+                    left.append(_Trial(scene, engine, book, (fault, variant), wanted, work.cancelled))
+            known: Report | None = None
+            for trial, after in zip_longest(left, left[1:]):
                 if work.cancelled.is_set():
                     break
-                if key in good:
-                    say(f"{name}: verified earlier")
-                    seen.append(kept[key])
-                    continue
-                found = _Trial(scene, engine, book, (fault, variant), wanted, work.cancelled).run()
+                found = trial.run(known, after.names if after else ())
                 if work.cancelled.is_set():
                     break  # what was interrupted says nothing about the fault
+                known = trial.report if found.ok else None
                 seen.append(found)
-                say(f"{name}: {found.trouble or 'does what it says'} ({sum(found.seconds.values()):.0f} s)")
-                kept[key] = found
+                say(f"{trial.name}: {found.trouble or 'does what it says'} ({sum(found.seconds.values()):.0f} s)")
+                kept[found.key] = found
                 folder.write(KEPT, matrix.write(kept.values()))
     return seen
 
@@ -107,7 +113,11 @@ def _trials(scene: Scene, faults: Sequence[Fault]) -> list[tuple[Fault, str, Sce
 
 
 class _Trial:
-    """One fault, from green to green."""
+    """One fault, from green to green.
+
+    Attributes:
+        report: of the last checks; None before.
+    """
 
     def __init__(
         self,
@@ -124,11 +134,27 @@ class _Trial:
         self._seed = f"verify-{uuid.uuid4().hex[:6]}"
         self._seconds: dict[str, float] = {}
         self._red: tuple[str, ...] = ()  # what it turned red when it was proven
-        self._report: Report | None = None  # of the last checks
+        self.report: Report | None = None
         self._points: dict[str, int] = {}
 
-    def run(self) -> Verified:
-        """Try it; the lab is healed whatever comes out."""
+    @property
+    def name(self) -> str:
+        """The fault, and its variant where it has some."""
+        return f"{self._fault.id} {self._variant}".strip()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The checks that must be green before it."""
+        entry, _ = self._prepare()
+        return (*entry.red, *entry.green)
+
+    def run(self, known: Report | None = None, ahead: Sequence[str] = ()) -> Verified:
+        """Try it; the lab is healed whatever comes out.
+
+        Args:
+            known: what checks said a moment ago; what was green then is not asked again.
+            ahead: checks of the next fault: the last question of this one is the first one of that.
+        """
         entry, drawn = self._prepare()
         seen = Verified(
             fault=self._fault.id,
@@ -139,29 +165,29 @@ class _Trial:
             variant=self._variant,
         )
         try:
-            self._engine.green_before(entry)
+            if known is None or not self._good(known, self.names):
+                self._engine.green_before(entry)
             entry = self._inject()
             seen = replace(seen, red=dict(entry.symptoms))
             self._red = tuple(sorted(entry.symptoms))
             self._repaired(entry, "repair", drawn.repair)
             if drawn.cheat:
-                entry = self._engine.act(*self._prepare())
+                entry = self._engine.again(entry)
                 self._type(drawn.cheat)
                 green = self._green(entry)
                 self._score("cheat", entry, held=True)
-                self._healed(entry, strict=False)
                 seen = replace(seen, cheat=not green)
                 if green or self._points["cheat"] > _FOUND:
                     raise _Broken("the cheat counts as a repair")
             if drawn.alternative:
-                entry = self._engine.act(*self._prepare())
+                entry = self._engine.again(entry)
                 self._repaired(entry, "alternative", drawn.alternative)
                 seen = replace(seen, alternative=True)
-            entry = self._engine.act(*self._prepare())
+            entry = self._engine.again(entry)
             began = time.monotonic()
-            self._healed(entry, strict=True)
+            self._healed(entry)
             self._seconds["heal"] = round(time.monotonic() - began, 1)
-            if not self._becomes_green(entry, everything=True):
+            if not self._becomes_green(entry, everything=True, ahead=ahead):
                 raise _Broken(f"it is not green after the heal: {self._still()}")
         except (_Broken, LabctlError) as exc:
             self._clear()
@@ -189,8 +215,6 @@ class _Trial:
     def _repaired(self, entry: Entry, kind: str, typed: Sequence[Typed]) -> None:
         """Type a repair: green, also after a restart of what was touched, and worth all points in a round.
 
-        The ledger learns that nothing is left.
-
         Args:
             kind: repair, or alternative.
         """
@@ -208,13 +232,11 @@ class _Trial:
         self._score(kind, entry, held=True)
         if self._points[kind] < 100:
             raise _Broken(f"{what} is worth {self._points[kind]} percent of the points")
-        self._restore(entry)
-        self._book.save(replace(entry, state=State.HEALED, notes=(what,)))
 
     def _score(self, kind: str, entry: Entry, *, held: bool) -> None:
         """Note what a round would give for what the last checks said, to a team that has found the fault."""
-        assert self._report is not None
-        verdicts = events.run_of(self._report, 0).verdicts
+        assert self.report is not None
+        verdicts = events.run_of(self.report, 0).verdicts
         fault = Injected(
             at=2,
             fault=entry.fault,
@@ -224,20 +246,17 @@ class _Trial:
             red=self._red,
             nodes=(entry.node,),
             services=(rounds.plain(entry.service),),
-            green=tuple(sorted(opening.names(self._report, entry.green))),
+            green=tuple(sorted(opening.names(self.report, entry.green))),
         )
         self._points[kind] = trial.percent(fault, verdicts, held=held)
 
-    def _healed(self, entry: Entry, *, strict: bool) -> None:
-        """Heal as the command does; strictly: everything is as it was, to the byte and the nanosecond."""
-        healed = self._engine.undo(entry, State.HEALED)
-        if not strict:
-            self._restore(entry)
-        self._book.save(healed)
+    def _healed(self, entry: Entry) -> None:
+        """Heal as the command does: everything is as it was, to the byte and the nanosecond."""
+        self._book.save(self._engine.undo(entry, State.HEALED))
         for node, record in entry.records:
             now = KINDS[record.kind].look(self._context(node), record.target)
-            same = now == record.before if record.kind in ("file", "unit", "card") else True
-            if strict and not (same and KINDS[record.kind].same(now, record.before)):
+            same = now == record.before if record.kind in ("file", "drop-in", "unit", "card") else True
+            if not (same and KINDS[record.kind].same(now, record.before)):
                 raise _Broken(f"{record.target} is not as it was: {_differs(now, record.before)}")
 
     def _restore(self, entry: Entry) -> None:
@@ -257,31 +276,44 @@ class _Trial:
                 self._engine.restart(entry)  # a repair by halves may have left them without what is there again
                 self._book.save(replace(entry, state=State.REVERTED, notes=("its trial failed",)))
 
-    def _green(self, entry: Entry, *, everything: bool = False) -> bool:
-        """Check what the fault names, or everything that can be checked without changing anything, too."""
+    def _green(self, entry: Entry, *, everything: bool = False, ahead: Sequence[str] = ()) -> bool:
+        """Check what the fault names, or everything that can be checked without changing anything, too.
+
+        Args:
+            ahead: checks that are asked as well, and of which nothing is expected.
+        """
         ids = [*entry.red, *entry.green]
         if everything:
             ids += [each.id for each in chosen(self._scene.lab.stage, quick=True)]
-        self._report = self._engine.check(ids)
+        self.report = self._engine.check([*ids, *ahead])
         if self._cancelled.is_set():
             raise Cancelled("interrupted")
-        return all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in self._report.results)
+        return self._good(self.report, ids)
 
-    def _becomes_green(self, entry: Entry, *, everything: bool = False) -> bool:
+    def _good(self, report: Report, ids: Sequence[str]) -> bool:
+        """Whether a report has all checks of some IDs, and they are green."""
+        said = {result.name: result.verdict for result in report.results}
+        wanted = [each.id for each in chosen(self._scene.lab.stage, tuple(ids))]
+        return all(said.get(name) in (Verdict.PASS, Verdict.SKIPPED) for name in wanted)
+
+    def _becomes_green(self, entry: Entry, *, everything: bool = False, ahead: Sequence[str] = ()) -> bool:
         """Ask again for some time: `networkctl up` returns before a card has its routes, a restart before all is up."""
+        rounds = (False, True) if everything and not self._quick else (False,)
         return all(
             waiting.until(
-                partial(self._green, entry, everything=thorough),
+                partial(self._green, entry, everything=thorough, ahead=ahead if thorough == rounds[-1] else ()),
                 seconds=self._engine.patience(REPORTS if thorough else entry.red),
-                pause=pace(self._engine.virt).settles / 40,
+                pause=pace(self._engine.virt).settles / 120,
+                slowest=pace(self._engine.virt).settles / 40,
+                cancelled=self._cancelled,
             )
-            for thorough in ((False, True) if everything and not self._quick else (False,))
+            for thorough in rounds
         )
 
     def _still(self) -> str:
         """Return what the last checks found wrong."""
-        assert self._report is not None
-        bad = [each for each in self._report.results if each.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
+        assert self.report is not None
+        bad = [each for each in self.report.results if each.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
         return "; ".join(f"{each.name}: {each.first.evidence if each.first else each.verdict}" for each in bad[:3])
 
     def _type(self, typed: Sequence[Typed]) -> None:

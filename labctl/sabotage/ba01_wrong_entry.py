@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from random import Random
 
-from netaddr import IPAddress
-
 from labctl.changes import Line
 from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
 
@@ -30,8 +28,7 @@ def draw(scene: Scene, random: Random) -> Drawn:
     node = scene.pick(random)
     entry = random.choice([entry for entry in scene.lab.hosts if entry.names[0].split(".")[0] != node.name])
     right, name = entry.address, entry.names[0]
-    taken = {other.address for other in scene.lab.hosts}
-    wrong = next(IPAddress(int(right) + step) for step in (90, 91, 92, 93) if IPAddress(int(right) + step) not in taken)
+    wrong = scene.unused(right)
     return Drawn(
         node=node.name,
         service="names",

@@ -36,6 +36,5 @@ def draw(scene: Scene, random: Random) -> Drawn:
         breaks=(Break(node=node.name, change=UnitState(name="chrony", active=False, enabled=how)),),
         explanation=f"chrony is stopped and {how} on {node.name}.",
         repair=(Typed(node=node.name, line=f"{undo}systemctl enable -q --now chrony"),),
-        alternative=(Typed(node=node.name, line=f"{undo}systemctl enable -q chrony; systemctl restart chrony"),),
         cheat=(Typed(node=node.name, line=start),),
     )

@@ -32,6 +32,7 @@ def draw(scene: Scene, random: Random) -> Drawn:
         node,
         *units,
         service="libvirt",
+        masked=True,
         explanation=f"libvirtd of {node.name} and its sockets are stopped and masked.",
     )
     names = " ".join(units)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Respell
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, every, misset
 
 
 @fault(
@@ -26,19 +26,9 @@ from labctl.sabotage.services import BASE, corrected, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have the compute node make containers instead of virtual machines."""
-    node, path = scene.pick(random, "compute").name, "/etc/nova/nova-compute.conf"
-    keep = r"s/^virt_type = lxc/virt_type = qemu/"
-    return Drawn(
-        node=node,
-        service="nova-compute",
-        breaks=(
-            Break(
-                node=node,
-                change=Respell(path=path, section="libvirt", option="virt_type", find="^qemu$", put="lxc"),
-                restart=("nova-compute",),
-                waits=False,
-            ),
-        ),
-        explanation=f"[libvirt] virt_type in {path} of {node} is lxc; it was qemu.",
-        repair=(corrected(node, path, "libvirt", keep, ("nova-compute",)),),
+    node = scene.pick(random, "compute").name
+    change = Respell(
+        path="/etc/nova/nova-compute.conf", section="libvirt", option="virt_type", find="^qemu$", put="lxc"
     )
+    sed = "s/^virt_type = lxc/virt_type = qemu/"
+    return misset(node, change, sed, "nova-compute", wrong="is lxc; it was qemu.", waits=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Respell
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, every, misset
 
 
 @fault(
@@ -26,18 +26,9 @@ from labctl.sabotage.services import BASE, corrected, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have an emulating compute node pass its own processor through, which emulation cannot."""
-    node, path = scene.pick(random, "compute").name, "/etc/nova/nova-compute.conf"
-    return Drawn(
-        node=node,
-        service="nova-compute",
-        breaks=(
-            Break(
-                node=node,
-                change=Respell(path=path, section="libvirt", option="cpu_mode", find="^none$", put="host-passthrough"),
-                restart=("nova-compute",),
-                waits=False,
-            ),
-        ),
-        explanation=f"[libvirt] cpu_mode in {path} of {node} is host-passthrough; it was none, for the node emulates.",
-        repair=(corrected(node, path, "libvirt", "s/^cpu_mode = .*/cpu_mode = none/", ("nova-compute",)),),
+    node = scene.pick(random, "compute").name
+    change = Respell(
+        path="/etc/nova/nova-compute.conf", section="libvirt", option="cpu_mode", find="^none$", put="host-passthrough"
     )
+    wrong = "is host-passthrough; it was none, for the node emulates."
+    return misset(node, change, "s/^cpu_mode = .*/cpu_mode = none/", "nova-compute", wrong=wrong, waits=False)

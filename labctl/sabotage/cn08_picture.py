@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Ini
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, SERVICES, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SERVICES, every, misset
 
 
 @fault(
@@ -26,19 +26,9 @@ from labctl.sabotage.services import BASE, SERVICES, corrected, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have the compute node tell the console proxy an address of nobody."""
-    node, path = scene.pick(random, "compute").name, SERVICES["nova"].conf
+    node = scene.first("compute").name
     right, wrong = scene.address("compute", node), scene.free_address(random)
     option = "server_proxyclient_address"
-    return Drawn(
-        node=node,
-        service="nova-compute",
-        breaks=(
-            Break(
-                node=node,
-                change=Ini(path=path, values={"vnc": {option: wrong}}),
-                restart=("nova-compute",),
-            ),
-        ),
-        explanation=f"[vnc] {option} in {path} of {node} is {wrong}; the node has {right}.",
-        repair=(corrected(node, path, "vnc", f"s/^{option} = .*/{option} = {right}/", ("nova-compute",)),),
-    )
+    change = Ini(path=SERVICES["nova"].conf, values={"vnc": {option: wrong}})
+    sed = f"s/^{option} = .*/{option} = {right}/"
+    return misset(node, change, sed, "nova-compute", wrong=f"is {wrong}; the node has {right}.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Ini
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, every, misset
 
 
 @fault(
@@ -26,18 +26,7 @@ from labctl.sabotage.services import BASE, corrected, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Give Nova's agent another name for its host."""
-    node, path = scene.pick(random, "compute").name, "/etc/nova/nova-compute.conf"
-    return Drawn(
-        node=node,
-        service="nova-compute",
-        breaks=(
-            Break(
-                node=node,
-                change=Ini(path=path, values={"DEFAULT": {"host": "compute-01"}}),
-                restart=("nova-compute",),
-                waits=False,
-            ),
-        ),
-        explanation=f"{path} of {node} says host = compute-01; the agent refuses to start under another name.",
-        repair=(corrected(node, path, "DEFAULT", "{/^host = compute-01/d}", ("nova-compute",)),),
-    )
+    node = scene.pick(random, "compute").name
+    change = Ini(path="/etc/nova/nova-compute.conf", values={"DEFAULT": {"host": "compute-01"}})
+    wrong = "is compute-01; the agent refuses to start under another name."
+    return misset(node, change, "{/^host = compute-01/d}", "nova-compute", wrong=wrong, waits=False)

@@ -46,7 +46,7 @@ def draw(scene: Scene, random: Random) -> Drawn:
                 node=node,
                 change=Line(path=path, match=f'#?"{rule}": .*', line=f'"{rule}": "!"')
                 if name != "cinder"
-                else PutFile(path=path, content=f'"{rule}": "!"\\n', owner="root:cinder", mode=0o640),
+                else PutFile(path=path, content=f'"{rule}": "!"\n', owner="root:cinder", mode=0o640),
                 restart=(service.api,),
             ),
         ),

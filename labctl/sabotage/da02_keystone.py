@@ -5,10 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Line
-from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
-from labctl.sabotage.services import BASE, every, restart
-
-_MEND = r"sed -i 's/^\(OPENSTACK_KEYSTONE_URL.*\):5005/\1:5000/'"
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SETTINGS, dashboard, every
 
 
 @fault(
@@ -28,18 +26,8 @@ _MEND = r"sed -i 's/^\(OPENSTACK_KEYSTONE_URL.*\):5005/\1:5000/'"
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have the dashboard look for Keystone at another port."""
-    node, path = scene.pick(random, "horizon").name, "/etc/openstack-dashboard/local_settings.d/_60_lab.py"
-    return Drawn(
-        node=node,
-        service="apache2",
-        breaks=(
-            Break(
-                node=node,
-                change=Line(path=path, match=r"(OPENSTACK_KEYSTONE_URL = .*):5000(.*)", line=r"\1:5005\2"),
-                restart=("apache2",),
-            ),
-        ),
-        explanation=f"OPENSTACK_KEYSTONE_URL in {path} of {node} has port 5005; Keystone is at 5000.",
-        repair=(Typed(node=node, line=f"{_MEND} {path}; {restart('apache2')}"),),
-        cheat=(Typed(node=node, line=restart("apache2")),),
+    change = Line(path=SETTINGS, match=r"(OPENSTACK_KEYSTONE_URL = .*):5000(.*)", line=r"\1:5005\2")
+    sed = r"s/^\(OPENSTACK_KEYSTONE_URL.*\):5005/\1:5000/"
+    return dashboard(
+        scene, random, change, sed, "OPENSTACK_KEYSTONE_URL in {where} has port 5005; Keystone is at 5000."
     )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Line
-from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
-from labctl.sabotage.services import BASE, every, restart
-
-_MEND = """sed -i 's/^ALLOWED_HOSTS = .*/ALLOWED_HOSTS = ["*"]/'"""
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SETTINGS, dashboard, every
 
 
 @fault(
@@ -28,18 +26,6 @@ _MEND = """sed -i 's/^ALLOWED_HOSTS = .*/ALLOWED_HOSTS = ["*"]/'"""
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have the dashboard answer to the name localhost alone."""
-    node, path = scene.pick(random, "horizon").name, "/etc/openstack-dashboard/local_settings.d/_60_lab.py"
-    return Drawn(
-        node=node,
-        service="apache2",
-        breaks=(
-            Break(
-                node=node,
-                change=Line(path=path, match=r"ALLOWED_HOSTS = .*", line='ALLOWED_HOSTS = ["localhost"]'),
-                restart=("apache2",),
-            ),
-        ),
-        explanation=f"ALLOWED_HOSTS in {path} of {node} is localhost alone; it was every name.",
-        repair=(Typed(node=node, line=f"{_MEND} {path}; {restart('apache2')}"),),
-        cheat=(Typed(node=node, line=restart("apache2")),),
-    )
+    change = Line(path=SETTINGS, match=r"ALLOWED_HOSTS = .*", line='ALLOWED_HOSTS = ["localhost"]')
+    sed = 's/^ALLOWED_HOSTS = .*/ALLOWED_HOSTS = ["*"]/'
+    return dashboard(scene, random, change, sed, "ALLOWED_HOSTS in {where} is localhost alone; it was every name.")

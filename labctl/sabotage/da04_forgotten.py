@@ -5,10 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Line
-from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
-from labctl.sabotage.services import BASE, every, restart
-
-_MEND = "sed -i s/:11212/:11211/"
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SETTINGS, dashboard, every
 
 
 @fault(
@@ -28,18 +26,7 @@ _MEND = "sed -i s/:11212/:11211/"
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have the dashboard keep its sessions at a port where nobody is."""
-    node, path = scene.pick(random, "horizon").name, "/etc/openstack-dashboard/local_settings.d/_60_lab.py"
-    return Drawn(
-        node=node,
-        service="apache2",
-        breaks=(
-            Break(
-                node=node,
-                change=Line(path=path, match=r"(.*\"LOCATION\": .*):11211(.*)", line=r"\1:11212\2"),
-                restart=("apache2",),
-            ),
-        ),
-        explanation=f"CACHES in {path} of {node} has port 11212; memcached is at 11211.",
-        repair=(Typed(node=node, line=f"{_MEND} {path}; {restart('apache2')}"),),
-        cheat=(Typed(node=node, line=restart("apache2")),),
+    change = Line(path=SETTINGS, match=r"(.*\"LOCATION\": .*):11211(.*)", line=r"\1:11212\2")
+    return dashboard(
+        scene, random, change, "s/:11212/:11211/", "CACHES in {where} has port 11212; memcached is at 11211."
     )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Line
-from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
-from labctl.sabotage.services import BASE, every, restart
-
-_MEND = "sed -i 's/Require all denied/Require all granted/'"
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, dashboard, every
 
 
 @fault(
@@ -28,18 +26,10 @@ _MEND = "sed -i 's/Require all denied/Require all granted/'"
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have the web server deny the dashboard to everybody."""
-    node, path = scene.pick(random, "horizon").name, "/etc/apache2/sites-available/horizon.conf"
-    return Drawn(
-        node=node,
-        service="apache2",
-        breaks=(
-            Break(
-                node=node,
-                change=Line(path=path, match=r"    Require all granted", line=r"    Require all denied"),
-                restart=("apache2",),
-            ),
-        ),
-        explanation=f"{path} of {node} says `Require all denied`; it was granted.",
-        repair=(Typed(node=node, line=f"{_MEND} {path}; {restart('apache2')}"),),
-        cheat=(Typed(node=node, line=restart("apache2")),),
+    change = Line(
+        path="/etc/apache2/sites-available/horizon.conf",
+        match=r"    Require all granted",
+        line=r"    Require all denied",
     )
+    sed = "s/Require all denied/Require all granted/"
+    return dashboard(scene, random, change, sed, "{where} says `Require all denied`; it was granted.")

@@ -69,7 +69,45 @@ class Scene:
         Raises:
             IndexError: no node has it without them.
         """
-        return random.choice([node for node in self.nodes(role) if not {"mariadb", "rabbitmq"} & set(node.roles)])
+        return self.apart(random, role, "mariadb", "rabbitmq")
+
+    def apart(self, random: Random, role: str, *others: str) -> NodePlan:
+        """Choose a node of a role that has none of others.
+
+        Raises:
+            IndexError: no node has it without them.
+        """
+        return random.choice([node for node in self.nodes(role) if not {*others} & {*node.roles}])
+
+    def first(self, role: str, *others: str) -> NodePlan:
+        """Return the first node of a role, on which checks look at what they do not try on every one.
+
+        Args:
+            others: roles that it must not have.
+
+        Raises:
+            LookupError: no node has it, or the first one has one of the others.
+        """
+        return _found(node for node in self.nodes(role)[:1] if not {*others} & {*node.roles})
+
+    def inward(self, random: Random, role: str) -> NodePlan:
+        """Choose a node of a role that is not on the network of the public endpoints.
+
+        Raises:
+            IndexError: there is none.
+        """
+        spec = self.lab.openstack
+        return random.choice(
+            [node for node in self.nodes(role) if spec and spec.public not in {nic.network for nic in node.nics}]
+        )
+
+    def card(self, node: NodePlan, network: str | None) -> NicPlan:
+        """Return a node's card on a network.
+
+        Raises:
+            LookupError: it has none.
+        """
+        return _found(nic for nic in node.nics if nic.network == network)
 
     def address(self, role: str, node: str = "") -> str:
         """Return the address between the services of a node, or of the first node of a role.
@@ -102,6 +140,11 @@ class Scene:
         taken = {nic.address for node in self.lab.nodes for nic in node.nics}
         return str(random.choice([each for each in subnet[200:250] if each not in taken]))
 
+    def unused(self, address: IPAddress) -> IPAddress:
+        """Return an address near another one that no name of the lab means."""
+        taken = {entry.address for entry in self.lab.hosts}
+        return next(each for each in (address + step for step in range(90, 100)) if each not in taken)
+
     def cards(self, node: NodePlan) -> list[NicPlan]:
         """Return a node's cards that have an address and are not the way in for labctl."""
         return [nic for nic in node.nics if not nic.dhcp and nic.address is not None]
@@ -121,6 +164,12 @@ class Scene:
             if other.name != node.name and far.network == card.network
         ]
         return random.choice(pairs)
+
+
+def _found(some: Iterable[T]) -> T:
+    for each in some:
+        return each
+    raise LookupError("the lab has none")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,10 +42,10 @@ def draw(scene: Scene, random: Random) -> Drawn:
         breaks=(
             Break(
                 node=node,
-                change=Respell(path=path, section=section, option="password", find="^(...)", put=r"\\1x"),
+                change=Respell(path=path, section=section, option="password", find="^(...)", put=r"\1x"),
                 restart=(unit,),
             ),
         ),
         explanation=f"[{section}] password in {path} of {node} has an x too many, its letter number 4.",
-        repair=(corrected(node, path, section, r"s/^\\(password *= *...\\)x/\\1/", (unit,)),),
+        repair=(corrected(node, path, section, r"s/^\(password *= *...\)x/\1/", (unit,)),),
     )

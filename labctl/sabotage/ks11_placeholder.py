@@ -9,7 +9,7 @@ from labctl.sabotage.services import BASE, SERVICES, endpoint, every, in_cloud, 
 
 _VARIANTS = {
     "cinder": (r"/v3$", "/v3/%(project_uuid)s"),
-    "heat": (r"%\\(project_id\\)s", "%(project_uuid)s"),
+    "heat": (r"%\(project_id\)s", "%(project_uuid)s"),
 }
 _RIGHT = {"cinder": "/v3", "heat": "%(project_id)s"}
 

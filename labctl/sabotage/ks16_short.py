@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Ini
-from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
-from labctl.sabotage.services import corrected, restart
+from labctl.sabotage.fault import Drawn, Scene, Typed, fault
+from labctl.sabotage.services import SERVICES, misset, restart
 
 
 @fault(
@@ -27,21 +27,11 @@ from labctl.sabotage.services import corrected, restart
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have tokens end after seconds."""
     node = scene.pick(random, "keystone").name
-    return Drawn(
-        node=node,
-        service="keystone",
-        breaks=(
-            Break(
-                node=node,
-                change=Ini(path="/etc/keystone/keystone.conf", values={"token": {"expiration": 5}}),
-                restart=("keystone",),
-            ),
-        ),
-        explanation=f"[token] expiration of keystone.conf on {node} is 5 seconds; it was a day.",
-        repair=(
-            corrected(
-                node, "/etc/keystone/keystone.conf", "token", "s/^expiration = 5$/expiration = 86400/", ("keystone",)
-            ),
-        ),
+    return misset(
+        node,
+        Ini(path=SERVICES["keystone"].conf, values={"token": {"expiration": 5}}),
+        "s/^expiration = 5$/expiration = 86400/",
+        "keystone",
+        wrong="is 5 seconds; it was a day.",
         cheat=(Typed(node=node, line=restart("keystone")),),
     )

@@ -8,7 +8,7 @@ from labctl.changes import PutFile
 from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
 from labctl.sabotage.services import restart
 
-_CONTENT = 'DAEMON_ARGS="--http-socket 127.0.0.1:5000 --ini /etc/keystone/keystone-uwsgi.ini"\\n'
+_CONTENT = 'DAEMON_ARGS="--http-socket 127.0.0.1:5000 --ini /etc/keystone/keystone-uwsgi.ini"\n'
 
 
 @fault(

@@ -55,7 +55,7 @@ def draw(scene: Scene, random: Random) -> Drawn:
         breaks=(
             Break(
                 node=node,
-                change=Respell(path=path, section=section, option=option, find="^(...)", put=r"\\1x"),
+                change=Respell(path=path, section=section, option=option, find="^(...)", put=r"\1x"),
                 restart=(unit,),
             ),
         ),

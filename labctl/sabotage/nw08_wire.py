@@ -6,7 +6,7 @@ from random import Random
 
 from labctl.changes import Respell
 from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, corrected, every
+from labctl.sabotage.services import BASE, SWITCH_AGENT, corrected, every
 
 _VARIANTS = {
     "compute bridge": ("br100", "br101", "there is no such bridge, and the agent ends"),
@@ -34,7 +34,7 @@ def draw(scene: Scene, random: Random) -> Drawn:
     """Misspell a physical network or a bridge in the mappings of an Open vSwitch agent."""
     variant, (find, put, what) = scene.choose(random, _VARIANTS)
     node = scene.pick(random, "compute").name
-    path = "/etc/neutron/plugins/ml2/openvswitch_agent.ini"
+    path = SWITCH_AGENT
     return Drawn(
         node=node,
         service="neutron-openvswitch-agent",

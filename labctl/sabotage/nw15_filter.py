@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Ini
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SWITCH_AGENT, every, misset
 
 
 @fault(
@@ -24,27 +24,9 @@ from labctl.sabotage.services import BASE, corrected, every
     ),
     stages=("installed",),
 )
-def draw(scene: Scene, random: Random) -> Drawn:
+def draw(scene: Scene, random: Random) -> Drawn:  # noqa: ARG001 - nothing of it is left to chance
     """Have the Open vSwitch agent of a compute node filter nothing."""
-    node, path = scene.pick(random, "compute").name, "/etc/neutron/plugins/ml2/openvswitch_agent.ini"
-    return Drawn(
-        node=node,
-        service="neutron-openvswitch-agent",
-        breaks=(
-            Break(
-                node=node,
-                change=Ini(path=path, values={"securitygroup": {"firewall_driver": "noop"}}),
-                restart=("neutron-openvswitch-agent",),
-            ),
-        ),
-        explanation=f"[securitygroup] firewall_driver in {path} of {node} is noop; it was openvswitch.",
-        repair=(
-            corrected(
-                node,
-                path,
-                "securitygroup",
-                "s/^firewall_driver = noop/firewall_driver = openvswitch/",
-                ("neutron-openvswitch-agent",),
-            ),
-        ),
-    )
+    node = scene.first("compute").name
+    change = Ini(path=SWITCH_AGENT, values={"securitygroup": {"firewall_driver": "noop"}})
+    sed = "s/^firewall_driver = noop/firewall_driver = openvswitch/"
+    return misset(node, change, sed, "neutron-openvswitch-agent", wrong="is noop; it was openvswitch.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Respell
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, SERVICES, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SERVICES, every, misset
 
 
 @fault(
@@ -26,17 +26,12 @@ from labctl.sabotage.services import BASE, SERVICES, corrected, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Put a letter too many into the password with which Neutron reports to Nova."""
-    node, path, units = scene.pick(random, "neutron").name, SERVICES["neutron"].conf, SERVICES["neutron"].units
-    return Drawn(
-        node=node,
-        service="neutron",
-        breaks=(
-            Break(
-                node=node,
-                change=Respell(path=path, section="nova", option="password", find="^(...)", put=r"\\1x"),
-                restart=units,
-            ),
-        ),
-        explanation=f"[nova] password in {path} of {node} has an x too many, its letter number 4.",
-        repair=(corrected(node, path, "nova", r"s/^\\(password *= *...\\)x/\\1/", units),),
+    neutron = SERVICES["neutron"]
+    change = Respell(path=neutron.conf, section="nova", option="password", find="^(...)", put=r"\1x")
+    return misset(
+        scene.pick(random, "neutron").name,
+        change,
+        r"s/^\(password *= *...\)x/\1/",
+        *neutron.units,
+        wrong="has an x too many, its letter number 4.",
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
-from labctl.changes import Thing, UnitState
+from labctl.changes import Change, Ini, Line, Respell, Thing, UnitState
 from labctl.plan.model import NodePlan
 from labctl.quoting import shell
 from labctl.sabotage.fault import Break, Drawn, Scene, Typed
@@ -75,6 +76,9 @@ SERVICES = {
     ),
 }
 
+SWITCH_AGENT = "/etc/neutron/plugins/ml2/openvswitch_agent.ini"
+"""What the Open vSwitch agents of all nodes read."""
+
 BASE = ("B01", "C01")
 """Green in every fault that leaves Keystone alone."""
 
@@ -103,14 +107,19 @@ def stopped(
     *units: str,
     service: str,
     explanation: str,
+    masked: bool = False,
     variant: str = "",
     red: Sequence[str] = (),
     green: Sequence[str] = (),
 ) -> Drawn:
-    """Return the fault of units that are stopped, and masked where a neighbour on their node would start them again."""
+    """Return the fault of units that are stopped, and masked where a neighbour on their node would start them again.
+
+    Args:
+        masked: whether a program on the node would start them, whatever else it runs.
+    """
     words = " ".join(units)
     # nearly every unit of OpenStack wants the database, the broker and Keystone, and agents want what they work with
-    crowded = len(node.roles) > 1
+    crowded = masked or len(node.roles) > 1
     start = f"systemctl unmask --runtime {words}; systemctl start {words}" if crowded else f"systemctl start {words}"
     return Drawn(
         node=node.name,
@@ -127,6 +136,76 @@ def stopped(
         ),
         explanation=explanation,
         repair=(Typed(node=node.name, line=start),),
+    )
+
+
+def changed(
+    node: str,
+    change: Change,
+    *units: str,
+    explanation: str,
+    repair: Sequence[Typed],
+    waits: bool = True,
+    **more: Any,
+) -> Drawn:
+    """Return the fault of one change in one node, whose readers are restarted; the first of them is to blame.
+
+    Args:
+        more: other attributes of `Drawn`.
+    """
+    return Drawn(
+        node=node,
+        breaks=(Break(node=node, change=change, restart=units, waits=waits),),
+        explanation=explanation,
+        repair=tuple(repair),
+        **{"service": units[0], **more},
+    )
+
+
+def misset(
+    node: str, change: Ini | Respell, sed: str, *units: str, wrong: str, waits: bool = True, **more: Any
+) -> Drawn:
+    """Return the fault of one option that is set wrongly; it is repaired with sed, within its section.
+
+    Args:
+        wrong: the rest of the sentence that begins with the option and its file.
+        more: other attributes of `Drawn`.
+    """
+    if isinstance(change, Respell):
+        section, option = change.section, change.option
+    else:
+        ((section, options),) = change.values.items()
+        (option,) = options
+    return changed(
+        node,
+        change,
+        *units,
+        explanation=f"[{section}] {option} in {change.path} of {node} {wrong}",
+        repair=(corrected(node, change.path, section, sed, units),),
+        waits=waits,
+        **more,
+    )
+
+
+SETTINGS = "/etc/openstack-dashboard/local_settings.d/_60_lab.py"
+"""The dashboard's settings that are read last."""
+
+
+def dashboard(scene: Scene, random: Random, change: Line, sed: str, explanation: str) -> Drawn:
+    """Return the fault of a line of the dashboard's files; a restart of the web server alone is no repair.
+
+    Args:
+        explanation: with `{where}` for the file and its node.
+    """
+    node = scene.pick(random, "horizon").name
+    again = restart("apache2")
+    return changed(
+        node,
+        change,
+        "apache2",
+        explanation=explanation.format(where=f"{change.path} of {node}"),
+        repair=(Typed(node=node, line=f"sed -i {shell(sed)} {change.path}; {again}"),),
+        cheat=(Typed(node=node, line=again),),
     )
 
 

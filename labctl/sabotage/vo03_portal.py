@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Ini
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, SERVICES, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SERVICES, corrected, every, misset
 
 
 @fault(
@@ -28,19 +28,11 @@ def draw(scene: Scene, random: Random) -> Drawn:
     """Have Cinder tell everybody an address of nobody for its volumes."""
     node, path = scene.pick(random, "cinder").name, SERVICES["cinder"].conf
     right, wrong = scene.address("cinder"), scene.free_address(random)
-    return Drawn(
-        node=node,
-        service="cinder-volume",
-        breaks=(
-            Break(
-                node=node,
-                change=Ini(path=path, values={"lvm": {"target_ip_address": wrong}}),
-                restart=("cinder-volume",),
-            ),
-        ),
-        explanation=f"[lvm] target_ip_address in {path} of {node} is {wrong}; the node has {right}.",
-        repair=(
-            corrected(node, path, "lvm", f"s/^target_ip_address = .*/target_ip_address = {right}/", ("cinder-volume",)),
-        ),
+    return misset(
+        node,
+        Ini(path=path, values={"lvm": {"target_ip_address": wrong}}),
+        f"s/^target_ip_address = .*/target_ip_address = {right}/",
+        "cinder-volume",
+        wrong=f"is {wrong}; the node has {right}.",
         alternative=(corrected(node, path, "lvm", "{/^target_ip_address/d}", ("cinder-volume",)),),
     )

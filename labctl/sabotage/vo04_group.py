@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Ini
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SERVICES, every, misset
 
 
 @fault(
@@ -26,25 +26,7 @@ from labctl.sabotage.services import BASE, corrected, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Misspell the volume group in Cinder's configuration."""
-    node = scene.pick(random, "cinder").name
-    return Drawn(
-        node=node,
-        service="cinder-volume",
-        breaks=(
-            Break(
-                node=node,
-                change=Ini(path="/etc/cinder/cinder.conf", values={"lvm": {"volume_group": "cinder-volume"}}),
-                restart=("cinder-volume",),
-            ),
-        ),
-        explanation=f"[lvm] volume_group of cinder.conf on {node} is cinder-volume; the group is cinder-volumes.",
-        repair=(
-            corrected(
-                node,
-                "/etc/cinder/cinder.conf",
-                "lvm",
-                "s/^volume_group = .*/volume_group = cinder-volumes/",
-                ("cinder-volume",),
-            ),
-        ),
-    )
+    change = Ini(path=SERVICES["cinder"].conf, values={"lvm": {"volume_group": "cinder-volume"}})
+    sed = "s/^volume_group = .*/volume_group = cinder-volumes/"
+    wrong = "is cinder-volume; the group is cinder-volumes."
+    return misset(scene.pick(random, "cinder").name, change, sed, "cinder-volume", wrong=wrong)

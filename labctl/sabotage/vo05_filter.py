@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
-from labctl.changes import PutFile
-from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
-from labctl.sabotage.services import BASE, every, restart
+from labctl.changes import Line
+from labctl.sabotage.fault import Drawn, Scene, Typed, fault
+from labctl.sabotage.services import BASE, changed, every, restart
 
 _VARIANTS = {"cinder alone": "/etc/cinder/lvm.conf"}
+_FILTER = 'devices { global_filter = ["r|.*|"] }'
 
 
 @fault(
@@ -31,18 +32,11 @@ def draw(scene: Scene, random: Random) -> Drawn:
     """Have LVM look at no disk: for everybody, or for Cinder alone."""
     variant, path = scene.choose(random, _VARIANTS)
     node = scene.nodes("cinder")[0].name
-    text = 'devices {\\n\\tglobal_filter = ["r|.*|"]\\n}\\n'
-    return Drawn(
-        node=node,
-        service="cinder-volume",
+    return changed(
+        node,
+        Line(path=path, match="devices .*", line=_FILTER, add=True),
+        "cinder-volume",
         variant=variant,
-        breaks=(
-            Break(
-                node=node,
-                change=PutFile(path=path, content=text, mode=0o644),
-                restart=("cinder-volume",),
-            ),
-        ),
         explanation=f"{path} of {node} filters every disk away, so Cinder finds no volume group.",
-        repair=(Typed(node=node, line=f"rm {path}; {restart('cinder-volume')}"),),
+        repair=(Typed(node=node, line=f"sed -i '/global_filter/d' {path}; {restart('cinder-volume')}"),),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Ini
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, SERVICES, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SERVICES, every, misset
 
 
 @fault(
@@ -26,17 +26,7 @@ from labctl.sabotage.services import BASE, SERVICES, corrected, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have Cinder hand volumes out with a program that is not installed."""
-    node, path = scene.pick(random, "cinder").name, SERVICES["cinder"].conf
-    return Drawn(
-        node=node,
-        service="cinder-volume",
-        breaks=(
-            Break(
-                node=node,
-                change=Ini(path=path, values={"lvm": {"target_helper": "lioadm"}}),
-                restart=("cinder-volume",),
-            ),
-        ),
-        explanation=f"[lvm] target_helper in {path} of {node} is lioadm; the node has tgtadm.",
-        repair=(corrected(node, path, "lvm", "s/^target_helper = .*/target_helper = tgtadm/", ("cinder-volume",)),),
-    )
+    change = Ini(path=SERVICES["cinder"].conf, values={"lvm": {"target_helper": "lioadm"}})
+    sed = "s/^target_helper = .*/target_helper = tgtadm/"
+    wrong = "is lioadm; the node has tgtadm."
+    return misset(scene.pick(random, "cinder").name, change, sed, "cinder-volume", wrong=wrong)

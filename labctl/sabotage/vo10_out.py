@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Ini
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, SERVICES, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SERVICES, every, misset
 
 
 @fault(
@@ -26,18 +26,7 @@ from labctl.sabotage.services import BASE, SERVICES, corrected, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have the compute node speak to Cinder in the user's name alone."""
-    node, path = scene.pick(random, "compute").name, SERVICES["nova"].conf
     option = "send_service_user_token"
-    return Drawn(
-        node=node,
-        service="nova-compute",
-        breaks=(
-            Break(
-                node=node,
-                change=Ini(path=path, values={"service_user": {option: False}}),
-                restart=("nova-compute",),
-            ),
-        ),
-        explanation=f"[service_user] {option} in {path} of {node} is false.",
-        repair=(corrected(node, path, "service_user", f"s/^{option} = .*/{option} = true/", ("nova-compute",)),),
-    )
+    change = Ini(path=SERVICES["nova"].conf, values={"service_user": {option: False}})
+    sed = f"s/^{option} = .*/{option} = true/"
+    return misset(scene.pick(random, "compute").name, change, sed, "nova-compute", wrong="is false; it was true.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Ini
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SERVICES, every, misset
 
 
 @fault(
@@ -26,21 +26,9 @@ from labctl.sabotage.services import BASE, corrected, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have Cinder ask for images at a port where nobody is."""
-    node = scene.pick(random, "cinder").name
-    return Drawn(
-        node=node,
-        service="cinder-volume",
-        breaks=(
-            Break(
-                node=node,
-                change=Ini(
-                    path="/etc/cinder/cinder.conf", values={"DEFAULT": {"glance_api_servers": "http://127.0.0.1:9922"}}
-                ),
-                restart=("cinder-volume",),
-            ),
-        ),
-        explanation=f"[DEFAULT] glance_api_servers of cinder.conf on {node} leads nowhere.",
-        repair=(
-            corrected(node, "/etc/cinder/cinder.conf", "DEFAULT", "s/^glance_api_servers = .*/#&/", ("cinder-volume",)),
-        ),
+    change = Ini(path=SERVICES["cinder"].conf, values={"DEFAULT": {"glance_api_servers": "http://127.0.0.1:9922"}})
+    right = f"http://{scene.address('glance')}:9292"
+    sed = f"s|^glance_api_servers = .*|glance_api_servers = {right}|"
+    return misset(
+        scene.pick(random, "cinder").name, change, sed, "cinder-volume", wrong=f"leads nowhere; it was {right}."
     )

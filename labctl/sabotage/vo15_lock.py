@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Ini
-from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, SERVICES, corrected, every
+from labctl.sabotage.fault import Drawn, Scene, fault
+from labctl.sabotage.services import BASE, SERVICES, every, misset
 
 
 @fault(
@@ -26,21 +26,7 @@ from labctl.sabotage.services import BASE, SERVICES, corrected, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have Cinder keep its locks where it may make no folder."""
-    node, path = scene.pick(random, "cinder").name, SERVICES["cinder"].conf
-    return Drawn(
-        node=node,
-        service="cinder-volume",
-        breaks=(
-            Break(
-                node=node,
-                change=Ini(path=path, values={"oslo_concurrency": {"lock_path": "/var/lib/locks"}}),
-                restart=("cinder-volume",),
-            ),
-        ),
-        explanation=f"[oslo_concurrency] lock_path in {path} of {node} is /var/lib/locks, whose parent is root's.",
-        repair=(
-            corrected(
-                node, path, "oslo_concurrency", "s|^lock_path = .*|lock_path = /var/lock/cinder|", ("cinder-volume",)
-            ),
-        ),
-    )
+    change = Ini(path=SERVICES["cinder"].conf, values={"oslo_concurrency": {"lock_path": "/var/lib/locks"}})
+    sed = "s|^lock_path = .*|lock_path = /var/lock/cinder|"
+    wrong = "is /var/lib/locks, whose parent is root's."
+    return misset(scene.pick(random, "cinder").name, change, sed, "cinder-volume", wrong=wrong)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from labctl.changes import Card, Line, PutFile, UnitState
+from labctl.changes import Card, DropIn, Line, Member, PutFile, Refusal, SwitchPort, UnitState
 from labctl.checks.model import Report, Result, Step, Verdict
 from labctl.errors import CapacityError, InputError, RefusedError, RemoteError
 from labctl.guest.fake import FakeGuest
@@ -100,6 +100,19 @@ def drawing(*breaks: Break, **changes: Any) -> Fault:
         (drawing(node="elsewhere"), "elsewhere is no node"),
         (drawing(Break(node="node-1", change=Card(card="eth0", up=False))), "the management card"),
         (drawing(Break(node="node-1", change=UnitState(name="ssh", active=False))), "would touch ssh"),
+        (drawing(Break(node="node-1", change=DropIn(unit="ssh.service", name="x"))), "would touch ssh"),
+        (drawing(Break(node="node-1", change=SwitchPort(bridge="br100", card="eth0"))), "the management card"),
+        (drawing(Break(node="node-1", change=Refusal(source="10.0.0.4", port=22))), "port 22"),
+        (drawing(Break(node="node-1", change=Member(group="sudo", user="nova"))), "would touch sudo"),
+        (
+            drawing(
+                Break(
+                    node="node-1",
+                    change=PutFile(path="/usr/local/lib/python3.13/dist-packages/yaml.py", content=""),
+                )
+            ),
+            "dist-packages/yaml.py",
+        ),
         (
             drawing(Break(node="node-1", change=PutFile(path="/etc/ssh/sshd_config", content=""))),
             "/etc/ssh/sshd_config",
@@ -314,16 +327,17 @@ def test_a_fault_that_does_more_than_it_says_is_undone_at_once() -> None:
     assert "B03 turned red, too" in entry.notes
 
 
-class Slow:
-    """Checks whose verdicts come one after the other; time passes when somebody waits."""
+class Slow(threading.Event):
+    """Checks whose verdicts come one after the other, and what cancels a wait: time passes when somebody waits."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *red: Sequence[str]) -> None:
+        super().__init__()
         self.red, self.asked, self.now = list(red), [], 0.0
-        monkeypatch.setattr("labctl.sabotage.engine.time.monotonic", lambda: self.now)
-        monkeypatch.setattr("labctl.sabotage.engine.time.sleep", self.sleep)
+        monkeypatch.setattr("labctl.waiting.time.monotonic", lambda: self.now)
 
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now += timeout or 0.0
+        return self.is_set()
 
     def __call__(self, ids: Sequence[str]) -> Report:
         self.asked.append(tuple(ids))
@@ -332,14 +346,14 @@ class Slow:
 
 def test_a_fault_that_shows_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Slow(monkeypatch, (), (), (), ("C05",))
-    entry = Lab().engine(check=slow).inject(*begun(whole(red=("C05",))))
+    entry = Lab().engine(check=slow, cancelled=slow).inject(*begun(whole(red=("C05",))))
     assert entry.state is State.INJECTED
     assert entry.symptoms == {"C05": "C05 is ill"}
 
 
 def test_a_fault_that_never_shows_is_undone_when_it_is_late_even_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Slow(monkeypatch)
-    entry = Lab().engine(check=slow).inject(*begun(whole(red=("C05",))))
+    entry = Lab().engine(check=slow, cancelled=slow).inject(*begun(whole(red=("C05",))))
     assert entry.state is State.REVERTED
     assert slow.now >= pace("kvm").silent
 
@@ -350,12 +364,40 @@ def test_what_was_restarted_must_be_red_twice(monkeypatch: pytest.MonkeyPatch) -
     lab.node.answers[".*systemctl reset-failed .*"] = 0
     change = Line(path="/etc/hosts", match=r"10\.0\.0\.4 (.*)", line=r"10.0.0.44 \1")
     fault = drawing(Break(node="node-1", change=change, restart=("x",)))
-    entry = lab.engine(check=Slow(monkeypatch, ("B02",), ())).inject(*begun(fault))
+    slow = Slow(monkeypatch, ("B02",), ())
+    entry = lab.engine(check=slow, cancelled=slow).inject(*begun(fault))
     assert entry.state is State.REVERTED
     slow = Slow(monkeypatch, ("B02",), (), ("B02",), ("B02",))
-    entry = lab.engine(check=slow).inject(*begun(fault))
+    entry = lab.engine(check=slow, cancelled=slow).inject(*begun(fault))
     assert entry.state is State.INJECTED
     assert slow.asked == [("B02",), ("B02", "B01", "B01"), ("B02",), ("B02", "B01", "B01")]
+
+
+def test_what_an_api_says_right_after_a_restart_is_given_longer_than_what_a_node_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    change = Line(path="/etc/hosts", match=r"10\.0\.0\.4 (.*)", line=r"10.0.0.44 \1")
+    fault = drawing(Break(node="node-1", change=change, restart=("x",)))
+    took = []
+    for red in ("B02", "C05"):
+        lab, slow = Lab(), Slow(monkeypatch, (red,), (red,))
+        lab.node.answers[".*systemctl reset-failed .*"] = 0
+        assert lab.engine(check=slow, cancelled=slow).inject(*begun(replace(fault, red=(red,)))).state is State.INJECTED
+        took.append(slow.now)
+    assert took[0] < took[1] / 5
+
+
+def test_whoever_interrupts_a_wait_waits_no_longer_and_has_everything_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab, slow = Lab(), Slow(monkeypatch)
+
+    def check(ids: Sequence[str]) -> Report:
+        slow.set()
+        return slow(ids)
+
+    entry = lab.engine(check=check, cancelled=slow).inject(*begun(whole(red=("C05",))))
+    assert (entry.state, entry.notes[0]) == (State.REVERTED, "interrupted")
+    assert len(slow.asked) == 1
+    assert lab.hosts == HOSTS
 
 
 def test_a_heal_that_is_not_green_restarts_what_was_touched_and_looks_again() -> None:
@@ -635,19 +677,85 @@ def seen(fault: str, variant: str = "", *, trouble: str = "", seconds: float = 1
     )
 
 
-def test_a_trial_that_is_interrupted_asks_no_more_and_leaves_nothing() -> None:
+class Book:
+    """The ledger of a lab in memory."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.save, self.lab = lab.save, lab
+
+    def open(self) -> list[Entry]:
+        last = {each.uid: each for each in self.lab.saved}
+        return [each for each in last.values() if each.state in ledger.OPEN]
+
+
+def on_trial(lab: Lab, fault: Fault, *, check: Any = None, cancelled: threading.Event | None = None) -> Any:
     from labctl.lab.verify import Wanted, _Trial
 
+    engine, mended = lab.engine(check=check or lab.check), HOSTS.replace("node-2", "node-2 # by hand")
+    lab.node.answers |= {
+        "mend": lambda line, stdin: lab.node.file("/etc/hosts", mended),
+        "mend else": lambda line, stdin: lab.node.file("/etc/hosts", f"{mended}# else\n"),
+        "cheat": lambda line, stdin: lab.node.file("/etc/hosts", "# nothing\n"),
+    }
+    return _Trial(MINI, engine, Book(lab), (fault, ""), Wanted(quick=True), cancelled or threading.Event())  # type: ignore[arg-type]
+
+
+def thorough() -> Fault:
+    change = Line(path="/etc/hosts", match=r"10\.0\.0\.4 (.*)", line=r"10.0.0.44 \1")
+    return drawing(
+        Break(node="node-1", change=change),
+        alternative=(Typed(node="node-1", line="mend else"),),
+        cheat=(Typed(node="node-1", line="cheat"),),
+    )
+
+
+def test_a_trial_breaks_the_lab_again_after_each_repair_and_leaves_every_byte_as_it_was() -> None:
+    lab = Lab()
+    before = lab.node.files["/etc/hosts"]
+    seen: list[tuple[bool, str]] = []
+
+    def check(ids: Sequence[str]) -> Report:
+        seen.append((lab.check(ids).green, lab.hosts.splitlines()[-1]))
+        return lab.check(ids)
+
+    found = on_trial(lab, thorough(), check=check).run()
+    assert (found.trouble, found.alternative, found.cheat) == ("", True, True)
+    assert lab.node.files["/etc/hosts"] == before
+    assert [green for green, _ in seen] == [True, False, True, False, True, True]
+    assert [line for _, line in seen[2:5]] == ["10.0.0.4 node-2 # by hand", "# nothing", "# else"]
+    assert Book(lab).open() == []
+
+
+def test_what_a_trial_asks_last_is_what_the_next_one_would_ask_first() -> None:
+    lab, asked = Lab(), []
+
+    def check(ids: Sequence[str]) -> Report:
+        asked.append(tuple(ids))
+        return lab.check(ids)
+
+    first, second = (on_trial(lab, thorough(), check=check) for _ in range(2))
+    assert first.run(None, ("B03",)).ok
+    assert asked[0] == asked[2] == ("B02", "B01"), "green before, and after the repair"
+    assert asked[-1] == ("B02", "B01", "B03")
+    asked.clear()
+    assert second.run(first.report).ok
+    assert asked[0] == ("B02", "B01", "B01"), "the first question is whether it shows"
+
+
+def test_what_was_red_a_moment_ago_is_asked_again_before_a_trial() -> None:
+    lab, asked = Lab(), []
+
+    def check(ids: Sequence[str]) -> Report:
+        asked.append(tuple(ids))
+        return lab.check(ids)
+
+    assert on_trial(lab, thorough(), check=check).run(report("B02")).ok
+    assert asked[0] == ("B02", "B01")
+
+
+def test_a_trial_that_is_interrupted_asks_no_more_and_leaves_nothing() -> None:
     lab, cancelled, asked = Lab(), threading.Event(), []
     before = lab.node.files["/etc/hosts"]
-
-    class Book:
-        def save(self, entry: Entry) -> None:
-            lab.save(entry)
-
-        def open(self) -> list[Entry]:
-            last = {each.uid: each for each in lab.saved}
-            return [each for each in last.values() if each.state in ledger.OPEN]
 
     def check(ids: Sequence[str]) -> Report:
         asked.append(ids)
@@ -655,8 +763,7 @@ def test_a_trial_that_is_interrupted_asks_no_more_and_leaves_nothing() -> None:
             cancelled.set()
         return lab.check(ids)
 
-    lab.node.answers["mend"] = 0
-    trial = _Trial(MINI, lab.engine(check=check), Book(), (whole(), ""), Wanted(), cancelled)  # type: ignore[arg-type]
+    trial = on_trial(lab, whole(), check=check, cancelled=cancelled)
     assert trial.run().trouble == "interrupted"
     assert len(asked) == 3
     assert lab.node.files["/etc/hosts"] == before
