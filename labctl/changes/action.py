@@ -111,6 +111,15 @@ class Action:
         """
         raise NotImplementedError
 
+    def pending(self, context: Context) -> str:
+        """Look, and say what it would change; empty where that is nothing. What is shown may hold secrets.
+
+        Raises:
+            InputError: it cannot be made on the guest as it is.
+            RemoteError, DeadlineError: the guest cannot be looked at.
+        """
+        return self.describe()
+
     def describe(self) -> str:
         """Say in a line what it does, for people; it shows no secret."""
         raise NotImplementedError

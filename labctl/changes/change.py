@@ -58,6 +58,12 @@ class Change(Action):
         self.kind.become(context, self.target, now, wanted)
         return True
 
+    def pending(self, context: Context) -> str:
+        """Return the difference between how the thing is and how it is to be."""
+        now = self.kind.look(context, self.target)
+        wanted = self.judge(now)
+        return "" if self.kind.same(now, wanted) else self.kind.show(self.target, now, wanted)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:

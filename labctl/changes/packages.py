@@ -16,12 +16,19 @@ class Packages(Action):
 
     def apply(self, context: Context) -> bool:
         """Install what is missing."""
-        words = quoting.shell_line(self.names)
-        if "missing" not in context.ask(f"{_INSTALLED} {words}").stdout:
+        if not self._missing(context):
             return False
+        words = quoting.shell_line(self.names)
         context.act(f"$ apt-get install {words}")
         context.run(f"{_INSTALL} {words}", timeout=900)
         return True
+
+    def pending(self, context: Context) -> str:
+        """Say the names where one of them is missing."""
+        return self.describe() if self._missing(context) else ""
+
+    def _missing(self, context: Context) -> bool:
+        return "missing" in context.ask(f"{_INSTALLED} {quoting.shell_line(self.names)}").stdout
 
     def describe(self) -> str:
         """Say the names."""

@@ -34,6 +34,10 @@ class Run(Action):
         context.run(self.command, timeout=self.seconds, stdin=self.stdin)
         return True
 
+    def pending(self, context: Context) -> str:
+        """Say the command where its effect is not there."""
+        return "" if self.unless and context.holds(self.unless) else self.describe()
+
     def describe(self) -> str:
         """Say the command."""
         return f"run {self.command}"

@@ -76,7 +76,7 @@ def restart(units: tuple[str, ...], context: Context, *, waits: bool = True) -> 
     if units:
         words, how = quoting.shell_line(units), "" if waits else "--no-block "
         # Somebody may have changed a unit's files and not told systemd.
-        stale = f"! systemctl show -P NeedDaemonReload {words} | grep -q yes || systemctl daemon-reload"
+        stale = f'case "$(systemctl show -P NeedDaemonReload {words})" in *yes*) systemctl daemon-reload;; esac'
         line = f"systemctl reset-failed {words} 2>/dev/null; systemctl --quiet {how}restart {words} || :"
         wait = _WAIT.format(seconds=int(30 * context.slow))
         context.run(f"{_HEARD}; {_BEFORE.format(units=words)}; {stale}; {line}; {wait}", timeout=120)

@@ -47,6 +47,10 @@ class Wait(Action):
             raise DeadlineError(f"{context.guest.name}: not yet: {self.what}", details=f"$ {self.until}\n{said[-1]}")
         return False
 
+    def pending(self, context: Context) -> str:
+        """Say nothing: it changes nothing."""
+        return ""
+
     def describe(self) -> str:
         """Say what is waited for."""
         return f"wait until {self.what}: {self.until}"

@@ -21,9 +21,12 @@ def _complete_role(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @click.option("--until", metavar="ROLE", shell_complete=_complete_role, help="Stop after this role.")
 @click.option("--only", metavar="ROLE", shell_complete=_complete_role, help="This role alone.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, step by step; change nothing.")
+@click.option("--diff", is_flag=True, help="Compare with the nodes, and print only what would change; change nothing.")
 @options.jobs
 @options.common
-def install_command(name: str | None, until: str | None, only: str | None, dry_run: bool, jobs: int | None) -> None:
+def install_command(
+    name: str | None, until: str | None, only: str | None, dry_run: bool, diff: bool, jobs: int | None
+) -> None:
     """Install OpenStack on a lab, or continue an installation.
 
     Roles are installed in the order of their needs. A second run changes nothing and reports that. A run that was
@@ -32,6 +35,7 @@ def install_command(name: str | None, until: str | None, only: str | None, dry_r
     \b
     labctl install team01                   everything
     labctl install team01 --until glance    as the tutorial has it after its chapter about Glance
+    labctl install team01 --diff            what somebody changed since: a diff of every file and unit
     """
     from labctl.cli.labs import site_of, working
     from labctl.lab import install
@@ -40,6 +44,9 @@ def install_command(name: str | None, until: str | None, only: str | None, dry_r
         raise InputError("--until and --only do not go together")
     home = Home()
     team = options.one_team(home, name)
+    if diff:
+        _diff(home, team, until=until, only=only)
+        return
     if dry_run:
         _dry_run(home, team, until=until, only=only)
         return
@@ -122,3 +129,17 @@ def _dry_run(home: Home, team: str, *, until: str | None, only: str | None) -> N
                 for line in action.describe().splitlines():
                     click.echo(f"    {line}")
     click.echo("Nothing was done.")
+
+
+def _diff(home: Home, team: str, *, until: str | None, only: str | None) -> None:
+    from labctl.cli.labs import site_of, working
+    from labctl.lab import install
+
+    steps = 0
+    with site_of(home, team) as place, working(home, place) as work:
+        for found in install.differences(work, team, until=until, only=only):
+            steps += 1
+            click.echo(f"{found.step.node}: {found.task.role}: {found.step.title}")
+            for line in found.lines:
+                click.echo(f"    {printable(line)}")
+    click.echo(f"{steps} steps would change something. Nothing was done." if steps else "Nothing would change.")

@@ -14,6 +14,7 @@ from labctl.cloud.cloud import Cloud
 from labctl.installing import passwords
 from labctl.installing.installer import Installer, Outcome
 from labctl.installing.journal import Journal
+from labctl.installing.preview import Pending, pending
 from labctl.installing.tasks import Task, packages_first, plan_tasks
 from labctl.lab import nodes, secrets, trouble
 from labctl.plan.lab import INSTALLED
@@ -109,6 +110,22 @@ def tasks_of(home: Home, team: str, *, until: str | None, only: str | None) -> l
     """
     fit.demand(topology.restore(records.record_of(home, team).topology))
     return packages_first(plan_tasks(cloud_on_record(home, team), until=until, only=only))
+
+
+def differences(work: Work, team: str, *, until: str | None, only: str | None) -> Iterator[Pending]:
+    """Yield what `install` would change on the nodes as they are.
+
+    Raises:
+        InputError: see `install`.
+        RemoteError, DeadlineError: a node cannot be looked at.
+    """
+    home, site = work.home, work.site
+    lab, tasks = records.lab_of(home, team), tasks_of(home, team, until=until, only=only)
+    check_running(site, lab.plan, lab.record, {step.node for task in tasks for step in task.steps})
+    folder, cloud = home.lab(team), cloud_on_record(home, team)
+    journal = Journal(folder.path / JOURNAL, lab.record.generations)
+    with connections(site, folder, lab.plan, work.cancelled) as machine:
+        yield from pending(tasks, machine, journal, secrets=cloud.secrets, slow=site.pace.install)
 
 
 def cloud_on_record(home: Home, team: str) -> Cloud:

@@ -35,7 +35,9 @@ _VARIANTS = {
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Put an old, empty module before the one that a service needs."""
-    variant, (module, unit, red, others) = scene.choose(random, _VARIANTS)
+    variant, (module, unit, red, others) = scene.choose(
+        random, _VARIANTS, lambda name: scene.apart(random, name.split()[0], *_VARIANTS[name][3])
+    )
     node, path = scene.apart(random, variant.split()[0], *others).name, f"{_FOLDER}/{module}.py"
     return changed(
         node,

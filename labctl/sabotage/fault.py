@@ -44,11 +44,12 @@ class Scene:
         """
         return random.choice(self.nodes(role))
 
-    def choose(self, random: Random, variants: Mapping[str, T]) -> tuple[str, T]:
+    def choose(self, random: Random, variants: Mapping[str, T], fits: Callable[[str], object] = bool) -> tuple[str, T]:
         """Choose among the variants of a fault that the lab can have, and return its name and what belongs to it.
 
         Args:
             variants: name to anything. A name begins with the role whose service breaks.
+            fits: raises LookupError for a name whose variant the lab cannot have, though it has the role.
 
         Raises:
             LookupError: the lab can have none of them.
@@ -59,6 +60,7 @@ class Scene:
             if self.nodes(name.split()[0])
             and self.service in ("", name.split()[0])
             and (self.only is None or name in self.only)
+            and _succeeds(fits, name)
         ]
         name = random.choice(found)
         return name, variants[name]
@@ -164,6 +166,14 @@ class Scene:
             if other.name != node.name and far.network == card.network
         ]
         return random.choice(pairs)
+
+
+def _succeeds(do: Callable[[str], object], name: str) -> bool:
+    try:
+        do(name)
+    except LookupError:
+        return False
+    return True
 
 
 def _found(some: Iterable[T]) -> T:

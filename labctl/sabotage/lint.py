@@ -22,6 +22,8 @@ def problems(fault: Fault, scenes: Sequence[Scene]) -> list[str]:
         scenes: labs to draw for; those that it does not fit are left out.
     """
     found = [*_words(fault), *_checks(fault)]
+    for scene in scenes:
+        found += _anyhow(fault, scene)
     fitting = [scene for scene in scenes if scene.lab.stage in fault.stages and applies(fault, scene)]
     if not fitting:
         found.append("it fits no shipped topology")
@@ -37,6 +39,17 @@ def problems(fault: Fault, scenes: Sequence[Scene]) -> list[str]:
                 if fault.draw(scene, Random(seed)) != drawn:  # noqa: S311
                     found.append("the same seed draws something else the second time")
     return list(dict.fromkeys(found))
+
+
+def _anyhow(fault: Fault, scene: Scene) -> Iterator[str]:
+    """Say whether a lab that can have some of a fault's variants is ever offered one that it cannot have."""
+    if scene.lab.stage not in fault.stages or not applies(fault, scene):
+        return
+    try:
+        for seed in range(_SEEDS):
+            fault.draw(scene, Random(seed))  # noqa: S311
+    except LookupError as exc:
+        yield f"it offers {scene.lab.topology} a variant that does not fit: {exc}"
 
 
 def _words(fault: Fault) -> Iterator[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 from labctl.changes import Card, Change, SwitchPort
+from labctl.plan.model import NodePlan
 from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
 from labctl.sabotage.services import BASE, every, listed
 
@@ -34,10 +36,8 @@ _VARIANTS = {
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Take the card of the tenants' networks, or of the public one, out of its bridge, or down."""
-    variant, (bridge, others) = scene.choose(random, _VARIANTS)
-    node, spec = scene.first(variant.split()[0], *others), scene.lab.openstack
-    assert spec is not None
-    card = scene.card(node, spec.public if bridge == "br-ex" else spec.private).name
+    variant, (bridge, _) = scene.choose(random, _VARIANTS, partial(_place, scene))
+    node, card = _place(scene, variant)
     change: Change = SwitchPort(bridge=bridge, card=card) if bridge else Card(card=card, up=False)
     mend = f"ovs-vsctl add-port {bridge} {card}" if bridge else f"ip link set dev {card} up"
     red, green = ("C11",), (*BASE, *listed(scene), "C04:services")
@@ -55,3 +55,11 @@ def draw(scene: Scene, random: Random) -> Drawn:
         explanation=f"{card} of {node.name} is no port of {bridge}." if bridge else f"{card} of {node.name} is down.",
         repair=(Typed(node=node.name, line=mend),),
     )
+
+
+def _place(scene: Scene, variant: str) -> tuple[NodePlan, str]:
+    """Return the node of a variant, and the card."""
+    (bridge, others), spec = _VARIANTS[variant], scene.lab.openstack
+    assert spec is not None
+    node = scene.first(variant.split()[0], *others)
+    return node, scene.card(node, spec.public if bridge == "br-ex" else spec.private).name

@@ -33,7 +33,11 @@ _VARIANTS = {
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have Nova look for Cinder at an entrance that it has no way to, or that is not there."""
-    variant, (value, sed, unit, wrong) = scene.choose(random, _VARIANTS)
-    node = (scene.inward(random, "compute") if variant == "compute" else scene.pick(random, "nova")).name
+    variant, (value, sed, unit, wrong) = scene.choose(random, _VARIANTS, lambda name: _node(scene, random, name))
+    node = _node(scene, random, variant)
     change = Ini(path=SERVICES["nova"].conf, values={"cinder": {"catalog_info": value}})
     return misset(node, change, sed.format(_RIGHT), unit, wrong=f"{wrong}; it was {_RIGHT}.", variant=variant)
+
+
+def _node(scene: Scene, random: Random, variant: str) -> str:
+    return (scene.inward(random, "compute") if variant == "compute" else scene.pick(random, "nova")).name

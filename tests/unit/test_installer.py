@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from labctl.changes import Action, Context, PutFile, Python, Run, Unit
+from labctl.changes import Action, Context, Ini, Line, Packages, PutFile, Python, Run, Unit, Wait
 from labctl.errors import RemoteError
 from labctl.guest import File, Result
 from labctl.guest.fake import FakeGuest
+from labctl.installing import preview
 from labctl.installing.installer import Installer
 from labctl.installing.journal import Journal
 from labctl.installing.tasks import Task
@@ -213,3 +214,37 @@ def test_logs_are_masked_and_for_their_owner_alone(tmp_path: Path) -> None:
     (log,) = (tmp_path / "logs").iterdir()
     assert "login <admin>" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
+
+
+def test_a_preview_says_what_differs_and_changes_nothing(tmp_path: Path) -> None:
+    guest = FakeGuest(units={"mariadb": ("enabled", "active"), "tgt": ("disabled", "inactive")})
+    guest.answers |= {r"check\(\) .*": "", "test -e /there": 0, "test -e /missing": 1}
+    guest.file("/etc/right", "same\n")
+    guest.file("/etc/wrong", "# theirs\nword = spoiled\n")
+    before = dict(guest.files), dict(guest.units)
+    step = (
+        PutFile(path="/etc/right", content="same\n"),
+        PutFile(path="/etc/wrong", content="word = top-secret-word\n"),
+        Ini(path="/etc/new", values={"a": {"b": "c"}}),
+        Line(path="/etc/nowhere", match="x", line="y"),
+        Unit(names=("mariadb",)),
+        Unit(names=("tgt",)),
+        Packages(names=("curl",)),
+        Run(command="done before"),
+        Run(command="make it", unless="test -e /missing"),
+        Run(command="make that", unless="test -e /there"),
+        Wait(until="never", what="never"),
+    )
+    journal = Journal(tmp_path / "journal", {})
+    journal.note(f"db-node:{Run(command='done before').digest}", ["db-node"])
+    secrets = {"admin": "top-secret-word"}
+    whole, idle = task("whole", *step), task("idle", step[0], step[4])
+    (found,) = preview.pending([whole, idle], lambda name: guest, journal, secrets=secrets, slow=1)
+    said = "\n".join(found.lines)
+    assert (found.task, found.step) == (whole, whole.steps[0])
+    for line in ("-# theirs", "+word = <admin>", "+b = c", "tgt: disabled inactive -> enabled active", "run make it"):
+        assert line in said
+    for word in ("right", "mariadb", "curl", "done before", "make that", "never", "top-secret-word"):
+        assert word not in said
+    assert "change lines of /etc/nowhere" in said, "what an earlier step has yet to make is described"
+    assert (guest.files, guest.units) == before
