@@ -152,6 +152,11 @@ def faults_page() -> str:
     return faults.page(matrix.shipped())
 
 
+def eleven_page() -> str:
+    """Return the page of the tutorial's eleven sabotages."""
+    return faults.eleven(matrix.shipped())
+
+
 def rooms_page() -> str:
     """Return the page of all rooms."""
     lines = [
@@ -213,6 +218,7 @@ PAGES = {
     "reference/checks.md": checks_page,
     "reference/cli.md": commands_page,
     "reference/events.md": events_page,
+    "reference/eleven.md": eleven_page,
     "reference/faults.md": faults_page,
     "reference/roles.md": roles_page,
 }

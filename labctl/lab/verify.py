@@ -17,13 +17,13 @@ from labctl.changes import undo as changes
 from labctl.changes.kinds import KINDS
 from labctl.checks.check import chosen
 from labctl.checks.model import Report, Verdict
-from labctl.errors import LabctlError
+from labctl.errors import DeadlineError, LabctlError
 from labctl.lab import check, events, opening, rounds
 from labctl.lab.sabotage import Ledger, engine_of, prepare
 from labctl.pace import pace
 from labctl.rounds import trial
 from labctl.rounds.events import Injected
-from labctl.sabotage import draw, matrix
+from labctl.sabotage import draw, matrix, tutorial
 from labctl.sabotage.draw import Lot
 from labctl.sabotage.engine import REPORTS, Engine
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene, Typed
@@ -36,6 +36,8 @@ from labctl.state import records
 KEPT = "verified.json"
 
 _REPAIRS = {"repair": "the reference repair", "alternative": "the alternative repair"}
+_LINES = 15  # of what a learner sees, the last
+_PATIENCE = 3.0  # times what a removal may take: a server is made, attached, and removed
 _FOUND = 50  # percent of a fault's points for finding it; what is more is for its repair
 
 
@@ -136,6 +138,7 @@ class _Trial:
         self._red: tuple[str, ...] = ()  # what it turned red when it was proven
         self.report: Report | None = None
         self._points: dict[str, int] = {}
+        self._lesson = tutorial.lesson(self._fault.id, self._variant)
 
     @property
     def name(self) -> str:
@@ -170,6 +173,7 @@ class _Trial:
             entry = self._inject()
             seen = replace(seen, red=dict(entry.symptoms))
             self._red = tuple(sorted(entry.symptoms))
+            seen = replace(seen, meets=self._met())
             self._repaired(entry, "repair", drawn.repair)
             if drawn.cheat:
                 entry = self._engine.again(entry)
@@ -186,6 +190,8 @@ class _Trial:
             entry = self._engine.again(entry)
             began = time.monotonic()
             self._healed(entry)
+            if self._lesson is not None and self._lesson.after and seen.meets:
+                self._shell(self._lesson.user, self._lesson.after)
             self._seconds["heal"] = round(time.monotonic() - began, 1)
             if not self._becomes_green(entry, everything=True, ahead=ahead):
                 raise _Broken(f"it is not green after the heal: {self._still()}")
@@ -211,6 +217,25 @@ class _Trial:
             raise _Broken(entry.notes[0] if entry.notes else "it was reverted")
         self._seconds |= entry.seconds
         return entry
+
+    def _met(self) -> dict[str, str]:
+        """Type what a learner types who meets one of the tutorial's eleven; return the line and what comes."""
+        if self._lesson is None or self._quick:
+            return {}
+        said = self._shell(self._lesson.user, self._lesson.types)
+        return {self._lesson.types: "\n".join(said.splitlines()[-_LINES:])}
+
+    def _shell(self, user: str, line: str) -> str:
+        """Type a line on a node where a user of the cloud has logged in; return all that comes until it is late."""
+        seconds = pace(self._engine.virt).removal * _PATIENCE
+        came: list[str] = []
+        try:
+            self._engine.guest(self._scene.lab.nodes[0].name).run(
+                f". /root/{user}-openrc; {{ {line}; }} 2>&1", timeout=seconds, check=False, on_output=came.append
+            )
+        except DeadlineError:
+            came.append(f"(after {seconds:.0f} seconds it is still waiting)")
+        return "\n".join(came)
 
     def _repaired(self, entry: Entry, kind: str, typed: Sequence[Typed]) -> None:
         """Type a repair: green, also after a restart of what was touched, and worth all points in a round.

@@ -10,6 +10,7 @@ from labctl.report.table import table
 from labctl.sabotage.fault import FAULTS
 from labctl.sabotage.left_out import LEFT_OUT
 from labctl.sabotage.matrix import BENCH, Verified, proven
+from labctl.sabotage.tutorial import ELEVEN
 
 _HEADINGS = [
     "FAULT",
@@ -86,6 +87,37 @@ def page(found: Sequence[Verified]) -> str:
         *(f"| {name} | {why} |" for name, why in sorted(LEFT_OUT.items())),
         "",
     ]
+    return "\n".join(lines)
+
+
+def eleven(found: Sequence[Verified]) -> str:
+    """Return the page of the tutorial's eleven: what a learner meets, without the answer."""
+    lines = [
+        "# The tutorial's eleven sabotages, as a learner meets them",
+        "",
+        "No answers here: those are in [faults.md](faults.md). Made from `labctl/sabotage/tutorial.py` and",
+        "`labctl/sabotage/verified.json` by `docs/generate.py`. An output is here if it was really seen.",
+        "`labctl sabotage verify TEAM ID --matrix labctl/sabotage/verified.json` tries a fault, types the line on a",
+        "node while the fault is in the lab, and keeps what comes.",
+        "",
+    ]
+    for number in sorted({each.number for each in ELEVEN}):
+        lines += [f"## {number}", ""]
+        for lesson in (each for each in ELEVEN if each.number == number):
+            rows = [row for row in found if (row.fault, row.variant) == (lesson.fault, lesson.variant) and row.ok]
+            met = next((row for row in rows if lesson.types in row.meets), None)
+            lines += [f"**{lesson.fault}: {FAULTS[lesson.fault].title}** (as {lesson.user})", ""]
+            lines += [
+                "```console",
+                f"$ {lesson.types}",
+                *(met.meets[lesson.types].splitlines() if met else ()),
+                "```",
+                "",
+            ]
+            lines += [] if met else ["What comes was not recorded yet.", ""]
+            if rows and not met:
+                said = "; ".join(f"{check}: {text}" for check, text in rows[-1].red.items())
+                lines += [f"What `labctl check` said on {rows[-1].topology} ({_VIRT[rows[-1].virt]}): {said}", ""]
     return "\n".join(lines)
 
 

@@ -27,6 +27,7 @@ class Verified:
         alternative, cheat: whether the alternative repair was good and the cheat was not; None where there is none.
         points: what `repair`, `alternative` and `cheat` are worth in a round to a team that has found the fault, in
             percent of its points.
+        meets: for one of the tutorial's eleven, the line that a learner types and what comes; empty for others.
         trouble: what it did not do; empty when it does what it says.
     """
 
@@ -41,6 +42,7 @@ class Verified:
     alternative: bool | None = None
     cheat: bool | None = None
     points: dict[str, int] = field(default_factory=dict)
+    meets: dict[str, str] = field(default_factory=dict)
     trouble: str = ""
 
     @property

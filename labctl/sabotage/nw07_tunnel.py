@@ -26,7 +26,7 @@ from labctl.sabotage.services import BASE, SWITCH_AGENT, every, misset
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Remove the address at which the tunnels of a compute node end."""
-    if scene.lab.openstack is None or scene.lab.openstack.private is not None:
+    if scene.lab.openstack is None or scene.lab.openstack.carrier == "vlan":
         raise LookupError("no tunnels there")
     node = scene.apart(random, "compute", "neutron").name
     right = f"local_ip = {scene.address('compute', node)}"

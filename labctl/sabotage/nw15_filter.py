@@ -26,7 +26,8 @@ from labctl.sabotage.services import BASE, SWITCH_AGENT, every, misset
 )
 def draw(scene: Scene, random: Random) -> Drawn:  # noqa: ARG001 - nothing of it is left to chance
     """Have the Open vSwitch agent of a compute node filter nothing."""
-    node = scene.first("compute").name
+    node, spec = scene.first("compute").name, scene.lab.openstack
+    assert spec is not None
     change = Ini(path=SWITCH_AGENT, values={"securitygroup": {"firewall_driver": "noop"}})
-    sed = "s/^firewall_driver = noop/firewall_driver = openvswitch/"
-    return misset(node, change, sed, "neutron-openvswitch-agent", wrong="is noop; it was openvswitch.")
+    sed = f"s/^firewall_driver = noop/firewall_driver = {spec.firewall}/"
+    return misset(node, change, sed, "neutron-openvswitch-agent", wrong=f"is noop; it was {spec.firewall}.")

@@ -13,14 +13,16 @@ from typing import Any
 import pytest
 
 from labctl.changes import Card, DropIn, Line, Member, PutFile, Refusal, SwitchPort, UnitState
+from labctl.checks.check import chosen
 from labctl.checks.model import Report, Result, Step, Verdict
 from labctl.errors import CapacityError, InputError, RefusedError, RemoteError
 from labctl.guest.fake import FakeGuest
 from labctl.lab import fault_files
 from labctl.lab.sabotage import LEDGER, Ledger
 from labctl.pace import pace
+from labctl.report import matrix as matrix_views
 from labctl.report import sabotage as views
-from labctl.sabotage import draw, ledger, lint, matrix
+from labctl.sabotage import draw, ledger, lint, matrix, tutorial
 from labctl.sabotage.engine import Engine, untouchable
 from labctl.sabotage.fault import FAULTS, Break, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
@@ -688,7 +690,9 @@ class Book:
         return [each for each in last.values() if each.state in ledger.OPEN]
 
 
-def on_trial(lab: Lab, fault: Fault, *, check: Any = None, cancelled: threading.Event | None = None) -> Any:
+def on_trial(
+    lab: Lab, fault: Fault, *, check: Any = None, cancelled: threading.Event | None = None, quick: bool = True
+) -> Any:
     from labctl.lab.verify import Wanted, _Trial
 
     engine, mended = lab.engine(check=check or lab.check), HOSTS.replace("node-2", "node-2 # by hand")
@@ -697,7 +701,7 @@ def on_trial(lab: Lab, fault: Fault, *, check: Any = None, cancelled: threading.
         "mend else": lambda line, stdin: lab.node.file("/etc/hosts", f"{mended}# else\n"),
         "cheat": lambda line, stdin: lab.node.file("/etc/hosts", "# nothing\n"),
     }
-    return _Trial(MINI, engine, Book(lab), (fault, ""), Wanted(quick=True), cancelled or threading.Event())  # type: ignore[arg-type]
+    return _Trial(MINI, engine, Book(lab), (fault, ""), Wanted(quick=quick), cancelled or threading.Event())  # type: ignore[arg-type]
 
 
 def thorough() -> Fault:
@@ -767,3 +771,81 @@ def test_a_trial_that_is_interrupted_asks_no_more_and_leaves_nothing() -> None:
     assert trial.run().trouble == "interrupted"
     assert len(asked) == 3
     assert lab.node.files["/etc/hosts"] == before
+
+
+def test_the_tutorials_eleven_are_faults_of_today() -> None:
+    assert {lesson.number for lesson in tutorial.ELEVEN} == set(range(1, 12))
+    for lesson in tutorial.ELEVEN:
+        assert lesson.variant in FAULTS[lesson.fault].variants, lesson
+    assert len({(lesson.fault, lesson.variant) for lesson in tutorial.ELEVEN}) == len(tutorial.ELEVEN)
+
+
+def test_what_a_learner_meets_is_typed_while_the_fault_is_there_and_tidied_up_when_it_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab, lines = Lab(), [f"line {number}" for number in range(20)]
+    lesson = tutorial.Lesson(number=1, fault="ZZ-01", types="openstack x", after="openstack tidy")
+    monkeypatch.setattr(tutorial, "ELEVEN", (lesson,))
+    when: list[tuple[str, bool]] = []
+
+    def said(word: str) -> Any:
+        def answer(line: str, stdin: bytes) -> str:
+            when.append((word, lab.hosts == HOSTS))
+            return "\n".join(lines)
+
+        return answer
+
+    trial = on_trial(lab, thorough(), quick=False)
+    lab.node.answers |= {
+        r"\. /root/demo-openrc; \{ openstack x; \} 2>&1": said("met"),
+        r"\. /root/demo-openrc; \{ openstack tidy; \} 2>&1": said("tidied"),
+    }
+    everything = {"B01", "B02", "B03"} | {check.id for check in chosen("bare", quick=True)}
+    trial._engine = lab.engine(check=lambda ids: wide(lab.check(ids), everything))
+    found = trial.run()
+    assert found.trouble == ""
+    assert found.meets == {"openstack x": "\n".join(lines[-15:])}
+    assert when == [("met", False), ("tidied", True)]
+
+
+def wide(found: Report, ids: set[str]) -> Report:
+    known = {result.id for result in found.results}
+    more = tuple(Result(id=each, verdict=Verdict.PASS, steps=(), seconds=0, limit=1) for each in sorted(ids - known))
+    return replace(found, results=(*found.results, *more))
+
+
+def test_the_page_of_the_eleven_shows_what_was_seen_and_nothing_else() -> None:
+    page = matrix_views.eleven([])
+    assert page.count("What comes was not recorded yet.") == len(tutorial.ELEVEN)
+    row = replace(seen("GL-01"), meets={"openstack image list": "HTTP 503\nmore"}, red={"C02:glance": "refused"})
+    page = matrix_views.eleven([row])
+    assert "$ openstack image list\nHTTP 503\nmore\n```" in page
+    assert page.count("What comes was not recorded yet.") == len(tutorial.ELEVEN) - 1
+    assert "What `labctl check` said on allinone (emulated): C02:glance: refused" in matrix_views.eleven(
+        [replace(row, meets={})]
+    )
+    assert "$ openstack image list\n```" in matrix_views.eleven([replace(row, trouble="it heals by itself")])
+
+
+def test_a_fault_that_offers_a_lab_what_it_cannot_have_is_refused() -> None:
+    def drawn(scene: Scene, random: Random) -> Drawn:
+        """Break a name, or nothing."""
+        variant, _ = scene.choose(random, {"one": 1, "two": 2})
+        if variant == "two":
+            raise LookupError("no such thing")
+        return replace(whole().draw(scene, random), variant=variant)
+
+    scene = replace(MINI, lab=replace(MINI.lab, nodes=tuple(replace(n, roles=("one", "two")) for n in MINI.lab.nodes)))
+    found = "\n".join(lint.problems(whole(draw=drawn, variants=("one", "two")), [scene]))
+    assert "it offers mini a variant that does not fit: no such thing" in found
+
+
+def test_a_variant_that_does_not_fit_is_never_chosen() -> None:
+    lab = replace(MINI.lab, nodes=tuple(replace(node, roles=("one", "two")) for node in MINI.lab.nodes))
+
+    def fits(name: str) -> None:
+        if name == "two":
+            raise LookupError
+
+    scene = Scene(lab=lab)
+    assert {scene.choose(Random(seed), {"one": 1, "two": 2}, fits)[0] for seed in range(9)} == {"one"}
