@@ -64,7 +64,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             "state",
         },
         "checks": {"cloud", "guest", "plan", "waiting"},
-        "sabotage": {"changes", "checks", "guest", "plan"},
+        "sabotage": {"changes", "checks", "guest", "plan", "waiting"},
         "rounds": {"spec"},
     },
     "Use cases": {"lab": set()},  # which may import every room below

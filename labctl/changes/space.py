@@ -39,11 +39,11 @@ class Fillers:
         context.run(f'{keep}{fill}touch -d "$then" {path} {folder}', timeout=120)
 
     def same(self, one: State, other: State) -> bool:
-        """Whether the file is as large in both, or in neither; one that is planned is as large as it comes out."""
+        """Whether a filler is there in both, or the same in both; how large one comes out, others' files decide."""
         sizes = one["bytes"], other["bytes"]
-        if _PLANNED in sizes:
-            return all(size == _PLANNED or (size is not None and size > _LARGE) for size in sizes)
-        return bool(sizes[0] == sizes[1])
+        return bool(sizes[0] == sizes[1]) or all(
+            size == _PLANNED or (size is not None and size > _LARGE) for size in sizes
+        )
 
     def show(self, target: str, now: State, wanted: State) -> str:
         """Return what differs."""

@@ -133,7 +133,7 @@ def _set_image(context: Context, values: State, name: str) -> None:
             json=[{"op": "remove", "path": f"/{key}"} for key in gone],
             headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
         )
-        _good(answer)
+        answer.raise_for_status()
     if values:
         images.update_image(images.find_image(name, ignore_missing=False), **values)
 
@@ -218,7 +218,7 @@ def _ratio(context: Context, host: str, resource: str) -> State:
 def _set_ratio(context: Context, values: State, host: str, resource: str) -> None:
     path, found = _inventory(context, host, resource)
     wanted = {**found, "allocation_ratio": values["ratio"]}
-    _good(context.demand_cloud().admin.placement.put(path, json=wanted))
+    context.demand_cloud().admin.placement.put(path, json=wanted).raise_for_status()
 
 
 def _inventory(context: Context, host: str, resource: str) -> tuple[str, State]:
@@ -226,7 +226,7 @@ def _inventory(context: Context, host: str, resource: str) -> tuple[str, State]:
     provider = next((each for each in placement.resource_providers() if each.name == host), None)
     path = f"/resource_providers/{_demand(provider, f'resource provider {host}').id}/inventories/{resource}"
     answer = placement.get(path)
-    _good(answer)
+    answer.raise_for_status()
     return path, dict(answer.json())
 
 
@@ -254,13 +254,6 @@ def _further(neutron: Any, network: str, name: str) -> tuple[Any, Any]:
     """Return a network, and its subnet of a name; None where it has none."""
     where = _demand(neutron.find_network(network), f"network {network}")
     return where, next(iter(neutron.subnets(network_id=where.id, name=name)), None)
-
-
-def _good(answer: Any) -> None:
-    """Raise openstacksdk's error where an answer is one."""
-    from openstack.exceptions import raise_from_response
-
-    raise_from_response(answer)
 
 
 def _user(cloud: Any, name: str) -> Any:

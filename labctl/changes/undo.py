@@ -34,14 +34,13 @@ def act(record: Record, context: Context) -> Record:
     return Record(**{**vars(record), "after": kind.look(context, record.target)})
 
 
-def again(record: Record, context: Context) -> Record:
-    """Do what a record says once more, from however the thing is now; return the record with how it comes out."""
+def again(record: Record, context: Context) -> None:
+    """Do what a record says once more, from however the thing is now."""
     kind = KINDS[record.kind]
     now = kind.look(context, record.target)
     if not kind.same(now, record.after):
         kind.become(context, record.target, now, record.after)
     restart(record.restart, context, waits=record.waits)
-    return Record(**{**vars(record), "after": kind.look(context, record.target)})
 
 
 def undo(record: Record, context: Context) -> Outcome:
@@ -61,6 +60,15 @@ def undo(record: Record, context: Context) -> Outcome:
     kind.become(context, record.target, now, record.before)
     restart(record.restart, context)
     return Outcome.RESTORED
+
+
+def restore(record: Record, context: Context) -> None:
+    """Bring a thing back to its state before a change, whoever changed it since, and restart what reads it."""
+    kind = KINDS[record.kind]
+    now = kind.look(context, record.target)
+    if now != record.before:
+        kind.become(context, record.target, now, record.before)
+    restart(record.restart, context)
 
 
 def difference(record: Record) -> str:

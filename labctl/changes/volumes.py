@@ -39,7 +39,7 @@ class LogicalVolumes:
         size = now["free"] - wanted["free"]
         # Not active, so there is no device that signatures could be wiped of, nor udev to wait for.
         line = quoting.shell_line(["lvcreate", "-qq", "-an", "-Zn", "-Wn", "-L", f"{size}b", "-n", name, group])
-        context.run(f"{line} 2>/dev/null", timeout=120)
+        context.run(line, timeout=120)
 
     def same(self, one: State, other: State) -> bool:
         """Whether it is there in both, or in none; what others take of the group is theirs."""

@@ -13,7 +13,6 @@ from typing import Any
 
 from labctl import waiting
 from labctl.changes import Context
-from labctl.changes import undo as changes
 from labctl.changes.kinds import KINDS
 from labctl.checks.check import chosen
 from labctl.checks.model import Report, Verdict
@@ -284,22 +283,11 @@ class _Trial:
             if not (same and KINDS[record.kind].same(now, record.before)):
                 raise _Broken(f"{record.target} is not as it was: {_differs(now, record.before)}")
 
-    def _restore(self, entry: Entry) -> None:
-        """Bring everything back as it was, whoever changed it: the lab is ours while it is tried."""
-        for node, record in reversed(entry.records):
-            context, kind = self._context(node), KINDS[record.kind]
-            now = kind.look(context, record.target)
-            if now != record.before:
-                kind.become(context, record.target, now, record.before)
-                changes.restart(record.restart, context)
-
     def _clear(self) -> None:
-        """Leave no half trial behind."""
+        """Leave no half trial behind: the lab is ours while it is tried, whoever changed what."""
         for entry in self._book.open():
             if entry.seed == self._seed:
-                self._restore(entry)
-                self._engine.restart(entry)  # a repair by halves may have left them without what is there again
-                self._book.save(replace(entry, state=State.REVERTED, notes=("its trial failed",)))
+                self._engine.restore(entry, "its trial ended early")
 
     def _green(self, entry: Entry, *, everything: bool = False, ahead: Sequence[str] = ()) -> bool:
         """Check what the fault names, or everything that can be checked without changing anything, too.

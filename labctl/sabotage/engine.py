@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from labctl import waiting
-from labctl.changes import Admin, Context, Outcome, Record
+from labctl.changes import Admin, Context, Record
 from labctl.changes import undo as changes
 from labctl.checks.model import Report, Verdict
 from labctl.errors import DeadlineError, LabctlError, RefusedError, RemoteError
@@ -18,6 +19,8 @@ from labctl.pace import pace
 from labctl.plan.model import LabPlan
 from labctl.sabotage.fault import Drawn
 from labctl.sabotage.ledger import Entry, State, renewed
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +108,9 @@ class Engine:
         """
         entry = replace(entry, state=State.MAYBE)
         self.save(entry)
-        records = tuple((node, changes.again(record, self.context(self.guest(node)))) for node, record in entry.records)
-        return replace(entry, records=records)
+        for node, record in entry.records:
+            changes.again(record, self.context(self.guest(node)))
+        return entry
 
     def undo(self, entry: Entry, state: State) -> Entry:
         """Undo an injection, the last change first; what somebody else changed since is left and noted.
@@ -119,9 +123,19 @@ class Engine:
             if renewed(entry, node, self.generations):
                 notes.append(f"{node}: {record.target}: the node was reset")
                 continue
-            outcome = self._undo(node, record)
+            outcome = self._anyhow(node, record, changes.undo)
             notes.append(f"{node}: {record.target}: {outcome}")
         return replace(entry, state=state, notes=(*entry.notes, *notes))
+
+    def restore(self, entry: Entry, why: str) -> None:
+        """Bring everything back as it was, whoever changed it since, and write down that nothing is left.
+
+        Raises:
+            LabctlError: a node cannot be reached by any way; the entry stays as it is.
+        """
+        for node, record in reversed(entry.records):
+            self._anyhow(node, record, changes.restore)
+        self.save(replace(entry, state=State.REVERTED, notes=(*entry.notes, why)))
 
     def checked(self, healed: Sequence[Entry], checks: Sequence[str] = ()) -> Report:
         """Check a lab after a heal; where anything is red, restart what was touched and check once more.
@@ -197,14 +211,14 @@ class Engine:
         waiting.until(shows, seconds=seconds, pause=pause, cancelled=self.cancelled)
         return reports[-1]
 
-    def _undo(self, node: str, record: Record) -> Outcome:
-        """Undo a change by SSH, else by the guest agent."""
+    def _anyhow(self, node: str, record: Record, do: Callable[[Record, Context], T]) -> T:
+        """Do something about a change by SSH, else by the guest agent."""
         try:
-            return changes.undo(record, self.context(self.guest(node)))
+            return do(record, self.context(self.guest(node)))
         except (RemoteError, DeadlineError):
             pass
         try:
-            return changes.undo(record, self.context(self.agent(node)))
+            return do(record, self.context(self.agent(node)))
         except LabctlError as exc:
             raise RemoteError(
                 f"{node}: {record.target} cannot be healed: neither SSH nor the guest agent gets in",

@@ -103,6 +103,15 @@ class Scene:
             [node for node in self.nodes(role) if spec and spec.public not in {nic.network for nic in node.nics}]
         )
 
+    def wire(self, node: NodePlan) -> NicPlan:
+        """Return the card by which a node's servers reach those of other nodes without tunnels.
+
+        Raises:
+            LookupError: it has none.
+        """
+        spec = self.lab.openstack
+        return self.card(node, spec.private if spec and spec.carrier == "vlan" else None)
+
     def card(self, node: NodePlan, network: str | None) -> NicPlan:
         """Return a node's card on a network.
 

@@ -60,5 +60,5 @@ def draw(scene: Scene, random: Random) -> Drawn:
             ),
         ),
         explanation=f"[{section}] {option} in {path} of {node} has an x too many, its letter number 4.",
-        repair=(corrected(node, path, section, rf"s/^\\({option} *= *...\\)x/\\1/", (unit,)),),
+        repair=(corrected(node, path, section, rf"s/^\({option} *= *...\)x/\1/", (unit,)),),
     )

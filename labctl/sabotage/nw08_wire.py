@@ -32,7 +32,7 @@ _VARIANTS = {
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Misspell a physical network or a bridge in the mappings of an Open vSwitch agent."""
-    variant, (find, put, what) = scene.choose(random, _VARIANTS)
+    variant, (find, put, what) = scene.choose(random, _VARIANTS, lambda name: scene.wire(scene.first(name.split()[0])))
     node = scene.pick(random, "compute").name
     path = SWITCH_AGENT
     return Drawn(

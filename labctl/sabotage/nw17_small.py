@@ -27,7 +27,7 @@ from labctl.sabotage.services import BASE, every
 def draw(scene: Scene, random: Random) -> Drawn:  # noqa: ARG001 - nothing of it is left to chance
     """Lower the MTU of the data card of a compute node."""
     node = scene.first("compute", "gateway")
-    card = scene.card(node, scene.lab.openstack.private if scene.lab.openstack else None).name
+    card = scene.wire(node).name
     return Drawn(
         node=node.name,
         service=f"network {card}",

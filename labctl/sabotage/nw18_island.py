@@ -62,4 +62,4 @@ def _place(scene: Scene, variant: str) -> tuple[NodePlan, str]:
     (bridge, others), spec = _VARIANTS[variant], scene.lab.openstack
     assert spec is not None
     node = scene.first(variant.split()[0], *others)
-    return node, scene.card(node, spec.public if bridge == "br-ex" else spec.private).name
+    return node, (scene.card(node, spec.public) if bridge == "br-ex" else scene.wire(node)).name

@@ -248,7 +248,7 @@ class World:
 
 
 def answer(document: dict[str, Any]) -> Any:
-    return SimpleNamespace(status_code=200, json=lambda: document)
+    return SimpleNamespace(raise_for_status=lambda: None, json=lambda: document)
 
 
 CHANGES = [
@@ -282,9 +282,9 @@ def test_a_change_is_made_undone_and_made_again(change: Change) -> None:
     assert undoing.undo(made, place) is Outcome.RESTORED
     assert world.look() == before
     assert undoing.undo(made, place) is Outcome.MENDED
-    again = undoing.again(made, place)
+    undoing.again(made, place)
     assert world.look() == broken
-    assert undoing.undo(again, place) is Outcome.RESTORED
+    assert undoing.undo(made, place) is Outcome.RESTORED
     assert world.look() == before
     assert undoing.undo(planned, place) is Outcome.MENDED, "what was planned and never done"
     assert change.describe()
