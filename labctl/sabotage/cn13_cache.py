@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from labctl.changes import Rotten
-from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
-from labctl.sabotage.services import BASE, every
+from labctl.sabotage.fault import Break, Drawn, Scene, fault
+from labctl.sabotage.services import BASE, every, openstack
 
 _KEPT = "/var/lib/nova/instances/_base"
 
@@ -35,5 +35,12 @@ def draw(scene: Scene, random: Random) -> Drawn:
         service="nova-compute",
         breaks=(Break(node=node, change=Rotten(place="base", image="instance")),),
         explanation=f"The first block of the image instance in {_KEPT} of {node} is spoiled; Glance's own is whole.",
-        repair=(Typed(node=node, line=f"rm {_KEPT}/*"),),  # Nova gets it anew for the next server
+        # Nova gets it anew for the next server; the file's name is the hash of the image's ID.
+        repair=(
+            openstack(
+                node,
+                "id=$(openstack image show instance -f value -c id)",
+                f"rm {_KEPT}/$(printf %s $id | sha1sum | cut -c-40)",
+            ),
+        ),
     )

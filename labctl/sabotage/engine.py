@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from netaddr import IPAddress
+
 from labctl import waiting
 from labctl.changes import Admin, Context, Record
 from labctl.changes import undo as changes
@@ -248,9 +250,13 @@ def _symptoms(entry: Entry, report: Report) -> dict[str, str]:
 def untouchable(lab: LabPlan, drawn: Drawn) -> list[str]:
     """Say what of the ways in a fault would touch, which nothing may, whatever its file says."""
     found = []
+    ways = [network.subnet for network in lab.networks if network.gateway is not None and network.subnet is not None]
     for each in drawn.breaks:
         mgmt = {nic.name for nic in lab.node(each.node).nics if nic.dhcp}
-        found.append(_untouchable(each.change.kind.name, each.change.target, each.restart, mgmt))
+        kind, target = each.change.kind.name, each.change.target
+        found.append(_untouchable(kind, target, each.restart, mgmt))
+        if kind == "refusal" and any(IPAddress(target.split()[0]) in subnet for subnet in ways):
+            found.append("the management network")
     return [why for why in found if why]
 
 

@@ -622,3 +622,17 @@ def test_a_restart_that_never_ends_is_not_waited_for_but_its_undo_is() -> None:
     first, second = (line for line in guest.ran if "restart nova-compute" in line)
     assert "--no-block" in first
     assert "--no-block" not in second
+
+
+def test_systemd_reads_what_somebody_changed_of_a_unit_before_it_is_restarted(tmp_path: Path) -> None:
+    guest = FakeGuest(answers={".*systemctl reset-failed .*": 0})
+    undoing.restart(("nova-compute",), context(guest))
+    (line,) = guest.ran
+    for answer, first in (("yes", ["daemon-reload"]), ("no", [])):
+        said = tmp_path / answer
+        tools = (
+            f'systemctl() {{ echo "$*" >>{said}; case "$*" in *NeedDaemon*) echo {answer};; esac; }}; ss() {{ :; }}; '
+        )
+        subprocess.run(["sh", "-c", tools + line], check=True)
+        told = [each for each in said.read_text().splitlines() if "show" not in each and "is-active" not in each]
+        assert told == [*first, "reset-failed nova-compute", "--quiet restart nova-compute"]

@@ -105,6 +105,10 @@ def drawing(*breaks: Break, **changes: Any) -> Fault:
         (drawing(Break(node="node-1", change=DropIn(unit="ssh.service", name="x"))), "would touch ssh"),
         (drawing(Break(node="node-1", change=SwitchPort(bridge="br100", card="eth0"))), "the management card"),
         (drawing(Break(node="node-1", change=Refusal(source="10.0.0.4", port=22))), "port 22"),
+        (
+            drawing(Break(node="node-1", change=Refusal(source=str(MINI.lab.nodes[1].mgmt), port=80))),
+            "the management network",
+        ),
         (drawing(Break(node="node-1", change=Member(group="sudo", user="nova"))), "would touch sudo"),
         (
             drawing(
