@@ -35,12 +35,12 @@ def act(record: Record, context: Context) -> Record:
 
 
 def again(record: Record, context: Context) -> None:
-    """Do what a record says once more, from however the thing is now."""
+    """Do what a record says once more, from however the thing is now; nothing where it is so already."""
     kind = KINDS[record.kind]
     now = kind.look(context, record.target)
     if not kind.same(now, record.after):
         kind.become(context, record.target, now, record.after)
-    restart(record.restart, context, waits=record.waits)
+        restart(record.restart, context, waits=record.waits)
 
 
 def undo(record: Record, context: Context) -> Outcome:

@@ -173,15 +173,15 @@ class _Trial:
             seen = replace(seen, red=dict(entry.symptoms))
             self._red = tuple(sorted(entry.symptoms))
             seen = replace(seen, meets=self._met())
-            self._repaired(entry, "repair", drawn.repair)
             if drawn.cheat:
-                entry = self._engine.again(entry)
                 self._type(drawn.cheat)
                 green = self._green(entry)
                 self._score("cheat", entry, held=True)
                 seen = replace(seen, cheat=not green)
                 if green or self._points["cheat"] > _FOUND:
                     raise _Broken("the cheat counts as a repair")
+                entry = self._engine.again(entry)
+            self._repaired(entry, "repair", drawn.repair)
             if drawn.alternative:
                 entry = self._engine.again(entry)
                 self._repaired(entry, "alternative", drawn.alternative)

@@ -28,8 +28,8 @@ _DISCOVER = "runuser -u nova -- nova-manage cell_v2 discover_hosts"
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Take the last of several compute nodes out of its cell, and have nobody look for it."""
-    (_, *others), node = scene.nodes("compute"), scene.pick(random, "nova").name
-    host, path, units = others[-1].name, SERVICES["nova"].conf, ("nova-scheduler",)
+    node, host = scene.pick(random, "nova").name, scene.nodes("compute")[1:][-1].name
+    path, units = SERVICES["nova"].conf, ("nova-scheduler",)
     option = "discover_hosts_in_cells_interval"
     return Drawn(
         node=node,

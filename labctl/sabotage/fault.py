@@ -151,6 +151,14 @@ class Scene:
         taken = {nic.address for node in self.lab.nodes for nic in node.nics}
         return str(random.choice([each for each in subnet[200:250] if each not in taken]))
 
+    def named(self, name: str) -> IPAddress:
+        """Return the address that a name means in the lab.
+
+        Raises:
+            LookupError: no node knows the name.
+        """
+        return _found(entry.address for entry in self.lab.hosts if name in entry.names)
+
     def unused(self, address: IPAddress) -> IPAddress:
         """Return an address near another one that no name of the lab means."""
         taken = {entry.address for entry in self.lab.hosts}

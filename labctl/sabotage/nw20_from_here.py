@@ -34,8 +34,8 @@ def draw(scene: Scene, random: Random) -> Drawn:
     variant, (role, red) = scene.choose(random, fitting)
     node, name = scene.nodes(variant)[0].name, scene.nodes(role)[0].name
     full = f"{name}.{scene.lab.domain}"
-    entry = next(each for each in scene.lab.hosts if full in each.names)
-    right, wrong = str(entry.address), scene.unused(entry.address)
+    right = scene.named(full)
+    wrong = scene.unused(right)
     return Drawn(
         node=node,
         service="names",
@@ -44,7 +44,7 @@ def draw(scene: Scene, random: Random) -> Drawn:
         breaks=(
             Break(
                 node=node,
-                change=Line(path="/etc/hosts", match=rf"{re.escape(right)}(\s.*)", line=rf"{wrong}\1"),
+                change=Line(path="/etc/hosts", match=rf"{re.escape(str(right))}(\s.*)", line=rf"{wrong}\1"),
             ),
         ),
         explanation=f"/etc/hosts of {node} says that {full} is {wrong}; it is {right}.",
