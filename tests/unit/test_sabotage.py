@@ -750,6 +750,10 @@ def test_what_a_trial_asks_last_is_what_the_next_one_would_ask_first() -> None:
     assert asked[0] == ("B02", "B01", "B01"), "the first question is whether it shows"
 
 
+def test_a_trial_whose_checks_take_longer_costs_more() -> None:
+    assert on_trial(Lab(), whole(green=("B01", "B05"))).cost > on_trial(Lab(), whole()).cost
+
+
 def test_what_was_red_a_moment_ago_is_asked_again_before_a_trial() -> None:
     lab, asked = Lab(), []
 
@@ -862,3 +866,19 @@ def test_a_variant_that_does_not_fit_is_never_chosen() -> None:
 
     scene = Scene(lab=lab)
     assert {scene.choose(Random(seed), {"one": 1, "two": 2}, fits)[0] for seed in range(9)} == {"one"}
+
+
+@pytest.mark.parametrize("topology", ["gridka", "allinone", "havana"])
+def test_a_lab_that_lacks_a_role_or_all_nodes_but_one_is_drawn_for_like_any_other(topology: str) -> None:
+    """A fault says what it cannot have by LookupError and by nothing else, whatever the lab is like."""
+    lab = next(scene.lab for scene in SCENES if scene.lab.topology == topology and scene.lab.stage == "installed")
+    roles = sorted({role for node in lab.nodes for role in node.roles})
+    labs = [
+        replace(lab, nodes=tuple(replace(each, roles=tuple(r for r in each.roles if r != role)) for each in lab.nodes))
+        for role in roles
+    ]
+    labs += [replace(lab, nodes=lab.nodes[:1]), replace(lab, hosts=())]
+    for each in labs:
+        for fault in FAULTS:
+            if "installed" in fault.stages:
+                draw.applies(fault, Scene(lab=each))
