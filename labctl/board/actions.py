@@ -10,6 +10,7 @@ from labctl.lab import access, hands, install, rounds, secrets
 from labctl.lab.classroom import TeamView
 from labctl.lab.limit import Limit
 from labctl.lab.rounds import Diagnosis, Offer
+from labctl.lab.sabotage import Ledger
 from labctl.report import logins
 from labctl.report.logins import Door, Keys
 from labctl.roles import login
@@ -89,6 +90,12 @@ class Actions:
             return Choices()
         plan = records.lab_of(self._home, team.lab).plan
         return Choices(services=tuple(rounds.services(plan)), nodes=tuple(node.name for node in plan.nodes))
+
+    def faults(self, team: TeamView) -> list[str]:
+        """Say what stands in a team's lab, for the organiser."""
+        return (
+            [f"{entry.fault}: {entry.title}" for entry in Ledger(self._home.lab(team.lab)).open()] if team.lab else []
+        )
 
     def files(self, team: TeamView) -> list[str]:
         """Name the files that a team may have: those of its own lab, while it works on it."""

@@ -6,7 +6,6 @@ import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import jinja2
 from starlette.applications import Starlette
@@ -19,15 +18,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labctl.board.actions import Actions
 from labctl.board.desk import Desk
+from labctl.board.forms import form, same_origin
+from labctl.board.organiser import Organiser
 from labctl.errors import InputError, LabctlError, RefusedError
-from labctl.lab import passes
+from labctl.lab import notices, passes
 from labctl.lab.passes import Pass
 from labctl.lab.rounds import Diagnosis
 from labctl.report import classroom as views
 
 COOKIE = "__Host-labctl"
 _SESSION = 12 * 3600.0  # seconds
-_LARGEST = 16 * 1024  # bytes of a form
 _HERE = Path(__file__).parent
 _HEADERS = {
     b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -57,10 +57,10 @@ def application(desk: Desk, actions: Actions) -> Starlette:
             Route("/hint", team(board.hint), methods=["POST"]),
             Route("/report", team(board.report), methods=["POST"]),
             Route("/files/{name}", team(board.file)),
-            Route("/board.csv", organiser(board.csv)),
             Route("/team/{team}", organiser(board.one_team)),
             Route("/team/{team}/hand", organiser(board.lower), methods=["POST"]),
             Route("/team/{team}/reset", organiser(board.reset), methods=["POST"]),
+            *Organiser(desk).routes(organiser),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ],
         middleware=[Middleware(_Headers)],
@@ -75,7 +75,8 @@ class _Board:
         self._desk, self._actions = desk, actions
         loader = jinja2.FileSystemLoader(_HERE / "templates")
         self._templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-        self._templates.filters |= {"minutes": views.minutes, "clock": views.clock}
+        shown = (views.ago, views.clock, views.hour, views.minutes)
+        self._templates.filters |= {each.__name__: each for each in shown}
 
     # -- who is let in ----------------------------------------------------------------------------------------------
 
@@ -110,21 +111,21 @@ class _Board:
 
     async def _ours(self, request: Request, session: Pass) -> bool:
         """Whether a form was sent by one of our own pages, of this session."""
-        token = (await _form(request)).get("token", "")
+        token = (await form(request)).get("token", "")
         right = passes.form_token(self._desk.home, session)
-        return _same_origin(request) and hmac.compare_digest(token.encode(), right.encode())
+        return same_origin(request) and hmac.compare_digest(token.encode(), right.encode())
 
     async def login(self, request: Request) -> Response:
         """Ask for a team's password, and let it in."""
         if request.method == "GET":
             return self._page("login.html", team="", wrong="")
-        form = await _form(request)
-        team = form.get("team", "").strip()
+        fields = await form(request)
+        team = fields.get("team", "").strip()
         address = request.client.host if request.client else ""
-        if not _same_origin(request):
+        if not same_origin(request):
             wrong = "Send it again from this page."
         else:
-            wrong = self._actions.log_in(team, form.get("password", ""), address)
+            wrong = self._actions.log_in(team, fields.get("password", ""), address)
         if wrong:
             return self._page("login.html", 403, team=team, wrong=wrong)
         return self._let_in(team)
@@ -156,7 +157,13 @@ class _Board:
         seen = self._desk.seen
         if session.organiser:
             return self._page(
-                "board.html", session=session, teams=seen.stuck_first, points=views.points(seen), jobs=self._desk.jobs
+                "board.html",
+                session=session,
+                teams=seen.stuck_first,
+                points=views.points(seen),
+                jobs=self._desk.jobs,
+                notices=seen.notices,
+                now=seen.at,
             )
         return self._team(request, session, session.team)
 
@@ -179,6 +186,9 @@ class _Board:
             offer=self._actions.offer(name) if not session.organiser else None,
             choices=self._actions.choices(team),
             jobs=self._desk.jobs,
+            notices=notices.for_team(seen.notices, name),
+            faults=self._actions.faults(team) if session.organiser else [],
+            now=seen.at,
             ssh_port=self._actions.ssh_port,
             host=request.url.hostname or "",
         )
@@ -186,14 +196,6 @@ class _Board:
     async def score(self, request: Request) -> Response:
         """Show everybody the scores, as they may be seen."""
         return self._page("score.html", board=views.public(self._desk.seen))
-
-    async def csv(self, request: Request, session: Pass) -> Response:
-        """Give the organiser's table."""
-        return PlainTextResponse(
-            views.csv_text(self._desk.seen),
-            media_type="text/csv",
-            headers={"content-disposition": 'attachment; filename="board.csv"', "cache-control": "no-store"},
-        )
 
     async def file(self, request: Request, session: Pass) -> Response:
         """Give a team one of its files."""
@@ -222,22 +224,22 @@ class _Board:
 
     async def hand(self, request: Request, session: Pass) -> Response:
         """Raise a team's hand, or lower it."""
-        form = await _form(request)
-        self._actions.hand(session.team, up=form.get("up") == "yes", text=form.get("text", ""))
+        fields = await form(request)
+        self._actions.hand(session.team, up=fields.get("up") == "yes", text=fields.get("text", ""))
         return await self._back()
 
     async def hint(self, request: Request, session: Pass) -> Response:
         """Take the hint that the page offered, at the price that it said."""
-        form = await _form(request)
-        text = self._actions.take_hint(session.team, form.get("slot", ""), form.get("number", ""))
+        fields = await form(request)
+        text = self._actions.take_hint(session.team, fields.get("slot", ""), fields.get("number", ""))
         await self._desk.refresh()
         return self._page("message.html", title="Hint", text=text, link="/")
 
     async def report(self, request: Request, session: Pass) -> Response:
         """Write down what a team says is broken."""
-        form = await _form(request)
-        said = {key: form.get(key, "").strip() for key in ("service", "node", "symptom")}
-        left = self._actions.report(session.team, Diagnosis(nothing=form.get("nothing") == "yes", **said))
+        fields = await form(request)
+        said = {key: fields.get(key, "").strip() for key in ("service", "node", "symptom")}
+        left = self._actions.report(session.team, Diagnosis(nothing=fields.get("nothing") == "yes", **said))
         await self._desk.refresh()
         text = "It is noted. Nobody tells whether it is right before the end." if left else "Time is up: not counted."
         return self._page("message.html", title="Report", text=text, link="/")
@@ -249,11 +251,11 @@ class _Board:
 
     async def reset(self, request: Request, session: Pass) -> Response:
         """Begin to reset a node."""
-        form = await _form(request)
+        fields = await form(request)
         team = self._desk.seen.teams.get(request.path_params["team"])
         if team is None or not team.lab:
             raise InputError("that team has no lab")
-        self._desk.start_reset(team.lab, form.get("node", ""))
+        self._desk.start_reset(team.lab, fields.get("node", ""))
         return await self._back(f"/team/{team.team}")
 
     async def _back(self, where: str = "/") -> Response:
@@ -278,33 +280,6 @@ class _Board:
         token = passes.form_token(self._desk.home, session) if session is not None else ""
         text = self._templates.get_template(name).render({"session": None, "token": token, **values})
         return HTMLResponse(text, status_code=status, headers={"cache-control": "no-store"})
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """Return a form's fields.
-
-    Raises:
-        InputError: it is too large.
-    """
-    if not hasattr(request.state, "form"):
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > _LARGEST:
-                raise InputError("the form is too large")
-        try:
-            fields = parse_qs(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=50)
-        except ValueError as exc:
-            raise InputError("the form is none of ours") from exc
-        request.state.form = {key: values[-1] for key, values in fields.items()}
-    found: dict[str, str] = request.state.form
-    return found
-
-
-def _same_origin(request: Request) -> bool:
-    """Whether a browser says that a form comes from our own pages; what says nothing is no browser of today."""
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
 
 
 class _Headers:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labctl.errors import InputError, LabctlError, RefusedError
-from labctl.lab import reset
+from labctl.lab import capture, check, reset, sabotage
 from labctl.lab.classroom import Classroom
+from labctl.report import classroom as views
 from labctl.site import site
 from labctl.site.progress import Phase
 from labctl.site.work import Work
+from labctl.sizes import size
 from labctl.state import Home, records
 
 _LOOK = 1.5  # seconds between looks; pages follow within two
@@ -26,14 +28,14 @@ class Job:
     Attributes:
         what: for people.
         state: running, done or failed.
-        said: the last that it said, or why it failed.
+        said: the last that it said, how it ended, or why it failed.
     """
 
     what: str
     state: str = "running"
     said: str = ""
 
-    def node(self, team: str, node: str, phase: Phase, detail: str = "") -> None:  # noqa: ARG002 - as Progress has it
+    def node(self, team: str, node: str, phase: Phase, detail: str = "") -> None:
         """Note how far a node is."""
         self.said = f"{node} {phase}{f': {detail}' if detail else ''}"
 
@@ -106,25 +108,73 @@ class Desk:
         plan = records.lab_of(self.home, team).plan
         if node not in {each.name for each in plan.nodes}:
             raise InputError(f"{team} has no node {node}")
-        key = f"{team}/{node}"
-        if key in self.jobs and self.jobs[key].state == "running":
-            raise RefusedError(f"{node} of {team} is being reset already")
-        job = self.jobs[key] = Job(what=f"{node} of {team}: reset")
-        task = asyncio.create_task(self._reset(job, team, node))
+
+        def run(work: Work) -> str:
+            reset.reset(work, team, [node])
+            return ""
+
+        self._start(f"{team}/{node}", f"{node} of {team}: reset", team, run)
+
+    def start_heal(self, team: str) -> None:
+        """Begin to undo what was broken in a team's lab on purpose, and to check it quickly.
+
+        Raises:
+            RefusedError: it is being healed already.
+        """
+
+        def run(work: Work) -> str:
+            done, report = sabotage.heal(work, team, quick=True)
+            return f"{len(done)} undone, {views.verdict(report)}"
+
+        self._start(f"{team} heal", f"{team}: heal", team, run)
+
+    def start_snapshot(self, team: str, name: str) -> None:
+        """Begin to save a team's lab as it is.
+
+        Raises:
+            RefusedError: the lab is being saved already.
+        """
+
+        def run(work: Work) -> str:
+            return size(capture.snapshot(work, team, name).size)
+
+        self._start(f"{team} snapshot", f"{team}: snapshot {name}", team, run)
+
+    def start_checks(self, team: str) -> None:
+        """Begin the quick checks of a team's lab.
+
+        Raises:
+            RefusedError: they run already.
+        """
+
+        def run(work: Work) -> str:
+            return views.verdict(check.check(work, team, quick=True))
+
+        self._start(f"{team} checks", f"{team}: quick checks", team, run)
+
+    def busy(self, key: str) -> bool:
+        """Whether something that a button began goes on."""
+        return key in self.jobs and self.jobs[key].state == "running"
+
+    def _start(self, key: str, what: str, team: str, run: Callable[[Work], str]) -> None:
+        if self.busy(key):
+            raise RefusedError(f"{what} goes on already")
+        job = self.jobs[key] = Job(what=what)
+        task = asyncio.create_task(self._do(job, team, run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _reset(self, job: Job, team: str, node: str) -> None:
-        def run() -> None:
+    async def _do(self, job: Job, team: str, run: Callable[[Work], str]) -> None:
+        def at_its_host() -> str:
             record = records.record_of(self.home, team)
             with site.opened(self.home, record.host, recorded=record.virt, start=False) as place:
                 cancelled = threading.Event()
-                work = Work(home=self.home, site=place, jobs=place.settings.jobs, progress=job, cancelled=cancelled)
-                reset.reset(work, team, [node])
+                jobs = place.settings.jobs
+                return run(Work(home=self.home, site=place, jobs=jobs, progress=job, cancelled=cancelled))
 
         try:
-            await asyncio.to_thread(run)
-            job.state, job.said = "done", ""
+            job.said = await asyncio.to_thread(at_its_host)
+            job.state = "done"
         except LabctlError as exc:
             job.state, job.said = "failed", exc.brief
         self._again.set()
@@ -140,11 +190,15 @@ class Desk:
 
 
 def _still(seen: Classroom) -> object:
-    """Return what pages must be told of: all but the clocks, which they run themselves."""
+    """Return what pages must be told of: all but the clocks, which they run themselves; ages in minutes."""
     teams = {
-        name: dataclasses.replace(
-            team, round=dataclasses.replace(team.round, left=0.0, idle=team.round.idle // 60) if team.round else None
+        name: (
+            dataclasses.replace(
+                team,
+                round=dataclasses.replace(team.round, left=0.0, idle=team.round.idle // 60) if team.round else None,
+            ),
+            (seen.at - team.checks.at) // 60 if team.checks else None,
         )
         for name, team in seen.teams.items()
     }
-    return teams, [len(seat.events) for seat in seen.seats]
+    return teams, [len(seat.events) for seat in seen.seats], seen.notices

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from labctl.errors import InputError
-from labctl.lab import access, hands, overview, rounds
+from labctl.errors import DamagedError, InputError
+from labctl.lab import access, hands, notices, overview, rounds, seen
 from labctl.lab.hands import Hand
+from labctl.lab.notices import Notice
 from labctl.lab.rounds import Seat
 from labctl.rounds.events import Checked, HintTaken, Reported, Reset
 from labctl.rounds.points import Clock
@@ -53,12 +56,26 @@ class RoundView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChecksView:
+    """What checks of a lab said last, in a round or outside of one.
+
+    Attributes:
+        at: when they ran last, seconds since 1970.
+        red: those that were red when they ran last.
+    """
+
+    at: float
+    red: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TeamView:
     """One team.
 
     Attributes:
         lab: the team whose lab it works on: its own, but in a round after a swap; empty where there is none.
         trouble: why nothing is known of the lab.
+        checks: of the lab, for the organiser alone; None where none ever ran.
         round: None where it does not play.
         hand: None where it is down.
     """
@@ -69,6 +86,7 @@ class TeamView:
     stage: str
     nodes: tuple[NodeView, ...]
     trouble: str
+    checks: ChecksView | None
     round: RoundView | None
     hand: Hand | None
 
@@ -85,11 +103,13 @@ class Classroom:
     Attributes:
         teams: by name.
         seats: places of the round that was opened last; none where there was none.
+        notices: what teams are told, the newest first.
         at: seconds since 1970 when it was seen.
     """
 
     teams: dict[str, TeamView] = field(default_factory=dict)
     seats: tuple[Seat, ...] = ()
+    notices: tuple[Notice, ...] = ()
     at: float = 0.0
 
     @property
@@ -113,11 +133,13 @@ def look(home: Home) -> Classroom:
     for team in names:
         seat = playing.get(team)
         lab = seat.lab if seat is not None and seat.state != "closed" else team
-        teams[team] = _team(team, lines.get(lab), seat, up.get(team), now)
-    return Classroom(teams=teams, seats=tuple(seats), at=now)
+        teams[team] = _team(home, team, lines.get(lab), seat, up.get(team), now)
+    return Classroom(teams=teams, seats=tuple(seats), notices=tuple(notices.standing(home)), at=now)
 
 
-def _team(team: str, line: overview.LabLine | None, seat: Seat | None, hand: Hand | None, now: float) -> TeamView:
+def _team(
+    home: Home, team: str, line: overview.LabLine | None, seat: Seat | None, hand: Hand | None, now: float
+) -> TeamView:
     record = line.record if line is not None else None
     plan = records.plan_of(record) if record is not None else None
     states = line.states if line is not None else ()
@@ -137,9 +159,24 @@ def _team(team: str, line: overview.LabLine | None, seat: Seat | None, hand: Han
         stage=plan.stage if plan is not None else "",
         nodes=nodes,
         trouble=line.trouble if line is not None else "",
+        checks=_checks(home, line.team, seat) if line is not None else None,
         round=_round(seat, now) if seat is not None else None,
         hand=hand,
     )
+
+
+def _checks(home: Home, lab: str, seat: Seat | None) -> ChecksView | None:
+    """Return what was kept of the last checks, or what the round says where that is newer."""
+    found = [_checked(event) for event in seat.events[::-1] if isinstance(event, Checked)][:1] if seat else []
+    with contextlib.suppress(DamagedError, ValueError):  # labctl check, which writes it anew, says what is damaged
+        kept = seen.last(home, lab)
+        if kept.checked:
+            found.append(ChecksView(at=datetime.fromisoformat(kept.checked).timestamp(), red=tuple(kept.red)))
+    return max(found, key=lambda each: each.at, default=None)
+
+
+def _checked(event: Checked) -> ChecksView:
+    return ChecksView(at=event.at, red=tuple(name for name, verdict in event.verdicts.items() if verdict in _BAD))
 
 
 def _round(seat: Seat, now: float) -> RoundView:
@@ -155,7 +192,7 @@ def _round(seat: Seat, now: float) -> RoundView:
         reports=kinds.count(Reported),
         resets=kinds.count(Reset),
         idle=max(0.0, min(played, seat.opened.minutes * 60) - (score.improved if score is not None else 0.0)),
-        red=tuple(name for name, verdict in checks[-1].verdicts.items() if verdict in _BAD) if checks else (),
+        red=_checked(checks[-1]).red if checks else (),
     )
 
 

@@ -51,7 +51,7 @@ def seen(home: Home, team: str) -> Seen:
         DamagedError: what was kept of its checks cannot be read.
     """
     lab = records.lab_of(home, team)
-    kept = _kept(home, team)
+    kept = last(home, team)
     states: dict[str, str] = {}
     trouble = ""
     try:
@@ -62,11 +62,20 @@ def seen(home: Home, team: str) -> Seen:
     return Seen(plan=lab.plan, states=states, trouble=trouble, checked=kept.checked, red=kept.red)
 
 
+def last(home: Home, team: str) -> Checked:
+    """Return what was kept of a lab's checks.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
+    return home.lab(team).read_as(CHECKED, Checked) or Checked()
+
+
 def keep(home: Home, report: Report) -> None:
     """Keep what checks said; what others said that did not run this time stays."""
     with home.lock("events", report.lab, wait=MOMENT):
         run = {result.name for result in report.results}
-        red = {name: nodes for name, nodes in _kept(home, report.lab).red.items() if name not in run}
+        red = {name: nodes for name, nodes in last(home, report.lab).red.items() if name not in run}
         red |= {result.name: _nodes(result) for result in report.results if result.red}
         kept = Checked(checked=report.started, red=dict(sorted(red.items())))
         home.lab(report.lab).write(CHECKED, json.dumps(asdict(kept), indent=1))
@@ -76,7 +85,3 @@ def _nodes(result: Result) -> tuple[str, ...]:
     """Return the nodes that a red check is about: those that it blames, else where it failed."""
     blamed = [suspect.node for suspect in result.suspects] or [step.node for step in filter(None, [result.first])]
     return tuple(sorted({node for node in blamed if node}))
-
-
-def _kept(home: Home, team: str) -> Checked:
-    return home.lab(team).read_as(CHECKED, Checked) or Checked()

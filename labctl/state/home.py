@@ -9,7 +9,8 @@ is the old one or the new one. Layout below the home folder:
                         openstack.json (secrets), install.jsonl (what the installer did once), logs/; sabotage.json (the
                         ledger of faults), events.jsonl (what happened in rounds), both for the organiser alone
     door/               the classroom's: host_key, tls.pem and secret (of the doors), access/TEAM.json (passwords and
-                        keys), sessions.jsonl (who came in), hands.jsonl (whose hand is up)
+                        keys), sessions.jsonl (who came in), hands.jsonl (whose hand is up), notices.jsonl (what
+                        teams are told), webhook.secret and webhooks/ (what was posted where)
     locks/              one file per lock; the kernel drops a lock when its holder ends, however it ends
     scratch/            where images and sets are put together; emptied at the end, or by the next run
     reservations/       what commands at work are about to take of a host

@@ -162,7 +162,10 @@ def routes(home: Home) -> list[tuple[str, str]]:
 
 
 PUBLIC = {"/login", "/in/{token}", "/score", "/static/board.css"}
-ORGANISER = {"/board.csv", "/team/{team}", "/team/{team}/hand", "/team/{team}/reset"}
+ORGANISER = {
+    *("/board.csv", "/score.csv", "/team/{team}/nodes.csv", "/notice", "/notice/back", "/checks"),
+    *("/team/{team}", *(f"/team/{{team}}/{what}" for what in ("hand", "reset", "checks", "heal", "snapshot"))),
+}
 TEAM = {"/hand", "/hint", "/report", "/files/{name}"}
 
 

@@ -9,11 +9,16 @@ function busy() {
   return main.querySelector("details[open]") !== null || fields.some((field) => field.value !== (field.defaultValue || ""));
 }
 
+let waiting = false;
+
+function later() {
+  waiting = busy();
+  if (waiting) setTimeout(later, 1000);
+  else refresh();
+}
+
+// Notices are for those, too, who are typing.
 async function refresh() {
-  if (busy()) {
-    setTimeout(refresh, 1000);
-    return;
-  }
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (answer.redirected) {
     location.reload();
@@ -21,7 +26,11 @@ async function refresh() {
   }
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("main");
-  if (fresh && !busy()) {
+  const [now, before] = [page.getElementById("notices"), document.getElementById("notices")];
+  if (now && before && now.innerHTML !== before.innerHTML) before.innerHTML = now.innerHTML;
+  if (busy()) {
+    if (!waiting) later();
+  } else if (fresh) {
     const focused = document.activeElement && document.activeElement.id;
     main.innerHTML = fresh.innerHTML;
     if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
