@@ -101,6 +101,7 @@ bench: setup bench-packages ## Measure against other tools and the raw libvirt c
 	$(SUDO) $(BIN)/python -m tests.bench
 	$(SUDO) $(BIN)/python -m tests.bench.golden
 	$(BIN)/python -m tests.bench.door
+	$(BIN)/python -m tests.bench.board
 
 clean: ## Remove the Python environment and caches; labs stay
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache

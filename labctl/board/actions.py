@@ -42,6 +42,7 @@ class Actions:
         self.ssh_port = ssh_port
         self._by_team = Limit(_WRONG_OF_TEAM, _MINUTE, time.monotonic)
         self._by_address = Limit(_WRONG_OF_ADDRESS, _MINUTE, time.monotonic)
+        self._choices: dict[object, Choices] = {}
 
     def log_in(self, team: str, password: str, address: str) -> str:
         """Compare a password with the team's; return why nobody is let in, nothing where it is right."""
@@ -88,8 +89,13 @@ class Actions:
         """Return what a team may name in a report; nothing where it does not play."""
         if team.round is None or team.round.state not in ("running", "paused") or not team.lab:
             return Choices()
-        plan = records.lab_of(self._home, team.lab).plan
-        return Choices(services=tuple(rounds.services(plan)), nodes=tuple(node.name for node in plan.nodes))
+        lab = records.lab_of(self._home, team.lab)
+        key = (lab.record.lab, lab.record.stage, lab.record.bare)
+        if key not in self._choices:  # all faults are asked, and all pages are made again whenever something changes
+            self._choices[key] = Choices(
+                services=tuple(rounds.services(lab.plan)), nodes=tuple(node.name for node in lab.plan.nodes)
+            )
+        return self._choices[key]
 
     def faults(self, team: TeamView) -> list[str]:
         """Say what stands in a team's lab, for the organiser."""

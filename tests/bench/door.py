@@ -100,10 +100,10 @@ def measure() -> None:
     started: list[subprocess.Popen[str]] = []
     os.environ[_KEY] = keys.generate("node").private
     try:
-        behind = _start(started, "node")
-        own = _start(started, "door", str(behind))
+        behind = start(started, "tests.bench.door", "node")
+        own = start(started, "tests.bench.door", "door", str(behind))
         pid = started[-1].pid
-        say(f"at rest: {_share(pid, 5.0):.1%} of a core, {_resident(pid):.0f} MiB")
+        say(f"at rest: {share(pid, 5.0):.1%} of a core, {resident(pid):.0f} MiB")
         with tempfile.TemporaryDirectory() as folder:
             ask = Path(folder) / "ask"
             ask.write_text(f"#!/bin/sh\necho {PASSWORDS['red']}\n")
@@ -122,26 +122,31 @@ def measure() -> None:
                     started.append(subprocess.Popen(argv, env=env, stdin=quiet, stdout=out, stderr=quiet, text=True))
             time.sleep(10)
             before = sum(path.stat().st_size for path in Path(folder).iterdir())
-            share = _share(pid, SECONDS)
+            taken = share(pid, SECONDS)
             after = sum(path.stat().st_size for path in Path(folder).iterdir())
             rate = (after - before) / SECONDS / 1e6
-            say(f"{TERMINALS} terminals, {rate:.1f} MB/s together: {share:.0%} of a core, {_resident(pid):.0f} MiB")
+            say(f"{TERMINALS} terminals, {rate:.1f} MB/s together: {taken:.0%} of a core, {resident(pid):.0f} MiB")
     finally:
-        for process in reversed(started):
-            process.kill()
-            process.wait()
+        stop(started)
 
 
-def _start(started: list[subprocess.Popen[str]], *arguments: str) -> int:
-    """Start a part of the bench; return the port that it prints."""
-    argv = [sys.executable, "-m", "tests.bench.door", *arguments]
+def start(started: list[subprocess.Popen[str]], *words: str) -> int:
+    """Start a part of a bench, which is a module and its arguments; return the number that it prints."""
+    argv = [sys.executable, "-m", *words]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     started.append(process)
     assert process.stdout is not None
     return int(process.stdout.readline())
 
 
-def _share(pid: int, seconds: float) -> float:
+def stop(started: Sequence[subprocess.Popen[str]]) -> None:
+    """End all parts of a bench."""
+    for process in reversed(started):
+        process.kill()
+        process.wait()
+
+
+def share(pid: int, seconds: float) -> float:
     """Return how much of a core a process takes over that time."""
     before, began = _ticks(pid), time.monotonic()
     time.sleep(seconds)
@@ -153,7 +158,7 @@ def _ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def _resident(pid: int) -> float:
+def resident(pid: int) -> float:
     """Return MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from labctl.lab import access, hands, passes
+from labctl.lab import access, hands, notices, passes
 from tests.unit.conftest import world
 from tests.unit.test_board import Pages, open_round, pages
 
@@ -113,6 +113,8 @@ def test_a_hand_raised_by_keyboard_appears_on_the_open_board_by_itself(
         team.type("#text", "half a sentence")
         open_round(pages.home)
         board.until("running")
+        notices.give(pages.home, [], "Lunch is at 12")
+        team.until("Lunch is at 12")  # also on the page of somebody who is typing
         time.sleep(1.5)
         assert team.ask("GET", f"/element/{team.find('#text')}/property/value") == "half a sentence"
         for browser in (board, team):
