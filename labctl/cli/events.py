@@ -74,4 +74,4 @@ def events_command(
     file = secret or webhook.own_secret(home)
     target = webhook.hook(url, file.read_text())
     options.say(f"Events are posted to {target.shown}, signed with the secret in {file}. Ctrl-C ends it.")
-    webhook.deliver(home, target, document, told=options.say, start=start, once=once)
+    webhook.deliver(home, target, document, told=options.say, how=webhook.Posting(start=start, once=once))

@@ -46,6 +46,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "rehearse": ("rehearse", "Rehearse a workshop's day on this host: GO or NO-GO, and a runbook."),
         "serve": ("serve", "Open the classroom's doors, by which teams come in, until Ctrl-C."),
         "access": ("access", "Say who may come in by the classroom's door, and who came."),
+        "notice": ("notices", "Tell teams something on their web pages, or list what they were told."),
         "events": (
             "events",
             "Print what happened in rounds and whose hands went up, or post it to a web address.",

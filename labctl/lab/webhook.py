@@ -64,6 +64,22 @@ class Hook:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Posting:
+    """What is posted.
+
+    Attributes:
+        start: where there was no earlier run, begin with the oldest event on record instead of the next one.
+        once: end when all is posted.
+    """
+
+    start: bool = False
+    once: bool = False
+
+
+_FOR_EVER = Posting()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What a receiver said.
 
@@ -128,16 +144,13 @@ def deliver(
     document: Callable[[Happened], dict[str, Any] | None],
     *,
     told: Callable[[str], None],
-    start: bool = False,
-    once: bool = False,
+    how: Posting = _FOR_EVER,
 ) -> None:
     """Post what happens, in order, until somebody ends it; go on where an earlier run stopped.
 
     Args:
         document: returns what is posted of an event; None for nothing.
         told: receives what happens, for people.
-        start: where there was no earlier run, begin with the oldest event on record instead of the next one.
-        once: end when all is posted.
 
     Raises:
         LockedError: another run posts to this address.
@@ -148,7 +161,7 @@ def deliver(
         feed = Feed(home, place or {}, failed=lambda exc: told(exc.brief))
         if place is None:
             place = {}
-            if not start:
+            if not how.start:
                 place = {happened.file: happened.mark for happened in feed.news()}
             _save(home, target, place)
         while True:
@@ -158,7 +171,7 @@ def deliver(
                     _post_until_taken(target, happened, body, told)
                 place[happened.file] = happened.mark
                 _save(home, target, place)
-            if once:
+            if how.once:
                 return
             threading.Event().wait(_LOOK)
 

@@ -112,8 +112,7 @@ def deliver(home: Home, receiver: Receiver, *, start: bool = True, view: str = "
         target(home, receiver),
         lambda happened: views.document(happened, view),
         told=said.append,
-        start=start,
-        once=True,
+        how=webhook.Posting(start=start, once=True),
     )
     return said
 
