@@ -58,6 +58,9 @@ class Driver:
     def type(self, selector: str, text: str) -> None:
         self.ask("POST", f"/element/{self.find(selector)}/value", text=text)
 
+    def click(self, selector: str) -> None:
+        self.ask("POST", f"/element/{self.find(selector)}/click")
+
     def text(self) -> str:
         return str(self.ask("GET", f"/element/{self.find('main')}/text"))
 
@@ -102,11 +105,13 @@ def test_a_hand_raised_by_keyboard_appears_on_the_open_board_by_itself(
             stack.callback(browser.close)
         board.open(f"{place}/in/{passes.issue(pages.home, passes.ORGANISER, passes.LINK, seconds=60)}")
         assert "2 of 2 run" in board.text()
+        board.click("details > summary")
         team.open(place)
         team.type("#team", f"red{TAB}{access.known(pages.home, 'red').password}{ENTER}")
         team.until("Raise a hand")
         team.type("#text", f"the clock is wrong{ENTER}")
         board.until("the clock is wrong")
+        assert "It is shown on their pages" in board.text()  # what was opened is open
         team.until("Your hand is up")
         hands.put(pages.home, "red", up=False)
         team.until("Raise a hand")  # without loading the page again

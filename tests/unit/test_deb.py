@@ -102,9 +102,9 @@ def test_the_package_has_the_versions_that_are_tested() -> None:
         return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
 
     run, dev = pins("run.txt"), pins("dev.txt")
-    assert {name: version for name, version in run.items() if dev.get(name) != version} == {}
+    assert {name: version for name, version in run.items() if dev.get(name) != version} == {}, "make update"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["classroom"], *extras["cloud"]]
     names = {re.split(r"[>=\[]", each)[0] for each in wanted} - {"libvirt-python"}
-    assert names - run.keys() == set()
+    assert names - run.keys() == set(), "make update writes requirements/run.txt"

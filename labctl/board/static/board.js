@@ -4,9 +4,24 @@
 const main = document.getElementById("main");
 
 // What somebody has typed is not thrown away, nor a question that somebody has opened.
-function busy() {
+function typed() {
   const fields = [...main.querySelectorAll("input:not([type=hidden]), select")];
-  return main.querySelector("details[open]") !== null || fields.some((field) => field.value !== (field.defaultValue || ""));
+  return fields.filter((field) => field.value !== (field.defaultValue || ""));
+}
+
+function busy() {
+  return typed().includes(document.activeElement);
+}
+
+function replace(fresh) {
+  const text = (summary) => summary.textContent;
+  const open = new Set([...main.querySelectorAll("details[open] > summary")].map(text));
+  const values = typed().map((field) => [field.id, field.value]);
+  const focused = document.activeElement && document.activeElement.id;
+  main.innerHTML = fresh.innerHTML;
+  for (const summary of main.querySelectorAll("details > summary")) summary.parentElement.open = open.has(text(summary));
+  for (const [id, value] of values) if (document.getElementById(id)) document.getElementById(id).value = value;
+  if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
 }
 
 let waiting = false;
@@ -31,9 +46,7 @@ async function refresh() {
   if (busy()) {
     if (!waiting) later();
   } else if (fresh) {
-    const focused = document.activeElement && document.activeElement.id;
-    main.innerHTML = fresh.innerHTML;
-    if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
+    replace(fresh);
     started = performance.now();
   }
 }
