@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make update'
 OLDEST := $(VENV)/oldest
+# JavaScript for the classroom's pages: npm fetches what requirements/browser/package-lock.json pins by hash.
+LIBRARIES := labctl/board/static/lib
+NPM := npm --prefix requirements/browser --ignore-scripts --no-audit --no-fund --no-update-notifier
 TESTS ?= tests/hypervisor tests/integration
 UNIT := $(BIN)/python -m pytest -q --numprocesses auto --dist worksteal tests/unit
 
@@ -24,15 +27,16 @@ WITH_KVM := import json, sys; kvm = [each["level"] for each in json.load(sys.std
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: packages $(VENV)/ready ## Install what labctl needs: Debian packages (as root), then a Python environment in .venv
+setup: packages $(VENV)/ready $(LIBRARIES)/ready ## Install what labctl needs: Debian packages (as root), then a Python environment in .venv
 
 packages: KINDS := run image build
 test-packages: KINDS := test
 bench-packages: KINDS := bench
 packages test-packages bench-packages:
-	@missing=$$(awk -v kinds=' $(KINDS) ' 'index(kinds, " " $$1 " ") { print $$2 }' labctl/host/packages.txt | \
-		while read -r name; do \
-			dpkg-query -W -f '$${db:Status-Status}' "$$name" 2>/dev/null | grep -qx installed || echo "$$name"; \
+	@missing=$$(awk -v kinds=' $(KINDS) ' 'index(kinds, " " $$1 " ") { print $$2, $$3 }' labctl/host/packages.txt | \
+		while read -r name program; do \
+			dpkg-query -W -f '$${db:Status-Status}' "$$name" 2>/dev/null | grep -qx installed || \
+			command -v "$$program" >/dev/null || echo "$$name"; \
 		done); \
 	[ -z "$$missing" ] || { set -ex; $(SUDO) apt-get update; \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; }
@@ -42,6 +46,17 @@ $(VENV)/ready: pyproject.toml $(LOCKS) | packages
 	$(PIP) --require-hashes --requirement requirements/build.txt
 	$(PIP) --require-hashes --requirement requirements/dev.txt --no-build-isolation
 	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(LIBRARIES)/ready: requirements/browser/package-lock.json | packages
+	@$(NPM) ci --silent || { echo "npm cannot fetch the JavaScript libraries of requirements/browser." \
+		"labctl works without them, except for terminals and consoles in the browser." \
+		"Run make setup again where npm reaches a registry (npm config get registry)." >&2; exit 1; }
+	@rm -rf $(LIBRARIES) && mkdir -p $(LIBRARIES)
+	@cd requirements/browser/node_modules && cp -R --parents @xterm/xterm/LICENSE @xterm/xterm/lib/xterm.mjs \
+		@xterm/xterm/css/xterm.css @xterm/addon-fit/LICENSE @xterm/addon-fit/lib/addon-fit.mjs @novnc/novnc/LICENSE.txt \
+		@novnc/novnc/docs/LICENSE* @novnc/novnc/core @novnc/novnc/vendor $(CURDIR)/$(LIBRARIES)
+	@rm -rf requirements/browser/node_modules
 	@touch $@
 
 demo: setup ## Create lab team01 of topology gridka and check it (as root); its cloud, too, with KVM or STAGE=installed
@@ -88,6 +103,7 @@ update: setup ## Lock the newest versions (requirements/), install them, make ch
 		--constraint requirements/build.txt --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra classroom --extra cloud --no-emit-package libvirt-python \
 		--constraint requirements/dev.txt --output-file requirements/run.txt
+	$(NPM) update --package-lock-only --omit-lockfile-registry-resolved --save
 	$(MAKE) check
 
 deb: setup ## Build the Debian package, in dist/: for the Debian release of this machine
@@ -104,5 +120,5 @@ bench: setup bench-packages ## Measure against other tools and the raw libvirt c
 	$(BIN)/python -m tests.bench.board
 
 clean: ## Remove the Python environment and caches; labs stay
-	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LIBRARIES) dist .mypy_cache .pytest_cache .ruff_cache
 	find labctl tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -35,11 +35,13 @@ class Actions:
 
     Args:
         ssh_port: of the SSH door, for the configuration that teams download; None where it is not open.
+        dashboards: port of the labs' dashboards; None where it is not open.
     """
 
-    def __init__(self, home: Home, *, ssh_port: int | None) -> None:
+    def __init__(self, home: Home, *, ssh_port: int | None, dashboards: int | None = None) -> None:
         self._home = home
         self.ssh_port = ssh_port
+        self._dashboards = dashboards
         self._by_team = Limit(_WRONG_OF_TEAM, _MINUTE, time.monotonic)
         self._by_address = Limit(_WRONG_OF_ADDRESS, _MINUTE, time.monotonic)
         self._choices: dict[object, Choices] = {}
@@ -102,6 +104,11 @@ class Actions:
         return (
             [f"{entry.fault}: {entry.title}" for entry in Ledger(self._home.lab(team.lab)).open()] if team.lab else []
         )
+
+    def dashboard(self, team: TeamView) -> int | None:
+        """Return the port of a team's dashboard; None where it has none."""
+        there = team.stage == "installed" and any("horizon" in node.roles for node in team.nodes)
+        return self._dashboards if there else None
 
     def files(self, team: TeamView) -> list[str]:
         """Name the files that a team may have: those of its own lab, while it works on it."""

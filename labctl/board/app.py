@@ -10,9 +10,9 @@ from typing import Any
 import jinja2
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,18 +20,19 @@ from labctl.board.actions import Actions
 from labctl.board.desk import Desk
 from labctl.board.forms import form, same_origin
 from labctl.board.organiser import Organiser
+from labctl.board.origin import COOKIE
+from labctl.board.windows import KINDS, POLICY, Windows
+from labctl.door.terminals import Terminals
 from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.lab import notices, passes
 from labctl.lab.passes import Pass
 from labctl.lab.rounds import Diagnosis
 from labctl.report import classroom as views
 
-COOKIE = "__Host-labctl"
 _SESSION = 12 * 3600.0  # seconds
 _HERE = Path(__file__).parent
 _HEADERS = {
-    b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    b"content-security-policy": POLICY.encode(),
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"same-origin",  # with no-referrer, browsers send forms with the origin "null"
     b"cross-origin-opener-policy": b"same-origin",
@@ -41,9 +42,10 @@ _HEADERS = {
 Page = Callable[[Request, Pass], Awaitable[Response]]
 
 
-def application(desk: Desk, actions: Actions) -> Starlette:
+def application(desk: Desk, actions: Actions, terminals: Terminals) -> Starlette:
     """Return the pages."""
-    board = _Board(desk, actions)
+    board = _Board(desk, actions, terminals)
+    windows = Windows(desk, terminals, render=board.page, session=board.session)
     team, organiser, anyone = board.for_team, board.for_organiser, board.for_both
     return Starlette(
         routes=[
@@ -61,6 +63,12 @@ def application(desk: Desk, actions: Actions) -> Starlette:
             Route("/team/{team}/hand", organiser(board.lower), methods=["POST"]),
             Route("/team/{team}/reset", organiser(board.reset), methods=["POST"]),
             *Organiser(desk).routes(organiser),
+            Route("/open/{kind}/{node}", team(windows.page)),
+            WebSocketRoute("/open/{kind}/{node}/socket", windows.socket),
+            Route("/team/{team}/open/{kind}/{node}", organiser(windows.page)),
+            WebSocketRoute("/team/{team}/open/{kind}/{node}/socket", windows.socket),
+            Route("/team/{team}/join/{terminal}", organiser(windows.page)),
+            WebSocketRoute("/team/{team}/join/{terminal}/socket", windows.socket),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ],
         middleware=[Middleware(_Headers)],
@@ -71,8 +79,8 @@ def application(desk: Desk, actions: Actions) -> Starlette:
 class _Board:
     """The pages."""
 
-    def __init__(self, desk: Desk, actions: Actions) -> None:
-        self._desk, self._actions = desk, actions
+    def __init__(self, desk: Desk, actions: Actions, terminals: Terminals) -> None:
+        self._desk, self._actions, self._terminals = desk, actions, terminals
         loader = jinja2.FileSystemLoader(_HERE / "templates")
         self._templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
         shown = (views.ago, views.clock, views.hour, views.minutes)
@@ -94,18 +102,18 @@ class _Board:
 
     def _guarded(self, page: Page, allowed: Callable[[Pass], bool]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            session = self._session(request)
+            session = self.session(request)
             if session is None:
                 return RedirectResponse("/login", status_code=303)
             if not allowed(session):
                 return await self.not_found(request, None)
             if request.method == "POST" and not await self._ours(request, session):
-                return self._page("message.html", 403, title="Send it again", text="The page was too old.", link="/")
+                return self.page("message.html", 403, title="Send it again", text="The page was too old.", link="/")
             return await page(request, session)
 
         return answer
 
-    def _session(self, request: Request) -> Pass | None:
+    def session(self, request: HTTPConnection) -> Pass | None:
         text = request.cookies.get(COOKIE, "")
         return passes.read(self._desk.home, text, passes.SESSION) if text else None
 
@@ -118,7 +126,7 @@ class _Board:
     async def login(self, request: Request) -> Response:
         """Ask for a team's password, and let it in."""
         if request.method == "GET":
-            return self._page("login.html", team="", wrong="")
+            return self.page("login.html", team="", wrong="")
         fields = await form(request)
         team = fields.get("team", "").strip()
         address = request.client.host if request.client else ""
@@ -126,8 +134,9 @@ class _Board:
             wrong = "Send it again from this page."
         else:
             wrong = self._actions.log_in(team, fields.get("password", ""), address)
+            self._terminals.came("failed" if wrong else "login", team, address, "password")
         if wrong:
-            return self._page("login.html", 403, team=team, wrong=wrong)
+            return self.page("login.html", 403, team=team, wrong=wrong)
         return self._let_in(team)
 
     async def enter(self, request: Request) -> Response:
@@ -135,7 +144,8 @@ class _Board:
         found = passes.read(self._desk.home, request.path_params["token"], passes.LINK)
         if found is None:
             text = "This link has expired, or is not whole."
-            return self._page("message.html", 403, title="No entry", text=text, link="/login")
+            return self.page("message.html", 403, title="No entry", text=text, link="/login")
+        self._terminals.came("login", found.team, request.client.host if request.client else "", "link")
         return self._let_in(found.team)
 
     def _let_in(self, team: str) -> Response:
@@ -156,7 +166,7 @@ class _Board:
         """Show a team its page, or the organiser the board."""
         seen = self._desk.seen
         if session.organiser:
-            return self._page(
+            return self.page(
                 "board.html",
                 session=session,
                 teams=seen.stuck_first,
@@ -175,9 +185,9 @@ class _Board:
         seen = self._desk.seen
         if name not in seen.teams:
             text = "Nothing is known of this team yet. Reload the page in a moment."
-            return self._page("message.html", 404, title=name, text=text, link="/")
+            return self.page("message.html", 404, title=name, text=text, link="/")
         team = seen.teams[name]
-        return self._page(
+        return self.page(
             "team.html",
             session=session,
             team=team,
@@ -185,17 +195,20 @@ class _Board:
             files=self._actions.files(team) if not session.organiser else [],
             offer=self._actions.offer(name) if not session.organiser else None,
             choices=self._actions.choices(team),
+            terminals=self._terminals.of(name),
+            kinds=KINDS,
             jobs=self._desk.jobs,
             notices=notices.for_team(seen.notices, name),
             faults=self._actions.faults(team) if session.organiser else [],
             now=seen.at,
             ssh_port=self._actions.ssh_port,
+            dashboard=self._actions.dashboard(team) if not session.organiser else None,
             host=request.url.hostname or "",
         )
 
     async def score(self, request: Request) -> Response:
         """Show everybody the scores, as they may be seen."""
-        return self._page("score.html", board=views.public(self._desk.seen))
+        return self.page("score.html", board=views.public(self._desk.seen))
 
     async def file(self, request: Request, session: Pass) -> Response:
         """Give a team one of its files."""
@@ -213,7 +226,7 @@ class _Board:
         async def changes() -> AsyncIterator[str]:
             version = self._desk.version
             yield f"data: {version}\n\n"
-            while not self._desk.closing and self._session(request) is not None:
+            while not self._desk.closing and self.session(request) is not None:
                 now = await self._desk.changed(version, seconds=15)
                 yield f"data: {now}\n\n" if now != version else ": still here\n\n"
                 version = now
@@ -233,7 +246,7 @@ class _Board:
         fields = await form(request)
         text = self._actions.take_hint(session.team, fields.get("slot", ""), fields.get("number", ""))
         await self._desk.refresh()
-        return self._page("message.html", title="Hint", text=text, link="/")
+        return self.page("message.html", title="Hint", text=text, link="/")
 
     async def report(self, request: Request, session: Pass) -> Response:
         """Write down what a team says is broken."""
@@ -242,7 +255,7 @@ class _Board:
         left = self._actions.report(session.team, Diagnosis(nothing=fields.get("nothing") == "yes", **said))
         await self._desk.refresh()
         text = "It is noted. Nobody tells whether it is right before the end." if left else "Time is up: not counted."
-        return self._page("message.html", title="Report", text=text, link="/")
+        return self.page("message.html", title="Report", text=text, link="/")
 
     async def lower(self, request: Request, session: Pass) -> Response:
         """Lower a team's hand: somebody came."""
@@ -266,16 +279,16 @@ class _Board:
 
     async def not_found(self, request: Request, exc: Exception | None) -> Response:
         """Say that there is nothing, also of what somebody else has."""
-        return self._page("message.html", 404, title="Not here", text="There is no such page.", link="/")
+        return self.page("message.html", 404, title="Not here", text="There is no such page.", link="/")
 
     async def refused(self, request: Request, exc: Exception) -> Response:
         """Say what went wrong."""
         assert isinstance(exc, LabctlError)
         status = 409 if isinstance(exc, RefusedError) else 400
         text = f"{exc.brief}. {exc.details}".strip()
-        return self._page("message.html", status, title="That did not work", text=text, link="/")
+        return self.page("message.html", status, title="That did not work", text=text, link="/")
 
-    def _page(self, name: str, status: int = 200, **values: Any) -> Response:
+    def page(self, name: str, status: int = 200, **values: Any) -> Response:
         session: Pass | None = values.get("session")
         token = passes.form_token(self._desk.home, session) if session is not None else ""
         text = self._templates.get_template(name).render({"session": None, "token": token, **values})
@@ -291,7 +304,9 @@ class _Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *_HEADERS.items()]
+                given = message.get("headers", [])
+                own = {name for name, _ in given}
+                message["headers"] = [*given, *((name, text) for name, text in _HEADERS.items() if name not in own)]
             await send(message)
 
         await self._app(scope, receive, sending)

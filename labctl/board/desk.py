@@ -82,6 +82,11 @@ class Desk:
         """Look now: something was done by a page."""
         await self._update(await asyncio.to_thread(self._look, self.home))
 
+    def look_again(self) -> None:
+        """Look at once, and have pages load themselves again: something was done that the classroom does not show."""
+        self._shown = None
+        self._again.set()
+
     async def close(self) -> None:
         """Let pages that wait go. What a button began goes on to its end."""
         self.closing = True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
+from labctl.board.origin import ours
 from labctl.errors import InputError
 
 _LARGEST = 16 * 1024  # bytes of a form
@@ -34,5 +35,4 @@ async def form(request: Request) -> dict[str, str]:
 
 def same_origin(request: Request) -> bool:
     """Whether a browser says that a form comes from our own pages; what says nothing is no browser of today."""
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    return request.headers.get("origin") is None or ours(request)

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from labctl.board import dashboard
 from labctl.board.actions import Actions
 from labctl.board.app import application
 from labctl.board.desk import Desk
+from labctl.door.hall import Hall
+from labctl.door.terminals import Terminals
 from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.lab import classroom
 from labctl.lab.classroom import Classroom
@@ -24,7 +27,9 @@ from labctl.state import Home, write_atomically
 
 if TYPE_CHECKING:
     from cryptography.x509 import GeneralName
+    from starlette.types import ASGIApp
 
+_TYPED = 1024**2  # bytes of one message from a browser
 _DAYS = 398  # that browsers accept of a certificate
 
 
@@ -37,6 +42,7 @@ class Listening:
         port: 0 for one that is free.
         certificate, key: PEM files.
         ssh_port: of the SSH door; None where it is closed.
+        dashboards: address and port of the labs' dashboards; None where they are closed.
     """
 
     address: str
@@ -44,12 +50,14 @@ class Listening:
     certificate: Path
     key: Path
     ssh_port: int | None
+    dashboards: tuple[str, int] | None = None
 
 
 @contextlib.asynccontextmanager
 async def opened(
     home: Home,
     listening: Listening,
+    hall: Hall,
     *,
     failed: Callable[[LabctlError], None],
     look: Callable[[Home], Classroom] = classroom.look,
@@ -57,6 +65,7 @@ async def opened(
     """Serve the pages while a `with` statement lasts; give the port.
 
     Args:
+        hall: what is behind the doors.
         failed: told what went wrong meanwhile.
         look: sees the classroom once.
 
@@ -65,9 +74,33 @@ async def opened(
         InputError: the certificate and the key are none.
     """
     desk = Desk(home, look=look, failed=failed)
-    listener = _listener(listening)
+    terminals = Terminals(hall, changed=desk.look_again)
+    async with contextlib.AsyncExitStack() as servers:
+        listener = servers.enter_context(_listener(listening.address, listening.port, "--https"))
+        port = int(listener.getsockname()[1])
+        dashboards = None
+        if listening.dashboards is not None:
+            other = servers.enter_context(_listener(*listening.dashboards, "--dashboards"))
+            dashboards = int(other.getsockname()[1])
+            app = dashboard.application(home, hall.labs, pages=port)
+            await servers.enter_async_context(_serving(app, listening, other))
+        actions = Actions(home, ssh_port=listening.ssh_port, dashboards=dashboards)
+        await servers.enter_async_context(_serving(application(desk, actions, terminals), listening, listener))
+        servers.push_async_callback(terminals.close)
+        servers.push_async_callback(desk.close)
+        watching = asyncio.create_task(desk.watch())
+        try:
+            yield port
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _serving(app: ASGIApp, listening: Listening, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve an application over TLS while a `with` statement lasts."""
     config = uvicorn.Config(
-        application(desk, Actions(home, ssh_port=listening.ssh_port)),
+        app,
         ssl_certfile=listening.certificate,
         ssl_keyfile=listening.key,
         access_log=False,  # links have signatures in them
@@ -75,7 +108,8 @@ async def opened(
         server_header=False,
         proxy_headers=False,
         lifespan="off",
-        ws="none",
+        ws_max_size=_TYPED,
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=3,
         h11_max_incomplete_event_size=32 * 1024,
     )
@@ -83,18 +117,14 @@ async def opened(
     try:
         config.load()
     except OSError as exc:  # ssl.SSLError is one
-        listener.close()
         remedy = "Give PEM files with --certificate and --key, or neither."
         raise InputError("the certificate or its key cannot be read", details=str(exc), remedy=remedy) from exc
-    watching = asyncio.create_task(desk.watch())
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield listener.getsockname()[1]
+        yield
     finally:
         server.should_exit = True
-        await desk.close()
-        watching.cancel()
-        await asyncio.gather(watching, serving, return_exceptions=True)
+        await asyncio.gather(serving, return_exceptions=True)
 
 
 def self_made(home: Home, names: tuple[str, ...]) -> Path:
@@ -118,17 +148,17 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listener(listening: Listening) -> socket.socket:
-    address = listening.address or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - as asked for
+def _listener(wanted: str, port: int, option: str) -> socket.socket:
+    address = wanted or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - as asked for
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     dual = address == "::" and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server((address, listening.port), family=family, backlog=128, dualstack_ipv6=dual)
+        return socket.create_server((address, port), family=family, backlog=128, dualstack_ipv6=dual)
     except OSError as exc:
         raise RefusedError(
-            f"port {listening.port} of {listening.address or 'this machine'} cannot be listened on",
+            f"port {port} of {wanted or 'this machine'} cannot be listened on",
             details=str(exc),
-            remedy="Choose another with --https [ADDRESS:]PORT.",
+            remedy=f"Choose another with {option} [ADDRESS:]PORT.",
         ) from exc
 
 

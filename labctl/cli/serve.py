@@ -53,12 +53,18 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command("serve")
 @click.option("--ssh", type=_Place(), metavar="[ADDRESS:]PORT", help="Open the SSH door here.")
 @click.option("--https", type=_Place(), metavar="[ADDRESS:]PORT", help="Open the web pages here.")
+@click.option("--dashboards", type=_Place(), metavar="[ADDRESS:]PORT", help="Open the labs' dashboards here.")
 @click.option("--name", metavar="HOST", multiple=True, help="A name of this machine, for the self-made certificate.")
 @click.option("--certificate", type=_FILE, help="A certificate for the web pages, as PEM. Default: a self-made one.")
 @click.option("--key", type=_FILE, help="Its private key, as PEM.")
 @options.common
 def serve_command(
-    ssh: Place | None, https: Place | None, name: tuple[str, ...], certificate: Path | None, key: Path | None
+    ssh: Place | None,
+    https: Place | None,
+    dashboards: Place | None,
+    name: tuple[str, ...],
+    certificate: Path | None,
+    key: Path | None,
 ) -> None:
     """Open the classroom's doors, by which teams come in, until Ctrl-C.
 
@@ -76,6 +82,8 @@ def serve_command(
 
     if ssh is None and https is None:
         raise InputError("which door?", remedy="labctl serve --ssh 2222 --https 8443")
+    if dashboards is not None and https is None:
+        raise InputError("the dashboards need the web pages, where teams log in", remedy="Give --https, too.")
     if (certificate is None) != (key is None):
         raise InputError("--certificate and --key go together")
     home = Home()
@@ -86,12 +94,15 @@ def serve_command(
             from labctl.board import server as pages
 
             files = (certificate, key) if certificate and key else (pages.self_made(home, name),) * 2
-            asyncio.run(_serve(home, ssh, https, files))
+            asyncio.run(_serve(home, ssh, https, dashboards, files))
 
 
-async def _serve(home: Home, ssh: Place | None, https: Place | None, files: tuple[Path, Path]) -> None:
+async def _serve(
+    home: Home, ssh: Place | None, https: Place | None, dashboards: Place | None, files: tuple[Path, Path]
+) -> None:
     from labctl.board import server as pages
-    from labctl.door import server
+    from labctl.board.windows import LIBRARIES
+    from labctl.door import hall, server
     from labctl.lab import access
     from labctl.lab.visit import Visits
 
@@ -100,18 +111,29 @@ async def _serve(home: Home, ssh: Place | None, https: Place | None, files: tupl
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as doors:
         port = None
+        behind = await doors.enter_async_context(
+            hall.opened(Visits(home), record=partial(_record, home), failed=_failed)
+        )
         if ssh is not None:
             there = server.Listening(address=ssh.address, port=ssh.port, host_key=access.door_key(home).private)
-            door = server.opened(Visits(home), there, record=partial(_record, home), failed=_failed)
-            port = await doors.enter_async_context(door)
+            port = await doors.enter_async_context(server.opened(behind, there))
             options.say(f"The SSH door is open on port {port}.")
         if https is not None:
             certificate, key = files
             at = pages.Listening(
-                address=https.address, port=https.port, certificate=certificate, key=key, ssh_port=port
+                address=https.address,
+                port=https.port,
+                certificate=certificate,
+                key=key,
+                ssh_port=port,
+                dashboards=(dashboards.address, dashboards.port) if dashboards else None,
             )
-            web = await doors.enter_async_context(pages.opened(home, at, failed=_failed))
+            web = await doors.enter_async_context(pages.opened(home, at, behind, failed=_failed))
             options.say(f"The web pages are open on port {web}.")
+            if dashboards is not None:
+                options.say(f"The labs' dashboards are open on port {dashboards.port}.")
+            if not LIBRARIES.exists():
+                click.echo("Browsers get no terminals: the JavaScript is missing (make setup fetches it).", err=True)
         options.say("Ctrl-C closes what is open.")
         await stop.wait()
     options.say("Closed.")

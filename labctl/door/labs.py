@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from labctl.lab.access import Access
-from labctl.lab.visit import Line, Mark, NodeKeys
+from labctl.lab.visit import Console, Line, Mark, NodeKeys
 from labctl.plan.model import LabPlan
 
 _DIALS = 64  # connections that may be on their way at a time: each of them holds a thread
@@ -39,6 +39,14 @@ class Labs(Protocol):
 
     def dial(self, team: str, host: str, port: int) -> Line:
         """Open a TCP connection to a port of a team's lab, and to nothing else."""
+        ...
+
+    def console(self, team: str, node: str, received: Callable[[bytes], object]) -> Console:
+        """Open a node's serial console; what is printed from then on comes in another thread, nothing at the end."""
+        ...
+
+    def picture(self, team: str, node: str) -> Line:
+        """Connect with a node's screen (VNC)."""
         ...
 
     def sweep(self) -> None:
@@ -77,10 +85,15 @@ class Calls:
 
     async def dial(self, team: str, host: str, port: int) -> Line:
         """Open a TCP connection to a port of a team's lab."""
-        async with self._turns.setdefault(team, asyncio.Semaphore(_DIALS_OF_A_TEAM)):
-            return await asyncio.get_running_loop().run_in_executor(
-                self._dialling, lambda: self._labs.dial(team, host, port)
-            )
+        return await self._dialled(team, lambda: self._labs.dial(team, host, port))
+
+    async def console(self, team: str, node: str, received: Callable[[bytes], object]) -> Console:
+        """Open a node's serial console."""
+        return await self._dialled(team, lambda: self._labs.console(team, node, received))
+
+    async def picture(self, team: str, node: str) -> Line:
+        """Connect with a node's screen."""
+        return await self._dialled(team, lambda: self._labs.picture(team, node))
 
     async def sweep(self) -> None:
         """Close what nobody has used for a while."""
@@ -91,6 +104,10 @@ class Calls:
         self._dialling.shutdown(wait=False, cancel_futures=True)
         self._reading.shutdown(wait=False, cancel_futures=True)
         self._labs.close()
+
+    async def _dialled(self, team: str, call: Callable[[], T]) -> T:
+        async with self._turns.setdefault(team, asyncio.Semaphore(_DIALS_OF_A_TEAM)):
+            return await asyncio.get_running_loop().run_in_executor(self._dialling, call)
 
     async def _read(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._reading, call)

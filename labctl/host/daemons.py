@@ -47,9 +47,9 @@ VIRTLOGD = """\
 # Written by labctl at every start of this private host.
 log_level = 3
 log_outputs = "3:file:/var/log/libvirt/virtlogd.log"
-# A console log keeps its last 2 x 4 MiB.
+# A console log begins again at 4 MiB. A second file beside it would be nobody's when the lab is destroyed.
 max_size = 4194304
-max_backups = 1
+max_backups = 0
 """
 
 NETWORK = """\

@@ -14,6 +14,7 @@ import libvirt
 from labctl.errors import NotFoundError
 from labctl.guest import Result
 from labctl.hypervisor import agent
+from labctl.hypervisor.console import Console
 from labctl.hypervisor.facts import DomainFacts, State
 from labctl.hypervisor.link import Link
 from labctl.hypervisor.listing import Listing
@@ -122,6 +123,18 @@ class Domains(Link):
     ) -> Result:
         """Run a shell script in a domain's guest through its agent; see `agent.execute`."""
         return agent.execute(self._lookup(uuid), script, stdin=stdin, timeout=timeout, cancelled=cancelled)
+
+    def open_console(self, uuid: UUID, received: Callable[[bytes], object]) -> Console:
+        """Open a running domain's serial console; whoever had it open loses it.
+
+        Args:
+            received: told what the guest prints from now on, in a thread of libvirt's; nothing at the end.
+        """
+        domain = self._lookup(uuid)
+        with translated(f"open the console of domain {domain.name()}"):
+            stream = self._connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
+            domain.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
+            return Console(stream, received)
 
     def resume_domain(self, uuid: UUID) -> None:
         """Resume a paused domain."""

@@ -115,6 +115,8 @@ class DomainFacts:
         networks: names of the networks (or bridges) that its NICs are plugged into.
         agent: whether the guest agent is connected; None when the domain is off or has no agent channel.
         virt: kvm or qemu.
+        console: path of the log of its serial console; empty where it has none.
+        picture: port of its screen (VNC) on its host's loopback; None while it is off, or where it has none.
         reason: why it is in its state, for instance "I/O error" of a paused one whose disk is full; often empty.
     """
 
@@ -130,6 +132,8 @@ class DomainFacts:
     networks: tuple[str, ...]
     agent: bool | None
     virt: str
+    console: str = ""
+    picture: int | None = None
     reason: str = ""
 
     @classmethod
@@ -137,6 +141,9 @@ class DomainFacts:
         """Read a domain's XML, as libvirt gives it (memory in KiB)."""
         root = ET.fromstring(document)  # noqa: S314 - libvirt's own words
         channel = root.find("devices/channel/target[@name='org.qemu.guest_agent.0']")
+        log = root.find("devices/serial/log")
+        screen = root.find("devices/graphics[@type='vnc']")
+        port = int(screen.get("port", "-1")) if screen is not None else -1
         return cls(
             name=root.findtext("name", ""),
             uuid=UUID(root.findtext("uuid", "")),
@@ -153,6 +160,8 @@ class DomainFacts:
             ),
             agent=channel.get("state") == "connected" if channel is not None and state.active else None,
             virt=root.get("type", ""),
+            console=log.get("file", "") if log is not None else "",
+            picture=port if port > 0 else None,
             reason=reason,
         )
 

@@ -19,7 +19,7 @@ from labctl.hypervisor import fake_xml
 from labctl.hypervisor.facts import DomainFacts, State
 from labctl.hypervisor.fake_disk import File
 from labctl.hypervisor.fake_link import FakeLink
-from labctl.hypervisor.fake_objects import FakeDomain, Refusal, invalid
+from labctl.hypervisor.fake_objects import FakeConsole, FakeDomain, Refusal, invalid
 from labctl.hypervisor.listing import Listing
 from labctl.hypervisor.memory import MOST, Head
 
@@ -160,6 +160,12 @@ class FakeDomains(FakeLink):
             if not domain.guest.agent or timeout <= 0:
                 raise DeadlineError(f"{domain.name}: its guest agent did not answer in time")
             return self._host.ask(domain, script, stdin)
+
+    def open_console(self, uuid: UUID, received: Callable[[bytes], object]) -> FakeConsole:
+        """Open a running domain's serial console, which shows what is typed; see `Domains.open_console`."""
+        with self._does("open a console"):
+            self._check_active(self._domain(uuid))
+            return FakeConsole(received)
 
     def resume_domain(self, uuid: UUID) -> None:
         """Let a paused domain go on."""

@@ -262,6 +262,8 @@ class FakeHost:
         domain.guest = FakeGuest(domain, self, disks, cds, tuple(cards))
         self.machines += 1
         root.set("id", str(self.machines))
+        for screen in root.findall("devices/graphics"):
+            screen.set("port", str(5899 + self.machines))
         domain.live, domain.state, domain.reason = ET.tostring(root, encoding="unicode"), State.PAUSED, "user"
         self.changed.notify_all()
         return domain.guest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -119,6 +120,25 @@ class FakeGuest:
     def disk(self) -> dict[str, Any]:
         """What was written to its first disk, by it and by those whose images lie under it."""
         return self.host.written(next(iter(self.disks.values())))
+
+
+class FakeConsole:
+    """A serial console that shows what is typed."""
+
+    def __init__(self, received: Callable[[bytes], object]) -> None:
+        self._received = received
+        self._open = True
+
+    def write(self, data: bytes) -> None:
+        """Type."""
+        if self._open:
+            self._received(data)
+
+    def close(self) -> None:
+        """Let go of it; safe more than once."""
+        if self._open:
+            self._open = False
+            self._received(b"")
 
 
 def invalid(message: str) -> Refusal:

@@ -55,6 +55,7 @@ def make_node(site: Site, ledger: Ledger, lab: SourcedLab, node: NodePlan, keys:
     content = seed.iso(seed.documents(node, lab.plan, keys=keys))
     _make_volume(site, ledger, node.seed, xml.volume_xml(node.seed, "raw", len(content)))
     site.hypervisor.upload(site.settings.pool.name, node.seed, io.BytesIO(content), len(content))
+    _make_volume(site, ledger, node.console, xml.volume_xml(node.console, "raw", 0))
     try:
         site.hypervisor.define_domain(document(site, lab.plan, node, images=images))
     except AlreadyExistsError as exc:

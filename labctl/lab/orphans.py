@@ -190,15 +190,15 @@ def _disks(site: Site, domain: DomainFacts) -> set[str]:
     """Return the volumes that a domain has and whose names are its own: base images and media are others'."""
     assert domain.owner is not None
     stem = re.escape(f"{domain.owner.team}-{domain.owner.node}")
-    own = re.compile(rf"{stem}(-vd[a-z]+)?(\.qcow2|-seed\.iso)")
-    paths = set(domain.disks.values())
+    own = re.compile(rf"{stem}(-vd[a-z]+)?(\.qcow2|-seed\.iso|-console\.log)")
+    paths = {*domain.disks.values(), domain.console}
     return {name for name, volume in site.volumes.items() if own.fullmatch(name) and {name, volume.path} & paths}
 
 
 def _named(site: Site, team: str, records: list[LabRecord]) -> set[str]:
     """Return the volumes that are named like those of a team's lab, and that no record claims and no domain has."""
     taken = {volume for record in records if record.host == site.name for volume in record.volumes}
-    paths = {path for domain in site.domains.values() for path in domain.disks.values()}
-    own = re.compile(rf"{re.escape(team)}-.+(\.qcow2|-seed\.iso)|snapshot-{re.escape(team)}\..+")
+    paths = {path for domain in site.domains.values() for path in (*domain.disks.values(), domain.console)}
+    own = re.compile(rf"{re.escape(team)}-.+(\.qcow2|-seed\.iso|-console\.log)|snapshot-{re.escape(team)}\..+")
     named = {name for name, volume in site.volumes.items() if own.fullmatch(name) and not {name, volume.path} & paths}
     return named - taken

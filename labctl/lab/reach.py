@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from labctl import quoting
-from labctl.errors import InputError, RefusedError
+from labctl.errors import InputError, NotFoundError, RefusedError, RemoteError
 from labctl.host import enter as shells
+from labctl.hypervisor.console import Console
 from labctl.lab import inside, trouble
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.remote import dial as dialers
@@ -17,6 +20,9 @@ from labctl.remote.forward import Forward
 from labctl.remote.inside import LabDialer
 from labctl.site.site import Site
 from labctl.state import Home, LabFolder
+
+_PRINTED = 256 * 1024  # bytes
+_LOOPBACK = 10.0  # seconds
 
 
 def ssh(home: Home, site: Site, lab: LabPlan, name: str, command: Sequence[str]) -> list[str]:
@@ -56,6 +62,45 @@ def console(site: Site, lab: LabPlan, name: str) -> list[str]:
     """
     node = _running(site, lab, name)
     return ["virsh", "--connect", site.hypervisor.uri, "console", "--force", str(node.uuid)]
+
+
+def open_console(site: Site, lab: LabPlan, name: str, received: Callable[[bytes], object]) -> Console:
+    """Open a node's serial console, for a program; whoever had it open loses it.
+
+    Args:
+        received: told what is printed from now on, in another thread; nothing at the end.
+
+    Raises:
+        InputError: the lab has no such node, or it is not running.
+    """
+    return site.hypervisor.open_console(_running(site.again(), lab, name).uuid, received)
+
+
+def printed(site: Site, lab: LabPlan, name: str) -> bytes:
+    """Return the last that a node has printed to its serial console; nothing where it was made without a log."""
+    (node,) = (node for node in lab.nodes if node.name == name)
+    text = bytearray()
+
+    def take(part: bytes) -> None:
+        text.extend(part)
+        del text[:-_PRINTED]
+
+    with contextlib.suppress(NotFoundError):
+        site.hypervisor.fetch(site.settings.pool.name, node.console, take)
+    return bytes(text)
+
+
+def picture(site: Site, lab: LabPlan, name: str) -> socket.socket:
+    """Connect with a node's screen (VNC), which listens on its host's loopback alone.
+
+    Raises:
+        InputError: the lab has no such node, or it is not running.
+        RemoteError: it has no screen, or the host cannot be reached.
+    """
+    domain = site.hypervisor.domain(_running(site.again(), lab, name).uuid)
+    if domain is None or domain.picture is None:
+        raise RemoteError(f"{name} of {lab.team} has no screen")
+    return forward.as_socket(site.dialer.connect("127.0.0.1", domain.picture, timeout=_LOOPBACK))
 
 
 def forwards(

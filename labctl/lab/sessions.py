@@ -27,8 +27,8 @@ class SessionEvent:
         connection: random name of the connection that all its events share.
         team: what the login named; of a failed one, whatever was typed.
         address: where the connection comes from.
-        what: how somebody logged in (password, or the key's fingerprint); what was opened (shell, command, sftp, port)
-            or refused (agent forwarding, ...).
+        what: how somebody logged in (password, the key's fingerprint, or "browser, link"); what was opened (shell,
+            command, sftp, port, "browser terminal") or refused (agent forwarding, ...).
         where: the node, or the name and port that were asked for.
         seconds: for which what has ended was open.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from netaddr import AddrFormatError, IPAddress
 
 from labctl.errors import DeadlineError, LabctlError, RefusedError, RemoteError
-from labctl.lab import access, inside, rounds, secrets
+from labctl.lab import access, inside, reach, rounds, secrets
 from labctl.lab.access import Access
 from labctl.plan.model import LabPlan, NodePlan
 from labctl.remote.inside import LabDialer
@@ -53,6 +53,21 @@ class Line:
     socket: socket.socket
     target: Target
     release: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Console:
+    """A node's serial console, which somebody has opened.
+
+    Attributes:
+        printed: the last that was printed before.
+        write: types.
+        close: lets go of it; safe more than once.
+    """
+
+    printed: bytes
+    write: Callable[[bytes], None]
+    close: Callable[[], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +143,42 @@ class Visits:
         # Its networks may have been stopped and started since it was made.
         self._retire(lab, way)
         return self._line(self._way(lab, record), found, port)
+
+    def console(self, team: str, node: str, received: Callable[[bytes], object]) -> Console:
+        """Open the serial console of a node of the lab that a team works on.
+
+        Args:
+            received: told what is printed from now on, in another thread; nothing at the end.
+
+        Raises:
+            InputError: there is no such node, or it is not running.
+        """
+        lab = self._lab(team)
+        record = records.record_of(self._home, lab)
+        way = self._way(lab, record)
+        with contextlib.ExitStack() as stack:
+            stack.callback(way.release)
+            opened = reach.open_console(way.site, records.plan_of(record), node, received)
+            stack.callback(opened.close)
+            printed = reach.printed(way.site, records.plan_of(record), node)
+            return Console(printed=printed, write=opened.write, close=stack.pop_all().close)
+
+    def picture(self, team: str, node: str) -> Line:
+        """Connect with the screen (VNC) of a node of the lab that a team works on.
+
+        Raises:
+            InputError: there is no such node, or it is not running.
+            RemoteError: it cannot be reached.
+        """
+        lab = self._lab(team)
+        record = records.record_of(self._home, lab)
+        way = self._way(lab, record)
+        try:
+            opened = reach.picture(way.site, records.plan_of(record), node)
+        except BaseException:
+            way.release()
+            raise
+        return Line(socket=opened, target=Target(address="127.0.0.1", node=None), release=way.release)
 
     def sweep(self) -> None:
         """Close what nobody has used for a while."""
@@ -229,6 +280,7 @@ class _Way:
         self._lock = threading.Lock()
         with contextlib.ExitStack() as stack:
             place = stack.enter_context(site.opened(home, record.host, recorded=record.virt, start=False))
+            self.site = place
             self.dialer: LabDialer = stack.enter_context(inside.opened(home, place, records.plan_of(record)))
             self._stack = stack.pop_all()
 

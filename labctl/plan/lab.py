@@ -134,6 +134,7 @@ def _node(
         nics=tuple(_nics(topology, name, mgmt, macs)),
         disks=tuple(_disks(spec, domain, image, golden="/" in image)),
         seed=f"{domain}-seed.iso",
+        console=f"{domain}-console.log",
         title=f"{identity.team} · {name} ({topology.name})",
         description=f"Node {name} of the {topology.name} lab of {identity.team}. {spec.description}".rstrip(),
         roles=spec.roles,

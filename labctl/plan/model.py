@@ -119,6 +119,7 @@ class NodePlan:
         memory: MiB.
         disks: the system disk first.
         seed: volume name of its seed ISO.
+        console: volume name of the log of its serial console.
         roles: what it does in the cloud.
     """
 
@@ -134,6 +135,7 @@ class NodePlan:
     nics: tuple[NicPlan, ...]
     disks: tuple[DiskPlan, ...]
     seed: str
+    console: str
     title: str
     description: str
     roles: tuple[str, ...] = ()
@@ -145,8 +147,8 @@ class NodePlan:
 
     @property
     def volumes(self) -> set[str]:
-        """The names of its volumes: its disks and its seed."""
-        return {disk.volume for disk in self.disks} | {self.seed}
+        """The names of its volumes: its disks, its seed and the log of its console."""
+        return {disk.volume for disk in self.disks} | {self.seed, self.console}
 
     @property
     def mgmt(self) -> IPAddress | None:

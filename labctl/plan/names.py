@@ -34,4 +34,4 @@ def _names(lab: LabPlan) -> Iterator[str]:
     yield from (f"network {network.name}" for network in lab.networks)
     for node in lab.nodes:
         yield f"domain {node.domain}"
-        yield from (f"volume {volume}" for volume in (node.seed, *(disk.volume for disk in node.disks)))
+        yield from (f"volume {volume}" for volume in sorted(node.volumes))

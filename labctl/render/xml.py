@@ -72,6 +72,7 @@ def domain_xml(node: NodePlan, lab: LabPlan, *, machine: Machine) -> str:
         tb_cache=TB_CACHE[lab.stage],
         networks=networks,
         seed=seed,
+        console=machine.volumes / node.console,
         modes=CPU_MODES,
     )
 

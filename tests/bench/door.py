@@ -20,7 +20,7 @@ from pathlib import Path
 
 import asyncssh
 
-from labctl.door import server
+from labctl.door import hall, server
 from labctl.door.server import Listening
 from labctl.errors import LabctlError
 from labctl.lab.sessions import SessionEvent
@@ -84,7 +84,7 @@ async def door(port: int) -> None:
         raise error
 
     where = Listening(address="127.0.0.1", port=0, host_key=DOOR.private)
-    async with server.opened(Labs(ssh=port), where, record=record, failed=failed) as own:
+    async with hall.opened(Labs(ssh=port), record=record, failed=failed) as behind, server.opened(behind, where) as own:
         say(own)
         await asyncio.Event().wait()
 

@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.browser import Driver, driver, needs_chromium
 from tests.integration.lab_host import LABCTL, LabHost, output, root_namespace
+
+__all__ = ["driver"]  # a fixture
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -28,13 +31,14 @@ class Classroom:
 
     Attributes:
         folder: the visitor's files: exported configuration and keys, and the key `ada` that is red's.
-        port: the door's.
+        port, web: the door's, and that of the pages.
         serve: the program.
     """
 
     host: LabHost
     folder: Path
     port: int
+    web: int
     serve: subprocess.Popen[bytes]
 
     def ssh(self, *arguments: str, user: str = "red+node-1", key: str = "ada") -> subprocess.CompletedProcess[str]:
@@ -54,7 +58,7 @@ class Classroom:
 
     def restart(self) -> None:
         """Open the door again at the same port."""
-        self.serve = serving(self.host, self.port)
+        self.serve = serving(self.host, self.port, self.web)
 
 
 def run(argv: Sequence[str], *, timeout: float = 120, **options: object) -> subprocess.CompletedProcess[str]:
@@ -62,13 +66,18 @@ def run(argv: Sequence[str], *, timeout: float = 120, **options: object) -> subp
     return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
-def serving(host: LabHost, port: int) -> subprocess.Popen[bytes]:
-    """Start the door and wait until it is open."""
+def serving(host: LabHost, port: int, web: int) -> subprocess.Popen[bytes]:
+    """Start the doors and wait until they are open."""
     quiet = subprocess.DEVNULL
-    serve = subprocess.Popen([LABCTL, "serve", "--ssh", f"127.0.0.1:{port}"], env=host.env, stdout=quiet, stderr=quiet)
+    argv = [LABCTL, "serve", "--ssh", f"127.0.0.1:{port}", "--https", f"127.0.0.1:{web}"]
+    serve = subprocess.Popen(argv, env=host.env, stdout=quiet, stderr=quiet)
     deadline = time.monotonic() + 60
     while True:
-        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        with (
+            contextlib.suppress(ConnectionRefusedError),
+            socket.create_connection(("127.0.0.1", port), timeout=5),
+            socket.create_connection(("127.0.0.1", web), timeout=5),
+        ):
             return serve
         assert serve.poll() is None
         assert time.monotonic() < deadline
@@ -91,7 +100,7 @@ def until(condition: Callable[[], bool]) -> None:
 def room(set_host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classroom]:
     """Fork two labs and open the door; node-2 of red serves its name on port 80."""
     set_host.labctl("create", "red", "blue", "--from", "origin")
-    folder, port = tmp_path_factory.mktemp("visitor"), free_port()
+    folder, port, web = tmp_path_factory.mktemp("visitor"), free_port(), free_port()
     for name in ("ada", "eve"):
         output(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name), "-C", name])
     set_host.labctl("access", "add", "red", "blue")
@@ -100,7 +109,7 @@ def room(set_host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     config = folder / "config"
     config.write_text(config.read_text().replace("Host red-door\n", f"Host red-door\n    IdentityFile {folder}/ada\n"))
     set_host.ssh("red", "node-2", f"cd $(mktemp -d) && hostname > name && systemd-run --same-dir --quiet {WEB}")
-    made = Classroom(set_host, folder, port, serving(set_host, port))
+    made = Classroom(set_host, folder, port, web, serving(set_host, port, web))
     try:
         yield made
     finally:
@@ -200,6 +209,32 @@ def test_twenty_sessions_at_once(room: Classroom) -> None:
         said = list(pool.map(lambda command: room.ssh("127.0.0.1", command), commands))
     for command, done in zip(commands, said, strict=True):
         assert done.stdout == output(["sh", "-c", command]), done.stderr
+
+
+@needs_chromium
+def test_a_browser_has_a_nodes_terminal_its_console_and_its_screen(
+    room: Classroom, driver: str, tmp_path: Path
+) -> None:
+    link = room.host.labctl("access", "link", "red", "--door", f"localhost:{room.web}").stdout.split()[-1]
+    with contextlib.closing(Driver(driver, tmp_path / "browser")) as browser:
+        browser.open(link)
+        browser.until("node-1")
+        browser.open(f"https://localhost:{room.web}/open/terminal/node-1")
+        browser.until("root@node-1")
+        browser.keys("expr 6 \\* 7; stty size\ue007")
+        browser.until("42")
+        browser.open(f"https://localhost:{room.web}/open/console/node-1")
+        browser.until("Connected.")
+        room.ssh("127.0.0.1", "echo printed-now > /dev/ttyS0")
+        browser.until("printed-now")
+        browser.open(f"https://localhost:{room.web}/open/console/node-1")
+        browser.until("printed-now")  # again, for whoever comes later
+        browser.open(f"https://localhost:{room.web}/open/picture/node-1")
+        browser.until("Connected.")
+        until(lambda: browser.colours() > 1)
+        assert browser.complaints() == []
+    where = [(event, what) for event, team, what, node in room.log() if (team, node) == ("red", "node-1")]
+    assert {("open", f"browser {kind}") for kind in ("terminal", "console", "screen")} <= set(where)
 
 
 def test_what_is_not_the_teams_is_refused_and_on_record(room: Classroom) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,12 @@ from uuid import UUID
 import asyncssh
 from netaddr import IPNetwork
 
-from labctl.door import server
+from labctl.door import hall, server
 from labctl.door.server import Listening
 from labctl.errors import InputError, LabctlError, RemoteError
 from labctl.lab.access import Access
 from labctl.lab.sessions import SessionEvent
-from labctl.lab.visit import Line, Mark, NodeKeys, target
+from labctl.lab.visit import Console, Line, Mark, NodeKeys, target
 from labctl.plan.lab import plan
 from labctl.plan.model import Identity, LabPlan
 from labctl.remote import keys
@@ -46,7 +47,7 @@ class FakeLabs:
     """The labs of red and blue.
 
     Attributes:
-        ssh, echo: ports of loopback behind port 22, and behind every other one.
+        ssh, echo: ports of loopback behind port 22, and behind every other one that is not in `ports`.
         dialled: team, host as asked for, address and port, of each connection that was made.
         lines: how many connections are open.
     """
@@ -62,6 +63,9 @@ class FakeLabs:
     generations: dict[tuple[str, str], int] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)
     dialled: list[tuple[str, str, str, int]] = field(default_factory=list)
+    ports: dict[int, int] = field(default_factory=dict)
+    consoles: list[tuple[str, str]] = field(default_factory=list)
+    stalled: threading.Event = field(default_factory=threading.Event)
     lines: int = 0
     host_key: str = HOST.public
 
@@ -86,10 +90,32 @@ class FakeLabs:
         found = target(self.plan(team), host, team=team)
         if found.node is not None and found.node.name in self.dead:
             raise RemoteError(f"{found.address} does not answer on port {port}")
-        opened = socket.create_connection(("127.0.0.1", self.ssh if port == 22 else self.echo), timeout=10)
+        behind = self.ssh if port == 22 else self.ports.get(port, self.echo)
+        opened = socket.create_connection(("127.0.0.1", behind), timeout=10)
         self.dialled.append((team, host, found.address, port))
         self.lines += 1
         return Line(socket=opened, target=found, release=self._released)
+
+    def console(self, team: str, node: str, received: Callable[[bytes], object]) -> Console:
+        """Open a console that shows what is typed; the words "stop", "flood" and "stall" do what they say."""
+        if node not in {each.name for each in self.plan(team).nodes} or node in self.dead:
+            raise InputError(f"{node} of {team} is shut off", remedy=f"labctl start {team}")
+        self.consoles.append((team, node))
+        self.lines += 1
+
+        def write(data: bytes) -> None:
+            if data == b"stall":
+                self.stalled.wait(20)
+            words = {b"stop": b"", b"flood": b"x" * 3_000_000}
+            threading.Thread(target=received, args=(words.get(data, data),)).start()
+
+        return Console(printed=b"it booted ", write=write, close=self._released)
+
+    def picture(self, team: str, node: str) -> Line:
+        """Connect with a screen, which shows what is typed."""
+        if node in self.dead:
+            raise RemoteError(f"{node} of {team} has no screen")
+        return self.dial(team, f"{team}-{node}", 5900)
 
     def _released(self) -> None:
         self.lines -= 1
@@ -170,11 +196,20 @@ def play(folder: Path, scene: Callable[[Classroom], Coroutine[Any, Any, None]]) 
 @contextlib.asynccontextmanager
 async def classroom(folder: Path) -> AsyncIterator[Classroom]:
     """Open a classroom whose node has its files in a folder."""
-    labs, events, failures, asked = FakeLabs(), list[SessionEvent](), list[LabctlError](), list[str]()
+    events, failures, asked = list[SessionEvent](), list[LabctlError](), list[str]()
+    listening = Listening(address="127.0.0.1", port=0, host_key=DOOR.private)
+    async with (
+        nodes(folder, asked) as labs,
+        hall.opened(labs, record=events.extend, failed=failures.append) as behind,
+        server.opened(behind, listening) as port,
+    ):
+        yield Classroom(port=port, labs=labs, events=events, failures=failures, asked=asked)
 
-    def record(seen: Sequence[SessionEvent]) -> None:
-        events.extend(seen)
 
+@contextlib.asynccontextmanager
+async def nodes(folder: Path, asked: list[str]) -> AsyncIterator[FakeLabs]:
+    """Start the node that has its files in a folder; give the labs that have it."""
+    labs = FakeLabs()
     node = await asyncssh.listen(
         "127.0.0.1",
         0,
@@ -189,10 +224,8 @@ async def classroom(folder: Path) -> AsyncIterator[Classroom]:
     )
     echo = await asyncio.start_server(_echo, "127.0.0.1", 0)
     labs.ssh, labs.echo = node.get_port(), echo.sockets[0].getsockname()[1]
-    listening = Listening(address="127.0.0.1", port=0, host_key=DOOR.private)
     try:
-        async with server.opened(labs, listening, record=record, failed=failures.append) as port:
-            yield Classroom(port=port, labs=labs, events=events, failures=failures, asked=asked)
+        yield labs
     finally:
         node.close()
         echo.close()

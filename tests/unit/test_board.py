@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +17,10 @@ from typing import Any
 
 import pytest
 import requests
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 import labctl.board
 from labctl.board import server
@@ -22,13 +28,18 @@ from labctl.board.actions import Actions
 from labctl.board.app import COOKIE, application
 from labctl.board.desk import Desk
 from labctl.board.server import Listening
+from labctl.board.windows import KINDS
+from labctl.door import hall
+from labctl.door.terminals import Terminals
 from labctl.errors import InputError, LabctlError
 from labctl.lab import access, classroom, events, hands, passes, secrets
+from labctl.lab.sessions import SessionEvent
 from labctl.report import classroom as views
 from labctl.rounds.events import Checked, Frozen, HintTaken, Opened, Started
 from labctl.site import site
 from labctl.spec import scoring
 from labctl.state import Home
+from tests.unit.fake_classroom import FakeLabs, nodes
 from tests.unit.fake_site import World
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -41,6 +52,9 @@ class Pages:
     world: World
     port: int
     certificate: Path
+    dashboards: int = 0
+    labs: FakeLabs = field(default_factory=FakeLabs)
+    events: list[SessionEvent] = field(default_factory=list)
     failures: list[LabctlError] = field(default_factory=list)
     browsers: list[Browser] = field(default_factory=list)
 
@@ -77,6 +91,21 @@ class Browser:
         headers = {"origin": origin or f"https://localhost:{self._pages.port}"}
         data = {"token": given, **fields}
         return self.session.post(self._url(path), data=data, headers=headers, allow_redirects=False, timeout=20)
+
+    @contextlib.contextmanager
+    def socket(self, path: str, *, origin: str | None = "") -> Iterator[ClientConnection]:
+        """Connect by a WebSocket, as a page does; from another site where one is given."""
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.session.cookies)
+        own = f"https://localhost:{self._pages.port}"
+        trusted = ssl.create_default_context(cafile=self._pages.certificate)
+        with connect(
+            self._url(path).replace("https", "wss"),
+            ssl=trusted,
+            origin=Origin(origin or own) if origin is not None else None,
+            additional_headers={"cookie": cookies},
+            proxy=None,
+        ) as opened:
+            yield opened
 
     def token(self) -> str:
         found = re.search(r'name="token" value="([0-9a-f]+)"', self.get("/").text)
@@ -120,8 +149,14 @@ def running(pages: Pages, *, ssh_port: int | None) -> Iterator[None]:
 
     async def serve() -> None:
         pem = pages.certificate
-        where = Listening(address="127.0.0.1", port=0, certificate=pem, key=pem, ssh_port=ssh_port)
-        async with server.opened(pages.home, where, failed=pages.failures.append) as port:
+        pages.dashboards = free_port()
+        own = ("127.0.0.1", pages.dashboards)
+        where = Listening(address="127.0.0.1", port=0, certificate=pem, key=pem, ssh_port=ssh_port, dashboards=own)
+        async with (
+            nodes(pages.world.home.root, []) as pages.labs,
+            hall.opened(pages.labs, record=pages.events.extend, failed=pages.failures.append) as behind,
+            server.opened(pages.home, where, behind, failed=pages.failures.append) as port,
+        ):
             pages.port = port
             ready.set()
             await stop.wait()
@@ -138,6 +173,11 @@ def running(pages: Pages, *, ssh_port: int | None) -> Iterator[None]:
     assert not thread.is_alive()
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
 def open_round(home: Home, *, player: str = "red", lab: str = "red") -> None:
     rules = scoring.Rules().model_dump(mode="json")
     now = time.time()
@@ -151,9 +191,12 @@ def open_round(home: Home, *, player: str = "red", lab: str = "red") -> None:
 def routes(home: Home) -> list[tuple[str, str]]:
     """Return every address and method that the application knows."""
     desk = Desk(home, look=classroom.look, failed=lambda _: None)
+    behind = hall.Hall(FakeLabs(), record=lambda _: None, failed=lambda _: None)
     found = []
-    for route in application(desk, Actions(home, ssh_port=None)).routes:
-        if isinstance(route, Route):
+    for route in application(desk, Actions(home, ssh_port=None), Terminals(behind, changed=lambda: None)).routes:
+        if isinstance(route, WebSocketRoute):
+            found.append((route.path, "SOCKET"))
+        elif isinstance(route, Route):
             found += [(route.path, method) for method in sorted(route.methods or ()) if method != "HEAD"]
         else:
             assert isinstance(route, Mount)
@@ -165,8 +208,10 @@ PUBLIC = {"/login", "/in/{token}", "/score", "/static/board.css"}
 ORGANISER = {
     *("/board.csv", "/score.csv", "/team/{team}/nodes.csv", "/notice", "/notice/back", "/checks"),
     *("/team/{team}", *(f"/team/{{team}}/{what}" for what in ("hand", "reset", "checks", "heal", "snapshot"))),
+    *("/team/{team}/open/{kind}/{node}", "/team/{team}/open/{kind}/{node}/socket"),
+    *("/team/{team}/join/{terminal}", "/team/{team}/join/{terminal}/socket"),
 }
-TEAM = {"/hand", "/hint", "/report", "/files/{name}"}
+TEAM = {"/hand", "/hint", "/report", "/files/{name}", "/open/{kind}/{node}", "/open/{kind}/{node}/socket"}
 
 
 def test_no_address_gives_anything_of_another_team(pages: Pages) -> None:
@@ -182,12 +227,16 @@ def test_no_address_gives_anything_of_another_team(pages: Pages) -> None:
         "blues-own-words",
         str(pages.world.plan("blue").nodes[0].mgmt),
     ]
-    red, nobody = pages.browser("red"), pages.browser()
+    red, blue, nobody = pages.browser("red"), pages.browser("blue"), pages.browser()
     seen = set()
     for path, method in routes(home):
+        if method == "SOCKET":
+            check_socket(pages, path, red, blue, nobody)
+            seen.add(path)
+            continue
         for team in ("blue", "red"):
             for name in (f"{team}.key", f"{team}.known_hosts", "config", "openrc", "clouds.yaml", "lab.json"):
-                place = path.format(team=team, name=name, token="x")
+                place = path.format(team=team, name=name, token="x", kind="terminal", node="node-1", terminal="x")
                 for browser in (red, nobody):
                     if path in ("/events", "/logout"):
                         continue  # a stream of numbers, and the end of a session: see below
@@ -209,13 +258,36 @@ def test_no_address_gives_anything_of_another_team(pages: Pages) -> None:
     assert set(hands.raised(home)) == {"blue", "red"}  # red raised its own
 
 
+def check_socket(pages: Pages, path: str, red: Browser, blue: Browser, nobody: Browser) -> None:
+    """See that nobody gets a socket that leads to blue's lab, but for blue and the organiser."""
+    with blue.socket("/open/terminal/node-1/socket") as own:
+        assert own.recv()
+        found = re.search(r"/team/blue/join/([0-9a-f]+)", pages.browser("").until("/team/blue/join/", "/team/blue"))
+        assert found is not None
+        words = [(kind, terminal) for kind in KINDS for terminal in (found[1], "x")]
+        places = {path.format(team="blue", kind=kind, node="node-1", terminal=name) for kind, name in words}
+        refused = [(nobody, ""), (red, "https://evil.example.org"), (red, None)]
+        refused += [(red, "")] if "{team}" in path else [(pages.browser(""), "")]
+        before = len(pages.labs.dialled)
+        for place, (browser, origin) in itertools.product(sorted(places), refused):
+            with pytest.raises(InvalidStatus) as answer, browser.socket(place, origin=origin):
+                pass
+            assert answer.value.response.status_code == 403
+        assert len(pages.labs.dialled) == before
+    place = path.format(kind="terminal", node="node-1", team="red", terminal=found[1])
+    with (pages.browser("") if "{team}" in path else red).socket(place) as other:
+        other.recv()
+    assert {team for team, *_ in pages.labs.dialled} <= {"red", "blue"}
+    assert [team for team, *_ in pages.labs.dialled].count("blue") == 1
+
+
 def test_the_organiser_sees_all_and_has_no_buttons_of_teams(pages: Pages) -> None:
     organiser = pages.browser("")
     page = organiser.get("/").text
     assert ">red</a>" in page
     assert ">blue</a>" in page
-    for path in TEAM:
-        place = path.format(name="config")
+    for path in TEAM - {"/open/{kind}/{node}/socket"}:
+        place = path.format(name="config", kind="terminal", node="node-1")
         answer = organiser.get(place) if "{" in path else organiser.post(place, up="yes")
         assert answer.status_code == 404
     lines = organiser.get("/board.csv").text.splitlines()

@@ -198,7 +198,7 @@ def test_volumes_that_nothing_proves_to_be_an_orphans_are_left_and_named(world: 
     world.site().hypervisor.remove_domain(domain(world, "red-node-2").uuid)
     world.home.lab("red").remove()
     by_metadata(world)
-    assert volumes(world, "red") == ["red-node-2-seed.iso", "red-node-2.qcow2"]
+    assert volumes(world, "red") == ["red-node-2-console.log", "red-node-2-seed.iso", "red-node-2.qcow2"]
     assert any("red-node-2.qcow2" in text for text in world.notes.said)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -174,3 +175,59 @@ def test_the_keys_are_the_labs(world: World) -> None:
 def test_nobody_has_access_by_a_name_that_is_none(world: World) -> None:
     visits = Visits(world.home)
     assert [visits.access(name) for name in ("red", "", "../red", "x" * 200, "a\0b")] == [None] * 5
+
+
+def test_a_console_shows_what_was_printed_before_and_holds_its_way_open(world: World, ways: Ways) -> None:
+    world.create("red")
+    hypervisor, log = world.site().hypervisor, b"it booted " * 50_000
+    hypervisor.upload("labctl", "red-node-1-console.log", io.BytesIO(log), len(log))
+    visits, got = Visits(world.home), list[bytes]()
+    console = visits.console("red", "node-1", got.append)
+    assert console.printed == log[-256 * 1024 :]
+    console.write(b"root")
+    assert got == [b"root"]
+    visits.close()
+    assert ways.open == 1
+    console.close()
+    console.close()
+    assert (ways.open, got) == (0, [b"root", b""])
+
+
+def test_a_lab_without_logs_has_consoles_all_the_same(world: World, ways: Ways) -> None:
+    world.create("red")
+    world.site().hypervisor.remove_volume("labctl", "red-node-1-console.log")
+    visits = Visits(world.home)
+    assert visits.console("red", "node-1", lambda _: None).printed == b""
+
+
+def test_a_screen_is_that_of_the_node_on_its_hosts_loopback(
+    world: World, ways: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.create("red", "blue")
+    visits, dialled = Visits(world.home), list[tuple[str, int]]()
+
+    def connect(_: object, address: str, port: int, *, timeout: float) -> socket.socket:
+        dialled.append((address, port))
+        return socket.socketpair()[0]
+
+    monkeypatch.setattr(type(world.site().dialer), "connect", connect)
+    places = [(team, node) for team in ("red", "blue") for node in ("node-1", "node-2")]
+    lines = [visits.picture(team, node) for team, node in places]
+    domains = world.site().domains
+    assert dialled == [("127.0.0.1", domains[f"{team}-{node}"].picture) for team, node in places]
+    assert len(set(dialled)) == 4
+    for line in lines:
+        line.socket.close()
+        line.release()
+
+
+@pytest.mark.parametrize("kind", ["console", "picture"])
+def test_a_node_that_is_off_or_unknown_has_neither_console_nor_screen(world: World, ways: Ways, kind: str) -> None:
+    world.create("red")
+    world.site().hypervisor.power_off(world.plan("red").nodes[0].uuid)
+    visits = Visits(world.home)
+    for node in ("node-1", "node-9"):
+        with pytest.raises(InputError):
+            visits.console("red", node, lambda _: None) if kind == "console" else visits.picture("red", node)
+    visits.close()
+    assert ways.open == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +21,23 @@ assert os.access(py3compile, os.X_OK), py3compile
 assert "gridka" in topology.shipped() and topology.load("gridka").nodes
 assert "<pool" in xml.pool_xml("p", "/p")
 assert (data.folder("cloud-init") / "user-data.j2").is_file()
+from labctl.board import windows
+for name in ("@xterm/xterm/lib/xterm.mjs", "@xterm/xterm/LICENSE", "@novnc/novnc/core/rfb.js", "ready"):
+    assert (windows.LIBRARIES.parent / name).is_file(), f"{name}: make setup fetches it"
 from labctl.report import handout
 assert "Answer key" in handout.key([])
 """
+
+
+def test_every_javascript_library_is_pinned_by_hash_and_no_registry_is_named() -> None:
+    packages = json.loads((ROOT / "requirements/browser/package-lock.json").read_text())["packages"]
+    wanted = json.loads((ROOT / "requirements/browser/package.json").read_text())["dependencies"]
+    assert {name: each["version"] for name, each in packages.items() if name} == {
+        f"node_modules/{name}": version for name, version in wanted.items()
+    }
+    for name, each in packages.items():
+        assert not name or each["integrity"].startswith("sha512-"), name
+        assert "resolved" not in each
 
 
 def test_an_installed_wheel_finds_its_data(tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""A real browser, driven by WebDriver: Debian's Chromium."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+needs_chromium = pytest.mark.skipif(
+    not (shutil.which("chromedriver") and shutil.which("chromium")), reason="needs chromium-driver"
+)
+
+_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name of an element's ID, W3C WebDriver section 12.2
+_COLOURS = """
+const canvas = document.querySelector("canvas"), seen = new Set();
+const data = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+data.forEach((pixel) => seen.add(pixel));
+return seen.size;
+"""
+TAB, ENTER = "\ue004", "\ue007"
+
+
+class Driver:
+    """One browser window."""
+
+    def __init__(self, server: str, folder: Path) -> None:
+        self._session = requests.Session()
+        self._session.trust_env = False
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-proxy-server", f"--user-data-dir={folder}"]
+        wanted = {
+            "acceptInsecureCerts": True,
+            "goog:chromeOptions": {"args": [*flags, "--window-size=1200,900"]},
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }
+        made = self._session.post(f"{server}/session", json={"capabilities": {"alwaysMatch": wanted}}, timeout=120)
+        assert made.ok, made.text
+        self._url = f"{server}/session/{made.json()['value']['sessionId']}"
+
+    def ask(self, method: str, path: str, **body: Any) -> Any:
+        answer = self._session.request(method, self._url + path, json=body if method == "POST" else None, timeout=60)
+        assert answer.ok, answer.text
+        return answer.json()["value"]
+
+    def open(self, url: str) -> None:
+        self.ask("POST", "/url", url=url)
+
+    def find(self, selector: str) -> str:
+        return str(self.ask("POST", "/element", using="css selector", value=selector)[_ELEMENT])
+
+    def type(self, selector: str, text: str) -> None:
+        self.ask("POST", f"/element/{self.find(selector)}/value", text=text)
+
+    def click(self, selector: str) -> None:
+        self.ask("POST", f"/element/{self.find(selector)}/click")
+
+    def text(self) -> str:
+        return str(self.ask("GET", f"/element/{self.find('main')}/text"))
+
+    def until(self, text: str) -> None:
+        """Wait until the page says something, without loading it again."""
+        deadline = time.monotonic() + 30
+        while text not in (said := self.text()):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.05)
+
+    def keys(self, text: str) -> None:
+        """Type where the focus is."""
+        pressed = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
+        self.ask("POST", "/actions", actions=[{"type": "key", "id": "keyboard", "actions": pressed}])
+
+    def colours(self) -> int:
+        """Count the colours of the page's only canvas."""
+        return int(self.ask("POST", "/execute/sync", script=_COLOURS, args=[]))
+
+    def complaints(self) -> list[str]:
+        """Return what the browser said of the page: scripts and styles that the policy forbids, errors."""
+        return [entry["message"] for entry in self.ask("POST", "/se/log", type="browser")]
+
+    def close(self) -> None:
+        self._session.delete(self._url, timeout=30)
+        self._session.close()
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[str]:
+    """Start the WebDriver server; give its address."""
+    with subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        for line in server.stdout:
+            if found := re.search(r"on port ([1-9][0-9]*)", line):
+                break
+        assert found is not None
+        yield f"http://127.0.0.1:{found[1]}"
+        server.terminate()
