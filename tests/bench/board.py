@@ -25,7 +25,9 @@ import requests
 
 from labctl.board import server
 from labctl.board.server import Listening
+from labctl.door import hall
 from labctl.lab import access, events, notices, passes
+from labctl.lab.visit import Visits
 from labctl.rounds.events import Checked, HintTaken, Opened, Reset, Started
 from labctl.site import site
 from labctl.spec import scoring
@@ -64,7 +66,10 @@ async def serve(folder: Path) -> None:
     site.opened = there
     pem = server.self_made(world.home, ())
     where = Listening(address="127.0.0.1", port=0, certificate=pem, key=pem, ssh_port=2222)
-    async with server.opened(world.home, where, failed=say) as port:
+    async with (
+        hall.opened(Visits(world.home), record=lambda _: None, failed=say) as behind,
+        server.opened(world.home, where, behind, failed=say) as port,
+    ):
         say(port)
         await asyncio.Event().wait()
 
