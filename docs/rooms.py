@@ -71,7 +71,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     "Results": {"report": {"changes", "checks", "host", "images", "lab", "plan", "rounds", "sabotage", "sets", "spec"}},
     "Doors": {
         "door": {"lab", "plan", "remote", "report"},
-        "board": {"door", "lab", "report", "roles", "site", "state"},
+        "board": {"door", "lab", "plan", "report", "roles", "site", "state"},
     },
     "Users": {
         "cli": {

@@ -105,10 +105,14 @@ class Actions:
             [f"{entry.fault}: {entry.title}" for entry in Ledger(self._home.lab(team.lab)).open()] if team.lab else []
         )
 
-    def dashboard(self, team: TeamView) -> int | None:
-        """Return the port of a team's dashboard; None where it has none."""
+    def dashboard(self, team: TeamView, host: str) -> str | None:
+        """Return the address of a team's dashboard; None where it has none.
+
+        Args:
+            host: the name by which the team reaches the classroom.
+        """
         there = team.stage == "installed" and any("horizon" in node.roles for node in team.nodes)
-        return self._dashboards if there else None
+        return f"https://{host}:{self._dashboards}/horizon/" if there and self._dashboards else None
 
     def files(self, team: TeamView) -> list[str]:
         """Name the files that a team may have: those of its own lab, while it works on it."""

@@ -202,7 +202,7 @@ class _Board:
             faults=self._actions.faults(team) if session.organiser else [],
             now=seen.at,
             ssh_port=self._actions.ssh_port,
-            dashboard=self._actions.dashboard(team) if not session.organiser else None,
+            dashboard=self._actions.dashboard(team, request.url.hostname or "") if not session.organiser else None,
             host=request.url.hostname or "",
         )
 

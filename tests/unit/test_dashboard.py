@@ -19,8 +19,9 @@ from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Origin, Subprotocol
 
 from labctl.board import dashboard
+from labctl.board.actions import Actions
 from labctl.board.origin import COOKIE
-from labctl.lab import passes
+from labctl.lab import classroom, passes
 from tests.unit.test_board import Pages, pages
 
 __all__ = ["pages"]  # a fixture
@@ -183,3 +184,14 @@ def test_too_much_at_once_is_refused(lab: Pages, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(dashboard, "_LARGEST", 1000)
     assert ask(lab, "/horizon/image", method="POST", data="x" * 2000).status_code == 413
     assert lab.labs.lines == 0
+
+
+def test_the_team_page_leads_to_the_dashboard_of_an_installed_cloud_alone(lab: Pages) -> None:
+    team = classroom.look(lab.home).teams["red"]
+    nodes = tuple(replace(node, roles=("horizon",)) for node in team.nodes)
+    installed = replace(team, stage="installed", nodes=nodes)
+    actions = Actions(lab.home, ssh_port=None, dashboards=8444)
+    assert actions.dashboard(installed, "classroom") == "https://classroom:8444/horizon/"
+    for other in (team, replace(team, stage="installed"), replace(installed, stage="bare")):
+        assert actions.dashboard(other, "classroom") is None
+    assert Actions(lab.home, ssh_port=None).dashboard(installed, "classroom") is None

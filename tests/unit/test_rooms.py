@@ -35,6 +35,7 @@ LIBRARIES: dict[str, set[str]] = {
     "urllib3": {"cloud"},
     "uvicorn": {"board"},
     "weasyprint": {"report"},
+    "websockets": {"board"},
     "zstandard": {"sets"},
     "yaml": {"cli", "images", "spec"},
 }
