@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labctl.checks import bench
+from labctl.checks import bench, c07_image
 from labctl.checks.log import Log, cloud_check
 
 
@@ -20,3 +20,23 @@ def servers(log: Log) -> None:
     bench.first(log)
     for host in log.cloud.nodes("compute"):
         bench.server(log, host)
+
+
+@cloud_check(
+    "C10:fresh",
+    "A server is ACTIVE from an image that no compute node has yet",
+    exercises="Glance from every compute node; all that C10 uses",
+    needs=("C10", "C07:upload"),
+    limit=(300, 1500),
+)
+def fresh(log: Log) -> None:
+    """Upload an image and boot it on every compute node. A compute node keeps images that it has booted before: with
+    the image *instance*, a broken way to Glance would not show. What the image holds boots nothing; a server is ACTIVE
+    before that shows."""
+    cloud = log.cloud
+    bench.first(log)
+    with cloud.made.scope(cloud):
+        image = c07_image.make(log)
+        for host in cloud.nodes("compute"):
+            with cloud.made.scope(cloud):
+                bench.boot(log, host, f"fresh-{host}", image_id=image.id)

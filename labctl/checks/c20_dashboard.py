@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from types import SimpleNamespace
 from typing import Any
 
+from labctl.checks import bench
 from labctl.checks.log import Log, Wrong, cloud_check
 
 _INPUT = re.compile(r"<input\b[^>]*>")
@@ -52,6 +54,51 @@ def pages(log: Log) -> None:
     )
 
 
+@cloud_check(
+    "C20:launch",
+    "A server is launched and deleted in the dashboard",
+    exercises="what the web interface's form does: Nova, Glance and Neutron from the dashboard's node",
+    needs=("C20:pages", "C10"),
+    limit=(300, 1500),
+)
+def launch(log: Log) -> None:
+    """Log in to the dashboard as demo, launch a server as its form does, see it ACTIVE, and delete it there."""
+    cloud = log.cloud
+    bench.first(log)
+    session, root = _enter(log)
+    node = cloud.node("horizon")
+    wanted = bench.body(log)
+    form = {
+        "source_id": wanted["image_id"],
+        "flavor_id": wanted["flavor_id"],
+        "nics": [{"net-id": each["uuid"]} for each in wanted["networks"]],
+        "key_name": "lab",
+        "user_data": "",
+        "security_groups": [],
+        "instance_count": 1,
+    }
+
+    def post(name: str) -> Any:
+        answer = session.post(
+            f"{root}api/nova/servers/",
+            json=form | {"name": name},
+            headers=_asks(session, root),
+            timeout=log.limit(_PAGE),
+        )
+        _good(answer, 200, 201)
+        return SimpleNamespace(id=answer.json()["id"])
+
+    with cloud.made.scope(cloud):
+        with log.step("launch", node=node, suspect="apache2: the dashboard's way to nova"):
+            made = cloud.made.make("server", "launched", post)
+        with log.step("ACTIVE", node=cloud.node("compute"), suspect="nova-compute"):
+            log.status(lambda: cloud.demo.compute.get_server(made.id), "ACTIVE", bench.ACTIVE)
+        with log.step("delete", node=node, suspect="apache2: the dashboard's way to nova"):
+            url = f"{root}api/nova/servers/{made.id}"
+            _good(session.delete(url, headers=_asks(session, root), timeout=log.limit(_PAGE)), 200, 204)
+            log.gone(lambda: cloud.demo.compute.get_server(made.id), bench.ACTIVE)
+
+
 def _enter(log: Log) -> tuple[Any, str]:
     """Log in; return the session and the dashboard's URL."""
     cloud = log.cloud
@@ -87,8 +134,17 @@ def _page(log: Log, session: Any, url: str, mark: str) -> str:
     return str(answer.text)
 
 
-def _good(answer: Any) -> None:
-    if answer.status_code != 200:
+def _asks(session: Any, root: str) -> dict[str, str]:
+    """Return the headers with which the dashboard's own scripts ask it."""
+    return {
+        "Referer": f"{root}project/instances/",
+        "X-CSRFToken": session.cookies.get("csrftoken", ""),
+        "X-Requested-With": "XMLHttpRequest",
+    }
+
+
+def _good(answer: Any, *wanted: int) -> None:
+    if answer.status_code not in (wanted or (200,)):
         from labctl.cloud import trouble
 
         raise Wrong(trouble.answer(answer).says)

@@ -14,6 +14,9 @@ from labctl import waiting
 MARK = "labctl-check"
 """Names of all that checks make begin with it."""
 
+_TRIES = 3  # a busy cloud fails at a removal now and then
+_FAILED = ("ERROR", "ERROR_DELETING", "DELETE_FAILED")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Thing:
@@ -48,6 +51,10 @@ class Kind:
     find: Callable[[Any, Thing], list[str]]
     remove: Callable[[Any, Thing], object]
     gone: Callable[[Any, Thing], bool] | None = None
+
+
+class _Stuck(Exception):  # noqa: N818 - what was found, no fault of ours
+    """The service gave up removing something; it may be asked again."""
 
 
 class Made:
@@ -123,10 +130,19 @@ class Made:
     def _remove(self, cloud: Any, thing: Thing) -> None:
         kind = KINDS[thing.kind]
         for found in [thing.id] if thing.id else kind.find(cloud, thing):
-            known = replace(thing, id=found)
-            self._until(lambda: _accepted(kind, cloud, known), "it may not be removed")  # noqa: B023 - used at once
-            if (gone := kind.gone) is not None:
-                self._until(lambda: gone(cloud, known), "it is still there")  # noqa: B023
+            self._remove_one(cloud, kind, replace(thing, id=found))
+
+    def _remove_one(self, cloud: Any, kind: Kind, thing: Thing) -> None:
+        for tries in reversed(range(_TRIES)):
+            self._until(lambda: _accepted(kind, cloud, thing), "it may not be removed")
+            try:
+                if (gone := kind.gone) is not None:
+                    self._until(lambda: gone(cloud, thing), "it is still there")
+            except _Stuck:
+                if not tries:
+                    raise
+            else:
+                return
 
     def _until(self, done: Callable[[], str | bool], what: str) -> None:
         """Wait for something; a text says why it is not so yet."""
@@ -169,9 +185,10 @@ def _missing(get: Callable[[Any, str], Any]) -> Callable[[Any, Thing], bool]:
             found = get(cloud, thing.id or "")
         except NotFoundException:
             return True
-        if str(getattr(found, "status", "")).lower() in ("error_deleting", "error deleting"):
-            raise RuntimeError(f"it is {found.status}")
-        return str(getattr(found, "status", "")).upper() in ("DELETED", "DELETE_COMPLETE")
+        status = str(getattr(found, "status", "")).upper()
+        if status in _FAILED and not getattr(found, "task_state", None):
+            raise _Stuck(f"its removal failed: it is {found.status}")
+        return status in ("DELETED", "DELETE_COMPLETE")
 
     return gone
 
@@ -296,6 +313,14 @@ KINDS: dict[str, Kind] = {
         find=_named(lambda cloud, name: cloud.demo.orchestration.stacks(name=name)),
         remove=_quietly(lambda cloud, thing: cloud.demo.orchestration.delete_stack(thing.id)),
         gone=_missing(lambda cloud, each: cloud.demo.orchestration.get_stack(each)),
+    ),
+    "project": Kind(
+        find=_named(lambda cloud, name: cloud.admin.identity.projects(name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.admin.identity.delete_project(thing.id)),
+    ),
+    "user": Kind(
+        find=_named(lambda cloud, name: cloud.admin.identity.users(name=name)),
+        remove=_quietly(lambda cloud, thing: cloud.admin.identity.delete_user(thing.id)),
     ),
     "grant": Kind(find=_grants, remove=_revoke),
 }

@@ -242,6 +242,24 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(red=("C18",), suspects=("cinder-volume: snapshots, room in the group@cinder",)),
     Pattern(red=("C19",), suspects=("nova-compute: its way to glance@compute", "glance: its store@glance")),
     Pattern(
+        red=("C22:alive", "C22:restart"),
+        step="volume|marker",
+        suspects=("tgt: the resident's target@cinder", "iscsid: the resident's session@compute"),
+    ),
+    Pattern(
+        red=("C22:alive", "C22:restart"),
+        step="address|banner|log in",
+        suspects=(
+            "neutron: the resident's port, address or rules@neutron",
+            "neutron-l3-agent@gateway",
+            "nova-compute: the resident's domain@compute",
+        ),
+    ),
+    Pattern(
+        red=("C22:alive", "C22:restart"),
+        suspects=("nova-compute: the resident's domain@compute", "nova: the resident's state@nova"),
+    ),
+    Pattern(
         red=("C20:*",),
         suspects=(
             "apache2: the dashboard's settings@horizon",

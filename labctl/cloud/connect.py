@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,9 @@ from keystoneauth1.session import Session
 
 from labctl.cloud import http
 from labctl.cloud.http import Dialer
+
+for _library in ("keystoneauth", "openstack"):  # what they warn of becomes evidence; the terminal is not theirs
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, kw_only=True)

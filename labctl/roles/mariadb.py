@@ -27,6 +27,9 @@ def mariadb(cloud: Cloud, node: str) -> Iterator[Step]:
         # A lab loses at most a second's work when its power fails, and gains a disk flush for every statement.
         "innodb_flush_log_at_trx_commit": 2,
         "skip-name-resolve": 1,
+        # The services do not try again where it reports that somebody else changed a record (error 1020), and a server
+        # stays in ERROR then: https://bugs.launchpad.net/nova/+bug/2116186
+        "innodb_snapshot_isolation": "OFF",
     }
     yield Step(
         title="MariaDB listens on the internal network",

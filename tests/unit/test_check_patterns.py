@@ -175,6 +175,9 @@ ROWS = {
     "C07 store": ([red("C07:upload", "HTTP 410: x", step="upload")], "C07:upload", "image-node: glance: its store"),
     "C18 alone": ([red("C18", "its status is error", step="snapshot")], "C18", "volume-node: cinder-volume: snapshots"),
     "C19 alone": ([red("C19", "killed", step="active")], "C19", "compute-1: nova-compute: its way to glance"),
+    "C22 off": ([red("C22:alive", "the server is SHUTOFF", step="ACTIVE")], "C22:alive", "the resident's domain"),
+    "C22 silent": ([red("C22:alive", "greeted not within", step="banner")], "C22:alive", "the resident's port"),
+    "C22 marker": ([red("C22:alive", "exit code 1", step="read the marker")], "C22:alive", "volume-node: tgt"),
     "C23 alone": ([red("C23", "x", step="complete")], "C23", "heat: the stacks' domain"),
 }
 

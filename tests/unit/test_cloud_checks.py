@@ -13,6 +13,7 @@ from openstack.exceptions import ConflictException, NotFoundException
 
 from labctl.checks import log as logs
 from labctl.checks import run as runner
+from labctl.checks.canary import Canary
 from labctl.checks.check import Check, Subject, chosen
 from labctl.checks.made import KINDS, Kind, Made
 from labctl.checks.model import Report, Result, Verdict
@@ -164,7 +165,58 @@ def test_no_room_on_any_compute_node_is_told(cloud: FakeCloud) -> None:
     assert first.evidence == "allinone has no DISK_GB"
 
 
+CANARY = Canary(server="s", volume="v", address="172.16.1.9", host_key="ssh-ed25519 AAAA", marker="a1b2")
 SERVER = {"id": "s", "name": "canary", "status": "ACTIVE"}
+
+
+@pytest.fixture
+def canary(cloud: FakeCloud) -> FakeCloud:
+    """Return a cloud with a canary that lives."""
+    cloud.canary = CANARY
+    cloud.answers["GET", 8774, "/v2.1/servers/s"] = (200, {"server": SERVER})
+    address = {"id": "f", "floating_ip_address": CANARY.address, "port_id": "p", "status": "ACTIVE"}
+    cloud.answers["GET", 9696, "/v2.0/floatingips"] = (200, {"floatingips": [address]})
+    cloud.answers["GET", 9696, "/v2.0/ports"] = (200, {"ports": [{"id": "p", "device_id": "s"}]})
+    cloud.answers["GET", 8776, "/v3/p/volumes/v"] = (200, {"volume": {"id": "v", "status": "in-use"}})
+    cloud.says = "a1b2\n"
+    return cloud
+
+
+def test_a_canary_that_lives_is_green(canary: FakeCloud) -> None:
+    result = of(check(canary, "C22:alive"), "C22:alive")
+    assert result.verdict is Verdict.PASS, result.first
+    assert canary.unknown == []
+
+
+def test_a_lab_without_a_canary_is_not_red_for_that(cloud: FakeCloud) -> None:
+    first = of(check(cloud, "C22:alive"), "C22:alive").first
+    assert first is not None
+    assert (first.verdict, first.evidence) == (Verdict.SKIPPED, "the lab has no canary yet; C22:make makes one")
+
+
+@pytest.mark.parametrize(
+    ("path", "port", "answer", "step"),
+    [
+        ("/v2.1/servers/s", 8774, (404, {}), "ACTIVE"),
+        ("/v2.1/servers/s", 8774, (200, {"server": SERVER | {"status": "SHUTOFF"}}), "ACTIVE"),
+        ("/v2.0/floatingips", 9696, (200, {"floatingips": []}), "its address"),
+        ("/v2.0/ports", 9696, (200, {"ports": [{"id": "another"}]}), "its address"),
+        ("/v3/p/volumes/v", 8776, (200, {"volume": {"id": "v", "status": "available"}}), "its volume"),
+    ],
+    ids=["gone", "off", "without its address", "another port", "without its volume"],
+)
+def test_a_canary_that_is_not_as_it_was_is_red(canary: FakeCloud, path: str, port: int, answer: Any, step: str) -> None:
+    canary.answers["GET", port, path] = answer
+    result = of(check(canary, "C22:alive"), "C22:alive")
+    assert result.first is not None
+    assert (result.verdict, result.first.name) == (Verdict.FAIL, step)
+
+
+def test_a_canary_whose_file_changed_is_red(canary: FakeCloud) -> None:
+    canary.says = "something else"
+    first = of(check(canary, "C22:alive"), "C22:alive").first
+    assert first is not None
+    assert first.evidence == "the marker file holds 'something else', which nobody wrote"
 
 
 def test_each_run_logs_in_anew_and_knows_nothing_of_an_earlier_one(cloud: FakeCloud) -> None:
@@ -337,6 +389,25 @@ def test_gone_already_is_well(cloud: FakeCloud) -> None:
     assert lab.made.remove(lab) == []
     with pytest.raises(NotFoundException):
         lab.demo.network.delete_network("n", ignore_missing=False)
+
+
+@pytest.mark.parametrize(("failures", "left"), [(2, 0), (3, 1)])
+def test_a_removal_at_which_the_cloud_failed_is_asked_for_again(cloud: FakeCloud, failures: int, left: int) -> None:
+    deletions: list[str] = []
+
+    def delete(_: bytes) -> tuple[int, Any]:
+        deletions.append("s")
+        return 204, {}
+
+    failed = {"server": SERVER | {"status": "ERROR", "OS-EXT-STS:task_state": None}}
+    cloud.answers["DELETE", 8774, "/v2.1/servers/s"] = delete
+    cloud.answers["GET", 8774, "/v2.1/servers/s"] = lambda _: (404, {}) if len(deletions) > failures else (200, failed)
+    lab = cloud.subject().cloud
+    assert lab is not None
+    lab.made.make("server", "server", lambda _: SimpleNamespace(id="s"))
+    found = lab.made.remove(lab)
+    assert (len(deletions), len(found)) == (3, left)
+    assert all("its removal failed: it is ERROR" in each for each in found)
 
 
 def changing(cloud: FakeCloud, things: World, order: list[str]) -> tuple[Subject, list[Check]]:

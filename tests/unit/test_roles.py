@@ -303,6 +303,12 @@ def test_processes_of_novas_apis_have_one_thread_each(tasks: tuple[Cloud, list[T
     assert all(api.values["uwsgi"]["threads"] == 1 for api in apis)  # they are patched by eventlet
 
 
+def test_a_record_that_another_service_changed_is_no_error(tasks: tuple[Cloud, list[Task]]) -> None:
+    actions = [action for task in tasks[1] for step in task.steps for action in step.actions]
+    (database,) = (each for each in actions if isinstance(each, Ini) and "/mariadb.conf.d/" in each.path)
+    assert database.values["mysqld"]["innodb_snapshot_isolation"] == "OFF"  # the default of 11.6 and later is ON
+
+
 def test_who_reports_is_asked_of_the_database(tasks: tuple[Cloud, list[Task]]) -> None:
     made, planned = tasks
     waits = {
