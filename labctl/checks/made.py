@@ -239,6 +239,13 @@ def _ungroup(cloud: Any, thing: Thing) -> None:
     cloud.demo.network.update_port(port, security_groups=groups.split(","))
 
 
+def _dissolve(cloud: Any, thing: Thing) -> None:
+    """Delete a project, and first the security group that Neutron made for it, which outlives it otherwise."""
+    for group in cloud.admin.network.security_groups(project_id=thing.id):
+        cloud.admin.network.delete_security_group(group.id)
+    cloud.admin.identity.delete_project(thing.id)
+
+
 KINDS: dict[str, Kind] = {
     "image": Kind(
         find=_named(lambda cloud, name: cloud.demo.image.images(name=name)),
@@ -316,7 +323,7 @@ KINDS: dict[str, Kind] = {
     ),
     "project": Kind(
         find=_named(lambda cloud, name: cloud.admin.identity.projects(name=name)),
-        remove=_quietly(lambda cloud, thing: cloud.admin.identity.delete_project(thing.id)),
+        remove=_quietly(_dissolve),
     ),
     "user": Kind(
         find=_named(lambda cloud, name: cloud.admin.identity.users(name=name)),

@@ -391,6 +391,18 @@ def test_gone_already_is_well(cloud: FakeCloud) -> None:
         lab.demo.network.delete_network("n", ignore_missing=False)
 
 
+def test_the_group_that_neutron_made_for_a_project_goes_with_it(cloud: FakeCloud) -> None:
+    cloud.answers["GET", 9696, "/v2.0/security-groups"] = (200, {"security_groups": [{"id": "g", "name": "default"}]})
+    cloud.answers["DELETE", 9696, "/v2.0/security-groups/g"] = (204, {})
+    cloud.answers["DELETE", 5000, "/v3/projects/p"] = (204, {})
+    lab = cloud.subject().cloud
+    assert lab is not None
+    lab.made.make("project", "project", lambda _: SimpleNamespace(id="p"))
+    assert lab.made.remove(lab) == []
+    deleted = [path for method, _, path in cloud.asked if method == "DELETE"]
+    assert deleted == ["/v2.0/security-groups/g", "/v3/projects/p"]
+
+
 @pytest.mark.parametrize(("failures", "left"), [(2, 0), (3, 1)])
 def test_a_removal_at_which_the_cloud_failed_is_asked_for_again(cloud: FakeCloud, failures: int, left: int) -> None:
     deletions: list[str] = []
