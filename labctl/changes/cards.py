@@ -60,7 +60,7 @@ class Cards:
         context.run(f"set -e; {'; '.join(lines) or ':'}", timeout=60)
 
     def same(self, one: State, other: State) -> bool:
-        """Whether they are alike; a card that is down has no routes."""
+        """Whether they are alike; of a card that is down, systemd-networkd takes addresses and routes a moment later."""
         return _essence(one) == _essence(other)
 
     def show(self, target: str, now: State, wanted: State) -> str:
@@ -123,7 +123,7 @@ class Card(Change):
 
 def _essence(state: State) -> tuple[Any, ...]:
     up = state["up"]
-    return up, state["mtu"], sorted(state["addresses"]), sorted(state["routes"]) if up else []
+    return (up, state["mtu"], *(sorted(state[key]) if up else [] for key in ("addresses", "routes")))
 
 
 def _route(route: dict[str, Any]) -> str:

@@ -14,10 +14,9 @@ _INODES = 500
 
 def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
     """Tell what is left of file systems on disks, write a file to each, and list those that cannot be written to."""
-    real = "-l -x tmpfs -x devtmpfs -x iso9660"
+    left = "df -k --output=avail,iavail,target"
     return (
-        f"{{ df -P -k {real}; df -P -k /var/tmp; }} | grep -v Mounted | sort -u; echo; "
-        f"{{ df -P -i {real}; df -P -i /var/tmp; }} | grep -v Mounted | sort -u; echo; "
+        f"{left} -l -x tmpfs -x devtmpfs -x iso9660; {left} /var/tmp; echo; "
         "for place in /var/tmp /run; do file=$place/.$$; "
         "{ echo x >$file && rm -f $file; } 2>/dev/null || echo $place; done"
     )
@@ -34,19 +33,24 @@ def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
 def room(subject: Subject) -> Iterator[Step]:
     """Require 64 MiB and 500 inodes that every user may use on each file system of every node; write a file."""
     for node, answer in subject.said("B07"):
-        space, inodes, *rest = [*answer.text.split("\n\n"), "", ""]
-        short = [f"{left} KiB left on {where}" for where, left in _left(space) if left < _BYTES]
+        table, _, closed = answer.text.partition("\n\n")
+        short = [f"{left} KiB left on {where}" for where, left in _left(table, 0) if left < _BYTES]
         yield judged("; ".join(short), name="bytes", node=node.name, suspect="full disk", seconds=answer.seconds)
-        few = [f"{left} inodes left on {where}" for where, left in _left(inodes) if left < _INODES]
+        few = [f"{left} inodes left on {where}" for where, left in _left(table, 1) if left < _INODES]
         yield judged("; ".join(few), name="inodes", node=node.name, suspect="inodes used up")
-        closed = " ".join(rest).split()
-        trouble = f"{', '.join(closed)} cannot be written to" if closed else ""
+        trouble = f"{', '.join(closed.split())} cannot be written to" if closed.strip() else ""
         yield judged(trouble, name="write", node=node.name, suspect="file system")
 
 
-def _left(table: str) -> Iterator[tuple[str, int]]:
-    """Yield where a file system is mounted and what is left of it; read-only media have nothing left and may."""
-    for line in table.splitlines():
-        match line.split():
-            case [_, _, _, left, _, where] if left.isdigit() and not where.startswith("/media/"):
-                yield where, int(left)
+def _left(table: str, column: int) -> list[tuple[str, int]]:
+    """Return where file systems are mounted and what is left of them; read-only media have nothing left and may.
+
+    Args:
+        column: 0 for KiB, 1 for inodes, of which some file systems have no number.
+    """
+    rows = dict.fromkeys(tuple(line.split(maxsplit=2)) for line in table.splitlines())
+    return [
+        (row[2], int(row[column]))
+        for row in rows
+        if len(row) == 3 and row[column].isdigit() and not row[2].startswith("/media/")
+    ]

@@ -136,6 +136,7 @@ class _Trial:
         self._fault, self._variant = what
         self._seed = f"verify-{uuid.uuid4().hex[:6]}"
         self._seconds: dict[str, float] = {}
+        self._injected: list[Entry] = []
         self._red: tuple[str, ...] = ()  # what it turned red when it was proven
         self.report: Report | None = None
         self._points: dict[str, int] = {}
@@ -222,6 +223,7 @@ class _Trial:
         if entry.state is not State.INJECTED:
             raise _Broken(entry.notes[0] if entry.notes else "it was reverted")
         self._seconds |= entry.seconds
+        self._injected = [entry]
         return entry
 
     def _met(self) -> dict[str, str]:
@@ -292,9 +294,9 @@ class _Trial:
 
     def _clear(self) -> None:
         """Leave no half trial behind: the lab is ours while it is tried, whoever changed what."""
-        for entry in self._book.open():
-            if entry.seed == self._seed:
-                self._engine.restore(entry, "its trial ended early")
+        halves = [entry for entry in self._book.open() if entry.seed == self._seed]
+        for entry in halves or self._injected:  # a heal that leaves something is one that failed
+            self._engine.restore(entry, "its trial ended early")
 
     def _green(self, entry: Entry, *, everything: bool = False, ahead: Sequence[str] = ()) -> bool:
         """Check what the fault names, or everything that can be checked without changing anything, too.

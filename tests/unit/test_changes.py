@@ -281,9 +281,11 @@ def test_what_reads_a_file_is_restarted_with_the_change_and_with_its_undo() -> N
     assert len([line for line in guest.ran if "restart chrony" in line]) == 2
 
 
-def test_a_card_that_is_down_has_lost_its_routes_and_is_still_what_was_injected() -> None:
+def test_a_card_that_is_down_loses_routes_and_addresses_and_is_still_what_was_injected() -> None:
     before = {"up": True, "mtu": 1500, "addresses": ["10.0.0.3/24"], "routes": ["10.9.0.0/16 via 10.0.0.1"]}
     assert CARDS.same({**before, "up": False}, {**before, "up": False, "routes": []})
+    assert CARDS.same({**before, "up": False}, {**before, "up": False, "addresses": [], "routes": []})
+    assert not CARDS.same(before, {**before, "addresses": []})
     assert not CARDS.same(before, {**before, "routes": []})
 
 

@@ -71,7 +71,8 @@ def disks(**changes: Any) -> str:
 
 
 def room(space: int = 9853992, inodes: int = 315292, closed: str = "") -> str:
-    return f"/dev/vda1 1 1 {space} 4% /\n\n/dev/vda1 1 1 {inodes} 4% /\n\n{closed}"
+    root, medium, other = f"{space} {inodes} /", "    0     0 /media/labctl", "65000     - /boot/efi"
+    return "\n".join(["  Avail  IFree Mounted on", root, medium, other, "  Avail  IFree Mounted on", root, "", closed])
 
 
 @pytest.mark.parametrize(

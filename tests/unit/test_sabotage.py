@@ -750,6 +750,19 @@ def test_what_a_trial_asks_last_is_what_the_next_one_would_ask_first() -> None:
     assert asked[0] == ("B02", "B01", "B01"), "the first question is whether it shows"
 
 
+def test_a_trial_whose_heal_leaves_something_says_so_and_leaves_nothing() -> None:
+    class Blind(Engine):
+        def undo(self, entry: Entry, state: State) -> Entry:
+            return replace(entry, state=state)
+
+    lab = Lab()
+    before = lab.node.files["/etc/hosts"]
+    trial = on_trial(lab, whole())
+    trial._engine = Blind(**vars(trial._engine))
+    assert "is not as it was" in trial.run().trouble
+    assert lab.node.files["/etc/hosts"] == before
+
+
 def test_a_trial_whose_checks_take_longer_costs_more() -> None:
     assert on_trial(Lab(), whole(green=("B01", "B05"))).cost > on_trial(Lab(), whole()).cost
 
