@@ -60,7 +60,7 @@ class Cards:
         context.run(f"set -e; {'; '.join(lines) or ':'}", timeout=60)
 
     def same(self, one: State, other: State) -> bool:
-        """Whether they are alike; of a card that is down, systemd-networkd takes addresses and routes a moment later."""
+        """Whether they are alike; from a card that is down, systemd-networkd soon takes addresses and routes."""
         return _essence(one) == _essence(other)
 
     def show(self, target: str, now: State, wanted: State) -> str:
