@@ -71,7 +71,7 @@ def disks(**changes: Any) -> str:
 
 
 def room(space: int = 9853992, inodes: int = 315292, closed: str = "") -> str:
-    root, medium, other = f"{space} {inodes} /", "    0     0 /media/labctl", "65000     - /boot/efi"
+    root, medium, other = f"{space} {inodes} /", "    0     0 /media/labctl", "650000     - /boot/efi"
     return "\n".join(["  Avail  IFree Mounted on", root, medium, other, "  Avail  IFree Mounted on", root, "", closed])
 
 
