@@ -284,12 +284,15 @@ class _Trial:
         self._points[kind] = trial.percent(fault, verdicts, held=held)
 
     def _healed(self, entry: Entry) -> None:
-        """Heal as the command does: everything is as it was, to the byte and the nanosecond."""
+        """Heal as the command does: everything is as it was, to the byte and the nanosecond.
+
+        The time of a folder is that of whoever last made a file in it, checks too.
+        """
         self._book.save(self._engine.undo(entry, State.HEALED))
         for node, record in entry.records:
             now = KINDS[record.kind].look(self._context(node), record.target)
-            same = now == record.before if record.kind in ("file", "drop-in", "unit", "card") else True
-            if not (same and KINDS[record.kind].same(now, record.before)):
+            exact = record.kind in ("file", "drop-in", "unit", "card") and now.get("kind") != "folder"
+            if not KINDS[record.kind].same(now, record.before) or (exact and now != record.before):
                 raise _Broken(f"{record.target} is not as it was: {_differs(now, record.before)}")
 
     def _clear(self) -> None:

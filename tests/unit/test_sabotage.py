@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from labctl.changes import Card, DropIn, Line, Member, PutFile, Refusal, SwitchPort, UnitState
+from labctl.changes import Card, DropIn, Line, Member, Permissions, PutFile, Refusal, SwitchPort, UnitState
 from labctl.checks.check import chosen
 from labctl.checks.model import Report, Result, Step, Verdict
 from labctl.errors import CapacityError, InputError, RefusedError, RemoteError
+from labctl.guest import File
 from labctl.guest.fake import FakeGuest
 from labctl.lab import fault_files
 from labctl.lab.sabotage import LEDGER, Ledger
@@ -761,6 +762,23 @@ def test_a_trial_whose_heal_leaves_something_says_so_and_leaves_nothing() -> Non
     trial._engine = Blind(**vars(trial._engine))
     assert "is not as it was" in trial.run().trouble
     assert lab.node.files["/etc/hosts"] == before
+
+
+def test_a_folder_in_which_checks_make_files_is_as_it_was_but_for_its_time() -> None:
+    lab = Lab()
+    lab.node.files["/var/tmp"] = File(kind="folder", mode=0o1777, owner="root:root", mtime=1)
+    change = Permissions(path="/var/tmp", mode=0o755)
+
+    def check(ids: Sequence[str]) -> Report:
+        folder = lab.node.files["/var/tmp"]
+        lab.node.files["/var/tmp"] = replace(folder, mtime=folder.mtime + 1)
+        return report(*(["B02"] if folder.mode != 0o1777 else []))
+
+    trial = on_trial(lab, drawing(Break(node="node-1", change=change)), check=check)
+    lab.node.answers["mend"] = lambda line, stdin: lab.node.files.update(
+        {"/var/tmp": replace(lab.node.files["/var/tmp"], mode=0o1777)}
+    )
+    assert trial.run().trouble == ""
 
 
 def test_a_trial_whose_checks_take_longer_costs_more() -> None:
