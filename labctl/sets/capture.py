@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from labctl import waiting
 from labctl.images.store import now
@@ -19,6 +20,7 @@ from labctl.site.together import Cancelled
 from labctl.site.work import Work
 
 _WINDOW = 5.0  # seconds for which processors are watched
+_SINKS = 0.2  # of what a node at rest takes: by how much less it must take to count as quieter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,26 +44,34 @@ class CloudState:
 def rest(work: Work, plan: LabPlan) -> None:
     """Wait until the nodes are at rest. Work that a service has not finished by the capture is repeated by every fork.
 
-    A lab that never comes to rest is captured anyway.
+    A lab that never comes to rest is captured anyway, and so is one that becomes no quieter: it has work of its own,
+    an emulated instance for example.
     """
     site = work.site
     nodes = {node.name: node.uuid for node in plan.nodes}
     said, deadline = [""], time.monotonic() + site.pace.rest
+    least, sunk = dict.fromkeys(nodes, inf), time.monotonic()
 
     def at_rest() -> bool:
+        nonlocal sunk
         began, before = time.monotonic(), {name: site.hypervisor.processor_time(uuid) for name, uuid in nodes.items()}
         if work.cancelled.wait(_WINDOW):
             raise Cancelled("the capture was cancelled")
-        window = time.monotonic() - began
-        used = {name: (site.hypervisor.processor_time(uuid) - before[name]) / window for name, uuid in nodes.items()}
+        now = time.monotonic()
+        used = {
+            name: (site.hypervisor.processor_time(uuid) - before[name]) / (now - began) for name, uuid in nodes.items()
+        }
+        for name, share in used.items():
+            if share < least[name] - _SINKS * site.pace.idle:
+                least[name], sunk = share, now
         busy = ", ".join(sorted(name for name, share in used.items() if share > site.pace.idle))
         if busy != said[-1]:
             said.append(busy)
-            if busy and time.monotonic() < deadline:
+            if busy and now < deadline:
                 work.progress.say(f"waiting until {busy} of {plan.team} are at rest")
-        return not busy
+        return not busy or now - sunk > site.pace.rest / 4
 
-    if not waiting.until(at_rest, seconds=site.pace.rest, pause=0):
+    if not waiting.until(at_rest, seconds=site.pace.rest, pause=0) or said[-1]:
         work.progress.say(f"{said[-1]} of {plan.team} are not at rest; captured as they are")
 
 

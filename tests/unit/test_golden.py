@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
@@ -128,6 +129,25 @@ def test_a_capture_waits_until_the_nodes_are_at_rest(
     capture.rest(work, gridka)
     assert len(told) == bool(said)
     assert all(said in line and "db-node" in line for line in told)
+
+
+def test_a_capture_does_not_wait_for_a_lab_that_becomes_no_quieter(
+    gridka: LabPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "_WINDOW", 0.01)
+    told = list[str]()
+    site: Any = SimpleNamespace(
+        pace=replace(pace("kvm"), rest=60.0),
+        hypervisor=SimpleNamespace(processor_time=lambda node: clock()),  # a whole processor, always
+    )
+    real = time.monotonic
+    monkeypatch.setattr(capture.time, "monotonic", clock := lambda: real() * 100)
+    progress = SimpleNamespace(say=told.append)
+    work: Any = SimpleNamespace(site=site, progress=progress, cancelled=threading.Event())
+    began = clock()
+    capture.rest(work, gridka)
+    assert clock() - began < 45
+    assert "captured as they are" in told[-1]
 
 
 def test_a_capture_that_waits_can_be_given_up(gridka: LabPlan) -> None:
