@@ -88,7 +88,11 @@ def roles_page() -> str:
     nodes = topology.load("gridka").nodes
     for name in order_of(ROLES.names()):
         role = ROLES[name]
-        where = "every node" if role.everywhere else ", ".join(key for key, node in nodes.items() if name in node.roles)
+        where = (
+            "every node"
+            if role.everywhere
+            else ", ".join(key for key, node in nodes.items() if name in node.roles) or "–"
+        )
         duty = (inspect.getdoc(role.steps) or "").partition("\n")[0]
         needs, after, passwords = (
             ", ".join(each) or "–"
@@ -103,6 +107,7 @@ def node_of(role: Role) -> str:
     """Return what a role asks of its node."""
     asked = [f"{network} card" for network in role.networks if network != "internal"]
     asked += ["`/dev/vdb`"] if role.disks else []
+    asked += [f"image with the layer `{role.layer}`"] if role.layer else []
     asked += [f"not beside {name}" for name in role.excludes]
     return ", ".join([*asked, *(["alone"] if role.single else [])]) or "–"
 

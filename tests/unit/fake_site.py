@@ -118,10 +118,10 @@ class World:
         hypervisor = cast(Hypervisor, FakeHypervisor(self.host, trace=self.trace))
         return Site("fake", Host(), hypervisor, FakeDialer(self), "qemu", self.log_in)
 
-    def image(self, name: str, *, virtual_size: int = 2 * GIB) -> str:
+    def image(self, name: str, *, virtual_size: int = 2 * GIB, extras: tuple[str, ...] = ()) -> str:
         """Give the host a base image; return its volume."""
         file = self.folder / f"{name}.qcow2"
-        file.write_bytes(qcow2(virtual_size) + name.encode())
+        file.write_bytes(qcow2(virtual_size) + name.encode() + "".join(extras).encode())
         made = Manifest(
             name=name,
             sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -130,6 +130,7 @@ class World:
             os_info="",
             created="2026-11-26T08:00:00+00:00",
             source="a test",
+            extras=extras,
         )
         return self.site().images.publish(file, made).volume
 

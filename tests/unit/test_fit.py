@@ -129,6 +129,23 @@ def test_a_cloud_of_few_nodes_and_one_without_roles_fits():
             "its readers differ on others",
         ),
         (
+            "[gateway, cinder, tenant]",
+            "[gateway, cinder, tenant, swift, swift-storage]",
+            "19: nodes.two.roles[4]: the role swift-storage uses a data disk, and the only one is for volumes; add "
+            "one, size: 5 GiB",
+        ),
+        (
+            "[compute]",
+            "[compute, cinder-backup]",
+            "24: nodes.three.roles[1]: the role cinder-backup reads volumes where they are: give it to the node with "
+            "the role cinder",
+        ),
+        (
+            "{demo: secret}",
+            "{swift: a%b}",
+            "13: openstack.passwords.swift: it is swift's, and no node has this role",
+        ),
+        (
             "  passwords:",
             "  medium: null\n  passwords:",
             "13: openstack.medium: the role tenant takes the image for instances from the install medium",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from labctl.errors import CapacityError
+from labctl.errors import CapacityError, InputError
 from labctl.lab import images, rollout
 from labctl.lab.create import Created
 from labctl.lab.decisions import Choice, Starting
@@ -51,6 +51,40 @@ def test_a_set_with_memory_that_is_there_is_used(world: World) -> None:
     roll_out(world, TEAMS)
     assert store.golden(world.site()).every() == [made]
     assert {world.record(team).golden for team in TEAMS} == {made.id}
+
+
+def test_an_image_that_lacks_packages_of_a_topologys_roles_is_built_again_with_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[tuple[str, ...]] = []
+
+    def build(work: Any, name: str, *, mirror: str | None, extras: tuple[str, ...]) -> None:
+        built.append((name, *extras))
+        world.image(name, extras=(*extras,))
+
+    monkeypatch.setattr(images, "build", build)
+    monkeypatch.setattr(rollout.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(rollout.bake, "bake", lambda *_: None)
+    world.image("openstack", extras=("backup",))
+    choice = Choice(topology=topology.load("icehouse"), stage="installed")
+    steps = rollout.planned(world.work(), ["team01"], choice, Starting(), once=True)
+    assert steps.remarks("icehouse")[0].startswith("image openstack with backup, swift is missing: it is built")
+    rollout._supply(world.work(), topology.load("icehouse"), steps)
+    assert built == [("openstack", "backup", "swift")]
+    again = rollout.planned(world.work(), ["team01"], choice, Starting(), once=True)
+    assert again.images == ()
+
+
+def test_a_cloud_is_not_made_from_an_image_that_lacks_packages_of_its_roles(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout.os, "geteuid", lambda: 1000)  # who is not root cannot build
+    world.image("openstack")
+    choice = Choice(topology=topology.load("icehouse"), stage="installed")
+    with pytest.raises(InputError, match="image openstack lacks the packages of: swift") as caught:
+        roll_out(world, ["team01"], choice)
+    assert caught.value.remedy == "labctl image build openstack --with swift"
+    assert world.work().home.lab("team01").load() is None
 
 
 def test_one_new_lab_is_not_captured(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import graphlib
 import shlex
 import subprocess
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -15,6 +16,7 @@ from netaddr import IPAddress, IPNetwork, IPRange
 from labctl.changes import Ini, Packages, PutFile, Python, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError
+from labctl.images import recipe
 from labctl.installing.passwords import complete
 from labctl.installing.tasks import Task, packages_first, plan_tasks
 from labctl.plan.lab import INSTALLED, plan
@@ -25,7 +27,7 @@ from labctl.roles.shared import forget_reports
 from labctl.secret import Secret, reveal
 from labctl.spec import topology
 
-CLOUDS = ("gridka", "allinone", "havana")
+CLOUDS = ("gridka", "allinone", "havana", "icehouse", "grizzly")
 IDENTITY = Identity(team="team01", lab=UUID(int=1), owner=UUID(int=2), mgmt=IPNetwork("192.168.99.0/24"))
 
 
@@ -242,6 +244,77 @@ def test_aggregates_may_be_for_one_project_or_for_some_flavors() -> None:
     assert len(set(filters)) == len(filters)
 
 
+def test_every_node_of_the_object_store_makes_the_same_rings_from_the_topology() -> None:
+    made = cloud("icehouse")
+    rings = {
+        step.node: each.data
+        for role in ("swift", "swift-storage")
+        for task in plan_tasks(made, only=role)
+        for step in task.steps
+        for each in step.actions
+        if isinstance(each, Python) and "rings" in each.title
+    }
+    assert set(rings) == {"osswift0", "osswift1", "osswift2"}
+    first, *others = rings.values()
+    assert all(other == first for other in others)
+    assert first["replicas"] == 3
+    assert [(each["zone"], each["ip"], each["replication_ip"], each["device"]) for each in first["devices"]] == [
+        (zone, f"192.168.182.{143 + zone}", f"10.0.100.{138 + zone}", device)
+        for zone in (1, 2, 3)
+        for device in ("vdb", "vdc", "vdd")
+    ]
+
+
+def test_backups_are_made_where_volumes_are_and_reported() -> None:
+    made = cloud("allinone")
+    (node,) = made.lab.nodes
+    more = replace(made, lab=replace(made.lab, nodes=(replace(node, roles=(*node.roles, "cinder-backup")),)))
+    assert (
+        inis(more, "cinder-backup")["/etc/cinder/cinder.conf"]["DEFAULT"]["backup_posix_path"]
+        == "/var/lib/cinder/backups"
+    )
+    waits = [
+        each
+        for task in plan_tasks(more, only="cinder-backup")
+        for step in task.steps
+        for each in step.actions
+        if isinstance(each, Wait)
+    ]
+    assert "cinder-backup of allinone report" in waits[0].what
+
+
+def test_objects_are_on_the_disks_that_no_volume_group_takes() -> None:
+    (task,) = plan_tasks(cloud("grizzly"), only="swift-storage")
+    actions = [each for step in task.steps for each in step.actions]
+    made = [each.command for each in actions if isinstance(each, Run) and "mkfs" in each.command]
+    assert made == ["mkdir -p /srv/node/vdc && mkfs.xfs -q -L swift-vdc /dev/vdc"]
+    (rings,) = (each.data for each in actions if isinstance(each, Python))
+    assert (rings["replicas"], len(rings["devices"])) == (1, 1)
+
+
+def test_s3_comes_after_tokens_and_logs_in_to_ask_about_signatures() -> None:
+    proxy = inis(cloud("icehouse"), "swift")["/etc/swift/proxy-server.conf"]
+    words = str(proxy["pipeline:main"]["pipeline"]).split()
+    order = [words.index(word) for word in ("cache", "authtoken", "s3api", "s3token", "keystoneauth", "slo")]
+    assert order == sorted(order)
+    assert proxy["filter:s3token"]["username"] == "swift"
+    assert proxy["DEFAULT"]["workers"] == 0
+
+
+def test_packages_that_the_image_lacks_are_in_the_layer_of_their_role() -> None:
+    def names(extras: Iterable[str]) -> set[str]:
+        return {name for layer in recipe.load("openstack", extras=extras).layers for name in layer.packages}
+
+    plain, layers = names(()), recipe.additions("openstack")
+    for made in map(cloud, CLOUDS):
+        for task in plan_tasks(made):
+            lacking = {each for step in task.steps for each in packages(step) if each in names(layers)} - plain
+            assert bool(lacking) <= bool(ROLES[task.role].layer), task.role
+            if lacking:
+                assert lacking <= names([ROLES[task.role].layer]), task.role
+    assert {role.layer for role in ROLES} - {""} <= layers.keys()
+
+
 def test_with_the_hybrid_firewall_iptables_sees_what_passes_the_bridges() -> None:
     for made, bridged in ((cloud("havana"), False), (havana_with(firewall="iptables_hybrid"), True)):
         actions = [each for task in plan_tasks(made, only="compute") for step in task.steps for each in step.actions]
@@ -287,8 +360,8 @@ def test_pinned_passwords_are_used_and_the_star_stands_for_the_others() -> None:
 
 
 def test_a_password_of_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="no role uses: swift"):
-        cloud("gridka", swift="secret-1")
+    with pytest.raises(InputError, match="no role uses: octavia"):
+        cloud("gridka", octavia="secret-1")
 
 
 def test_two_labs_have_no_secret_in_common() -> None:
@@ -361,7 +434,7 @@ def test_cleaning_up_deletes_what_is_gone_and_fails_aloud(name: str, works: bool
 def test_apis_under_uwsgi_tell_that_they_end_each_connection(tasks: tuple[Cloud, list[Task]]) -> None:
     actions = [action for task in tasks[1] for step in task.steps for action in step.actions]
     apis = [each for each in actions if isinstance(each, Ini) and each.path.endswith("-uwsgi.ini")]
-    assert len(apis) == 8
+    assert len(apis) == 7 + len(tasks[0].nodes("heat"))
     assert all(api.values["uwsgi"]["add-header"] == "Connection: close" for api in apis)
 
 
