@@ -45,6 +45,7 @@ SERVICES = {
         Service(name="neutron", type="network", role="neutron", port=9696),
         Service(name="cinder", type="block-storage", role="cinder", port=8776),
         Service(name="heat", type="orchestration", role="heat", port=8004),
+        Service(name="swift", type="object-store", role="swift", port=8080),
     )
 }
 

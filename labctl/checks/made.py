@@ -246,6 +246,16 @@ def _dissolve(cloud: Any, thing: Thing) -> None:
     cloud.admin.identity.delete_project(thing.id)
 
 
+def _emptied(cloud: Any, thing: Thing) -> None:
+    """Remove a container with its objects."""
+    from openstack.exceptions import raise_from_response
+
+    store = cloud.demo.object_store
+    for each in list(store.objects(thing.id)):
+        raise_from_response(store.delete(f"/{thing.id}/{each.name}"))
+    store.delete_container(thing.id)
+
+
 KINDS: dict[str, Kind] = {
     "image": Kind(
         find=_named(lambda cloud, name: cloud.demo.image.images(name=name)),
@@ -329,5 +339,6 @@ KINDS: dict[str, Kind] = {
         find=_named(lambda cloud, name: cloud.admin.identity.users(name=name)),
         remove=_quietly(lambda cloud, thing: cloud.admin.identity.delete_user(thing.id)),
     ),
+    "container": Kind(find=lambda cloud, thing: [thing.name], remove=_quietly(_emptied)),  # noqa: ARG005 - name is ID
     "grant": Kind(find=_grants, remove=_revoke),
 }

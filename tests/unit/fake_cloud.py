@@ -35,6 +35,7 @@ PATHS = {
     "nova": "/v2.1",
     "cinder": "/v3/p",
     "heat": "/v1/p",
+    "swift": "/v1/AUTH_p",
     "glance": "",
     "neutron": "",
     "placement": "",
@@ -187,6 +188,8 @@ class FakeCloud:
     def subject(self, **changes: Any) -> Subject:
         """Return the lab as checks see it."""
         lab = plan(topology.load("allinone"), IDENTITY, stage="installed")
+        nodes = (replace(node, roles=(*node.roles, "swift", "swift-storage")) for node in lab.nodes)
+        lab = replace(lab, nodes=tuple(nodes))
         login = Login(
             auth_url=f"http://{PUBLIC}:5000/v3", username="demo", password="secret", project="demo", region="RegionOne"
         )

@@ -280,6 +280,28 @@ def test_an_image_that_was_made_is_removed_and_off_the_record(cloud: FakeCloud) 
     assert report.leftovers == ()
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_object_that_comes_back_is_green_and_removed_with_its_container(cloud: FakeCloud, lost: bool) -> None:
+    box = "/v1/AUTH_p/labctl-check-run1-objects"
+    held: dict[str, bytes] = {}
+
+    def put(body: bytes) -> tuple[int, Any]:
+        held["thing"] = body[:-1] if lost else body
+        return 201, {}
+
+    cloud.answers["PUT", 8080, box] = (201, {})
+    cloud.answers["PUT", 8080, f"{box}/thing"] = put
+    cloud.answers["GET", 8080, box] = lambda _: (200, [{"name": each, "bytes": 1} for each in held])
+    cloud.answers["GET", 8080, f"{box}/thing"] = lambda _: (200, held["thing"])
+    cloud.answers["DELETE", 8080, f"{box}/thing"] = lambda _: (held.clear(), (204, {}))[1]
+    cloud.answers["DELETE", 8080, box] = (204, {})
+    result = of(report := check(cloud, "C24"), "C24")
+    assert result.verdict is (Verdict.FAIL if lost else Verdict.PASS), result.first
+    assert held == {}
+    assert ("DELETE", 8080, box) in cloud.asked
+    assert report.leftovers == ()
+
+
 class World:
     """Things of one kind, by name."""
 

@@ -616,8 +616,21 @@ def test_what_is_red_already_proves_nothing() -> None:
 
 
 def test_every_family_of_the_catalogue_is_a_fault_or_is_left_out_for_a_reason() -> None:
-    """The numbers are those of the catalogue of 2025.1: 143 families for installed labs."""
-    last = {"KS": 23, "DB": 10, "MQ": 7, "GL": 8, "CP": 18, "CN": 16, "NW": 29, "VO": 16, "DA": 7, "HE": 2, "HO": 7}
+    """The numbers are those of the catalogue of 2025.1: 143 families for installed labs; two more are of Swift."""
+    last = {
+        "OB": 2,
+        "KS": 23,
+        "DB": 10,
+        "MQ": 7,
+        "GL": 8,
+        "CP": 18,
+        "CN": 16,
+        "NW": 29,
+        "VO": 16,
+        "DA": 7,
+        "HE": 2,
+        "HO": 7,
+    }
     every = {f"{family}-{number:02}" for family, most in last.items() for number in range(1, most + 1)}
     written = {fault.id for fault in FAULTS if "installed" in fault.stages}
     assert not written & LEFT_OUT.keys()
