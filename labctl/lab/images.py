@@ -82,11 +82,11 @@ def demand_layers(image: Image, roles: Iterable[str]) -> None:
     Raises:
         InputError: it does.
     """
-    needed, name = fit.layers(roles), image.manifest.name
+    needed, name = fit.layers(roles), image.manifest.name.removesuffix("-medium")
     if lacking := set(needed) - set(image.manifest.extras):
         words = "".join(f" --with {each}" for each in sorted({*needed, *image.manifest.extras}))
         raise InputError(
-            f"image {name} lacks the packages of: {', '.join(sorted(lacking))}",
+            f"image {image.manifest.name} lacks the packages of: {', '.join(sorted(lacking))}",
             details="Only some labs need them, so an image is built without them unless they are asked for.",
             remedy=f"labctl image build {name}{words}",
         )

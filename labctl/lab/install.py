@@ -16,7 +16,7 @@ from labctl.installing.installer import Installer, Outcome
 from labctl.installing.journal import Journal
 from labctl.installing.preview import Pending, pending
 from labctl.installing.tasks import Task, packages_first, plan_tasks
-from labctl.lab import nodes, secrets, trouble
+from labctl.lab import images, nodes, secrets, trouble
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
 from labctl.remote.ssh import SshTransport
@@ -45,14 +45,30 @@ def install(work: Work, team: str, *, until: str | None, only: str | None) -> Ou
         only: this role alone.
 
     Raises:
-        InputError: the team has no lab, the lab no cloud, or the cloud no such role; its roles do not fit; or nodes are
-            not running.
+        InputError: the team has no lab, the lab no cloud, or the cloud no such role; its roles do not fit; the medium
+            lacks their packages; or nodes are not running.
         LabctlError: a step failed.
     """
     with records.locked(work.home, [team]):
         lab = records.lab_of(work.home, team)
         fit.demand(topology.restore(lab.record.topology))
+        _demand_packages(work.site, lab)
         return proceed(work, lab, until=until, only=only)
+
+
+def _demand_packages(site: Site, lab: Lab) -> None:
+    """Refuse to install on bare nodes from a medium that lacks packages of their roles.
+
+    Raises:
+        InputError: it does.
+    """
+    cloud = lab.plan.openstack
+    if cloud is None or cloud.medium is None or lab.plan.stage == INSTALLED:
+        return
+    volume = lab.record.images.get(cloud.medium)
+    found = next((image for image in site.images.every(site.volumes) if image.volume == volume), None)
+    if found is not None:
+        images.demand_layers(found, [role for node in lab.plan.nodes for role in node.roles])
 
 
 def proceed(

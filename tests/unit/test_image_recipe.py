@@ -15,6 +15,7 @@ import yaml
 from labctl import data
 from labctl.errors import InputError
 from labctl.images import build, recipe
+from labctl.images.store import Manifest
 
 BASE = data.folder("images") / "debian-13"
 OVERLAY = BASE / "overlay"
@@ -89,6 +90,22 @@ def test_a_layer_that_there_is_not_is_refused_with_those_there_are(name: str, ex
     with pytest.raises(InputError, match=f"nothing called ceph can be added to recipe {name}") as caught:
         recipe.load(name, extras=extras)
     assert ("swift" in caught.value.details) == (name == "openstack")
+
+
+@pytest.mark.parametrize("extras", [(), ("backup", "swift")])
+def test_an_image_says_its_layers_and_one_without_reads_as_before_there_were_any(extras: tuple[str, ...]) -> None:
+    made = Manifest(
+        name="openstack",
+        sha256="0" * 64,
+        size=1,
+        virtual_size=1,
+        os_info="",
+        created="2026-11-26T08:00:00+00:00",
+        source="a test",
+        extras=extras,
+    )
+    assert ("extras" in made.document()) == bool(extras)
+    assert Manifest.from_json(json.dumps(made.document())) == made
 
 
 def test_no_file_of_a_recipe_names_a_mirror() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from labctl.errors import CapacityError, InputError
-from labctl.lab import images, rollout
+from labctl.lab import images, install, rollout
 from labctl.lab.create import Created
 from labctl.lab.decisions import Choice, Starting
 from labctl.sets import store
@@ -85,6 +85,14 @@ def test_a_cloud_is_not_made_from_an_image_that_lacks_packages_of_its_roles(
         roll_out(world, ["team01"], choice)
     assert caught.value.remedy == "labctl image build openstack --with swift"
     assert world.work().home.lab("team01").load() is None
+
+
+def test_nothing_is_installed_from_a_medium_that_lacks_packages_of_the_roles(world: World) -> None:
+    world.image("openstack-medium", extras=("backup",))
+    roll_out(world, ["team01"], Choice(topology=topology.load("grizzly")), once=False)
+    with pytest.raises(InputError, match="image openstack-medium lacks the packages of: swift") as caught:
+        install.install(world.work(), "team01", until=None, only=None)
+    assert caught.value.remedy == "labctl image build openstack --with backup --with swift"
 
 
 def test_one_new_lab_is_not_captured(world: World) -> None:
