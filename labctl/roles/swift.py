@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import resources
 
-from labctl.changes import Action, Ini, Line, Packages, PutFile, Python, Run, Unit, Wait
+from labctl.changes import Action, Ini, Line, Packages, Permissions, PutFile, Python, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Password, Step, role
 from labctl.roles.shared import Values, endpoint, ensure
@@ -15,6 +15,7 @@ from labctl.spec.topology import Topology
 PORTS = {"account": 6202, "container": 6201, "object": 6200}
 """Where a storage node's three servers listen."""
 
+_PROXY = "/etc/swift/proxy-server.conf"
 _VOLUMES = ("cinder",)  # roles that take a node's first data disk
 _POWER = 10  # 1024 parts: each copy of 2 ** 18, as the guides have it, takes an emulated node ten minutes to place
 _COPIES = 3
@@ -65,13 +66,11 @@ def swift(cloud: Cloud, node: str) -> Iterator[Step]:
         node=node,
         actions=(
             Packages(names=("swift-proxy", "python3-swiftclient", "curl")),
-            _hashes(cloud),
+            *_hashes(cloud),
             _rings(cloud),
             Ini(
-                path="/etc/swift/proxy-server.conf",
+                path=_PROXY,
                 dialect="plain",
-                owner="root:swift",
-                mode=0o640,
                 values={
                     "DEFAULT": {"bind_ip": "0.0.0.0", "workers": 0},  # noqa: S104 - its door is on the public network
                     "pipeline:main": {"pipeline": _PIPELINE},
@@ -101,6 +100,7 @@ def swift(cloud: Cloud, node: str) -> Iterator[Step]:
                     "filter:s3token": {"auth_uri": cloud.auth_url(), "delay_auth_decision": True} | login,
                 },
             ),
+            _private(_PROXY),
         ),
     )
     yield Step(
@@ -126,7 +126,7 @@ def storage(cloud: Cloud, node: str) -> Iterator[Step]:
         node=node,
         actions=(
             Packages(names=("swift-account", "swift-container", "swift-object", "xfsprogs", "rsync", "curl")),
-            _hashes(cloud),
+            *_hashes(cloud),
             _rings(cloud),
             *(_server(cloud, name) for name in PORTS),
             PutFile(path="/etc/rsyncd.conf", content=_rsync(cloud.address(node))),
@@ -145,16 +145,22 @@ def storage(cloud: Cloud, node: str) -> Iterator[Step]:
     )
 
 
+def _private(path: str) -> Action:
+    """Keep a file with secrets from everybody but Swift: the packages' own files are for all to read."""
+    return Permissions(path=path, owner="root:swift", mode=0o640)
+
+
 def _answers(cloud: Cloud, node: str, port: int, what: str) -> Wait:
     until = f"curl -sf -o /dev/null http://{cloud.address(node)}:{port}/healthcheck"
     return Wait(until=until, what=f"{what} answers", seconds=90)
 
 
-def _hashes(cloud: Cloud) -> Action:
+def _hashes(cloud: Cloud) -> tuple[Action, ...]:
     """Set what every node mixes into the names that decide where an object lies."""
     word = cloud.secret("swift-hash")
     values: Values = {"swift-hash": {"swift_hash_path_suffix": word, "swift_hash_path_prefix": word}}
-    return Ini(path="/etc/swift/swift.conf", values=values, dialect="plain", owner="root:swift", mode=0o640)
+    path = "/etc/swift/swift.conf"
+    return Ini(path=path, values=values, dialect="plain"), _private(path)
 
 
 def _server(cloud: Cloud, name: str) -> Action:
@@ -167,7 +173,7 @@ def _server(cloud: Cloud, name: str) -> Action:
     }
     if name != "account":
         values[f"{name}-updater"] = {"interval": pause, "concurrency": 1}
-    return Ini(path=f"/etc/swift/{name}-server.conf", values=values, dialect="plain", owner="root:swift", mode=0o640)
+    return Ini(path=f"/etc/swift/{name}-server.conf", values=values, dialect="plain")
 
 
 def _rsync(address: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import graphlib
 import shlex
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from netaddr import IPAddress, IPNetwork, IPRange
 
-from labctl.changes import Ini, Packages, PutFile, Python, Run, Unit, Wait
+from labctl.changes import Ini, Packages, Permissions, PutFile, Python, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.errors import InputError
 from labctl.images import recipe
@@ -299,6 +299,21 @@ def test_s3_comes_after_tokens_and_logs_in_to_ask_about_signatures() -> None:
     assert order == sorted(order)
     assert proxy["filter:s3token"]["username"] == "swift"
     assert proxy["DEFAULT"]["workers"] == 0
+
+
+def test_swifts_secrets_are_for_swift_alone() -> None:
+    for role, files in (("swift", {"proxy-server.conf", "swift.conf"}), ("swift-storage", {"swift.conf"})):
+        actions = [
+            each for task in plan_tasks(cloud("icehouse"), only=role) for step in task.steps for each in step.actions
+        ]
+        secret = {each.path for each in actions if isinstance(each, Ini) and "Secret" in repr(shapes(each.values))}
+        closed = {each.path for each in actions if isinstance(each, Permissions) and each.mode == 0o640}
+        assert secret == closed == {f"/etc/swift/{name}" for name in files}
+
+
+def shapes(values: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return the names of the types of all values."""
+    return [type(value).__name__ for options in values.values() for value in options.values()]
 
 
 def test_packages_that_the_image_lacks_are_in_the_layer_of_their_role() -> None:
