@@ -104,6 +104,8 @@ for _name, _each in _LISTS.items():
 )
 def placement(log: Log) -> None:
     """Ask Placement for its resource providers as admin. A nonsense token must be turned away."""
+    if not log.cloud.nodes("placement"):
+        log.skip("no node has the role placement")
     node, placement = log.cloud.node("placement"), log.cloud.admin.placement
     log.ask("list", lambda: list(placement.resource_providers()), node=node, suspect="placement")
     _refused(log, "placement", placement.get_endpoint(), "/resource_providers")
@@ -120,4 +122,6 @@ def placement(log: Log) -> None:
 def detail(log: Log) -> None:
     """Ask Nova for all that it knows about demo's servers; for their security groups it asks Neutron."""
     node = log.cloud.node("nova")
+    if not node:
+        log.skip("no node has the role nova")
     log.ask("list", lambda: list(log.cloud.demo.compute.servers()), node=node, suspect="nova: its way to neutron")

@@ -24,6 +24,8 @@ def services(log: Log) -> None:
     """Ask Nova for its services: conductor, scheduler and an agent on every compute node must be there, enabled, and
     have reported lately. The age of the last report counts, for Nova itself takes them for up much longer."""
     cloud = log.cloud
+    if not cloud.nodes("nova"):
+        log.skip("no node has the role nova")
     wanted = [(f"nova-{each}", cloud.node("nova")) for each in ("conductor", "scheduler")]
     wanted += [("nova-compute", node) for node in cloud.nodes("compute")]
 
@@ -48,6 +50,8 @@ def providers(log: Log) -> None:
     """Ask Nova for its hypervisors, and Placement for the room on each: every compute node must be known to both, and
     at least one have room for the smallest flavor."""
     cloud = log.cloud
+    if not cloud.nodes("compute"):
+        log.skip("no node has the role compute")
     names = log.ask(
         "hypervisors", lambda: {each.name for each in cloud.admin.compute.hypervisors(details=False)}, suspect="nova"
     )

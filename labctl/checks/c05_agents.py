@@ -26,6 +26,8 @@ def agents(log: Log) -> None:
     cloud = log.cloud
     wanted = [(binary, node) for node in cloud.nodes("gateway") for binary in _GATEWAY]
     wanted += [("neutron-openvswitch-agent", node) for node in cloud.nodes("compute")]
+    if not wanted:
+        log.skip("no node has the role gateway or compute")
     found: dict[str, dict[str, object]] = {}
 
     def ask() -> Iterable[ServiceReport]:

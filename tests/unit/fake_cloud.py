@@ -57,6 +57,7 @@ class FakeCloud:
         unknown: those that it has no answer to.
         canary: the canary that the lab knows.
         says: what an instance answers when its marker file is read.
+        roles: of the only node; empty for all.
     """
 
     server: ThreadingHTTPServer
@@ -69,6 +70,7 @@ class FakeCloud:
     record: list[str] = field(default_factory=list)
     canary: Canary | None = None
     says: str = ""
+    roles: tuple[str, ...] = ()
 
     def open(self, name: str, port: int, *, timeout: float) -> socket.socket:
         if isinstance(found := self.broken.get(port), LabctlError):
@@ -188,7 +190,8 @@ class FakeCloud:
     def subject(self, **changes: Any) -> Subject:
         """Return the lab as checks see it."""
         lab = plan(topology.load("allinone"), IDENTITY, stage="installed")
-        nodes = (replace(node, roles=(*node.roles, "swift", "swift-storage")) for node in lab.nodes)
+        roles = self.roles or (*lab.nodes[0].roles, "swift", "swift-storage")
+        nodes = (replace(node, roles=roles) for node in lab.nodes)
         lab = replace(lab, nodes=tuple(nodes))
         login = Login(
             auth_url=f"http://{PUBLIC}:5000/v3", username="demo", password="secret", project="demo", region="RegionOne"

@@ -50,6 +50,15 @@ def test_a_healthy_cloud_is_green_and_asked_for_nothing_odd(cloud: FakeCloud) ->
     assert {"C02:glance", "C03:detail", "C04:providers", "C05", "C06"} <= {result.name for result in report.results}
 
 
+def test_what_a_cloud_does_not_have_is_not_asked_for(cloud: FakeCloud) -> None:
+    cloud.roles = ("mariadb", "memcached", "keystone", "swift", "swift-storage")
+    cloud.absent = {"glance", "placement", "nova", "neutron", "cinder", "heat"}
+    report = check(cloud)
+    bad = [each.name for each in report.results if each.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
+    assert bad == []
+    assert of(report, "C02:swift").verdict is Verdict.PASS
+
+
 def test_a_door_that_is_shut_blocks_what_stands_behind_it_and_nothing_else(cloud: FakeCloud) -> None:
     cloud.broken[9292] = REFUSED
     report = check(cloud)
