@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import DamagedError, InputError, LabctlError
-from labctl.lab import events, hands
+from labctl.lab import events, hands, passes
 from labctl.lab.hands import Hand
 from labctl.rounds import events as kinds
 from labctl.rounds.events import Event, Opened
@@ -37,7 +37,7 @@ class Happened:
     """Something that happened.
 
     Attributes:
-        id: the same for the same event, whoever asks.
+        id: the same for the same event, whoever asks; it tells nothing of what is sealed in it.
         team: whom it is about: who plays, or whose hand it is.
         lab: the team in whose lab it happened; empty for a hand.
         round: its ID; empty outside of rounds.
@@ -103,10 +103,9 @@ class Feed:
             offset += len(line)
             opened = event if isinstance(event, Opened) else opened
             if offset > begin:
-                digest = hashlib.sha256(b"%s\n%d\n%s" % (name.encode(), offset, line)).hexdigest()
                 self._marks[name] = Mark(offset, head)
                 yield Happened(
-                    id=digest[:24],
+                    id=passes.name_of(self._home, b"%s\n%d\n%s" % (name.encode(), offset, line)),
                     team=event.team if isinstance(event, Hand) else opened.player if opened else lab,
                     lab=lab,
                     round=opened.round if opened else "",

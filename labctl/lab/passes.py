@@ -79,6 +79,11 @@ def form_token(home: Home, session: Pass) -> str:
     return _signature(home, FORM, session.team, session.nonce)
 
 
+def name_of(home: Home, text: bytes) -> str:
+    """Return a name for a text, always the same, from which nobody without the secret can guess the text."""
+    return hmac.new(_secret(home), b"name\n" + text, "sha256").hexdigest()[:24]
+
+
 def _signature(home: Home, purpose: str, team: str, body: str) -> str:
     """Sign a text for a purpose, by the secret and the team's password."""
     found = access.known_or_none(home, team) if team != ORGANISER else None

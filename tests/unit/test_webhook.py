@@ -166,6 +166,15 @@ def test_the_public_cannot_tell_a_round_with_faults_from_a_drill(home: Home) -> 
     assert "mysql" not in json.dumps(seen)
 
 
+def test_the_id_of_an_event_stays_and_tells_nothing_of_what_is_sealed_in_it(tmp_path: Path) -> None:
+    homes = Home(tmp_path / "one"), Home(tmp_path / "other")
+    for each in homes:
+        play(each)
+    one, again, other = ([happened.id for happened in news(each)] for each in (homes[0], homes[0], homes[1]))
+    assert one == again
+    assert one != other  # or whoever guesses the faults of a round could prove the guess
+
+
 def test_a_damaged_file_is_told_once_and_hides_no_other(home: Home) -> None:
     play(home)
     (home.lab("red").path / events.FILE).write_text("nonsense\n")
