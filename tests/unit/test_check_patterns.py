@@ -91,6 +91,11 @@ ROWS = {
         "C03:nova",
         "api-node: nova: one of its workers",
     ),
+    "C03 nonsense, unanswered": (
+        [red("C03:cinder", "HTTP 503 to a nonsense token, not 401", step="list with a nonsense token")],
+        "C03:cinder",
+        "volume-node: cinder: [keystone_authtoken]",
+    ),
     "C03:glance open to all": (
         [red("C03:glance", "HTTP 200 to a nonsense token", step="list with a nonsense token")],
         "C03:glance",
