@@ -129,6 +129,12 @@ PATTERNS: tuple[Pattern, ...] = (
         says="HTTP 500",
         suspects=("mariadb: read-only, or its disk is full@mariadb",),
     ),
+    # The broker's own words, which Cinder's API passes on as an answer of its own.
+    Pattern(
+        red=("C06", "C08*"),
+        says="HTTP 403: Access was denied",
+        suspects=("cinder: its account at the broker (transport_url)@cinder", "rabbitmq: its users@rabbitmq"),
+    ),
     Pattern(
         red=("C04:services", "C05", "C06"),
         also=("C04:services", "C05", "C06"),

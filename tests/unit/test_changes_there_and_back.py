@@ -328,7 +328,7 @@ def test_more_addresses_are_taken_away_with_those_that_somebody_got() -> None:
         (Rotten(place="base", image="instance"), lambda world: world.blocks.clear(), "there is no"),
         (Thing(name="ratio compute-9 VCPU", values={"ratio": 1}), None, "no resource provider"),
     ],
-    ids=str,
+    ids=lambda each: each.__name__ if callable(each) else str(each),
 )
 def test_a_change_that_cannot_be_made_is_refused(
     change: Change, spoil: Callable[[World], Any] | None, why: str

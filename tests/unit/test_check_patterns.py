@@ -125,6 +125,11 @@ ROWS = {
         "C05",
         "network-node: neutron-dhcp-agent",
     ),
+    "C06 turned away by the broker": (
+        [red("C06", "HTTP 403: Access was denied to this resource.", step="room in the pool")],
+        "C06",
+        "volume-node: cinder: its account at the broker",
+    ),
     "C06 volume service": ([heard("C06", ("cinder-volume", "volume-node"))], "C06", "volume-node: cinder-volume"),
     "C10 no valid host": (
         [red("C10", "ERROR: No valid host was found.", step="ACTIVE", node="compute-1")],
