@@ -49,15 +49,15 @@ $(VENV)/ready: pyproject.toml $(LOCKS) | packages
 	@touch $@
 
 $(LIBRARIES)/ready: requirements/browser/package-lock.json | packages
-	@$(NPM) ci --silent || { echo "npm cannot fetch the JavaScript libraries of requirements/browser." \
+	@if $(NPM) ci --silent; then \
+		rm -rf $(LIBRARIES) && mkdir -p $(LIBRARIES) && cd requirements/browser/node_modules && \
+		cp -R --parents @xterm/xterm/LICENSE @xterm/xterm/lib/xterm.mjs @xterm/xterm/css/xterm.css \
+			@xterm/addon-fit/LICENSE @xterm/addon-fit/lib/addon-fit.mjs @novnc/novnc/LICENSE.txt \
+			@novnc/novnc/docs/LICENSE* @novnc/novnc/core @novnc/novnc/vendor $(CURDIR)/$(LIBRARIES) && \
+		rm -rf ../node_modules && touch $(CURDIR)/$@; \
+	else echo "npm cannot fetch the JavaScript libraries of requirements/browser." \
 		"labctl works without them, except for terminals and consoles in the browser." \
-		"Run make setup again where npm reaches a registry (npm config get registry)." >&2; exit 1; }
-	@rm -rf $(LIBRARIES) && mkdir -p $(LIBRARIES)
-	@cd requirements/browser/node_modules && cp -R --parents @xterm/xterm/LICENSE @xterm/xterm/lib/xterm.mjs \
-		@xterm/xterm/css/xterm.css @xterm/addon-fit/LICENSE @xterm/addon-fit/lib/addon-fit.mjs @novnc/novnc/LICENSE.txt \
-		@novnc/novnc/docs/LICENSE* @novnc/novnc/core @novnc/novnc/vendor $(CURDIR)/$(LIBRARIES)
-	@rm -rf requirements/browser/node_modules
-	@touch $@
+		"Run make setup again where npm reaches a registry (npm config get registry)." >&2; fi
 
 demo: setup ## Create lab team01 of topology gridka and check it (as root); its cloud, too, with KVM or STAGE=installed
 	$(SUDO) $(BIN)/labctl doctor
