@@ -96,6 +96,7 @@ class _Proxy:
             return PlainTextResponse(f"{node} does not answer: {exc}\n", status_code=502)
         made = _answered(request, answer, line)
         if not known:
+            _forget(request, made)
             made.set_cookie(_MARK, mark, secure=True, httponly=True, samesite="lax")
         return made
 
@@ -212,12 +213,20 @@ def _answered(request: Request, answer: http.client.HTTPResponse, line: Line) ->
         if low == "set-cookie":
             if value.startswith("__"):
                 continue
-            value = re.sub(r";\s*domain=[^;]*", "", value, flags=re.IGNORECASE)
+            value = re.sub(r";\s*(domain|path)=[^;]*", "", value, flags=re.IGNORECASE) + "; Path=/"
         elif low == "location":
             value = re.sub(rf"^http://{re.escape(request.headers.get('host', ''))}(?=/)", "", value)
         if low not in dropped:
             made.headers.append(name, value)
     return made
+
+
+def _forget(request: Request, answer: Response) -> None:
+    """Have the browser drop the cookies of another lab's dashboard, except those that this answer sets anew."""
+    new = {value.partition("=")[0] for value in answer.headers.getlist("set-cookie")}
+    for name in request.cookies:
+        if not name.startswith("__") and name not in new:
+            answer.delete_cookie(name)
 
 
 async def _join(socket: WebSocket, screen: websockets.asyncio.client.ClientConnection) -> None:
