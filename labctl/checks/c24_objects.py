@@ -24,14 +24,14 @@ def objects(log: Log) -> None:
         log.skip("no node has the role swift")
     store, content = cloud.demo.object_store, secrets.token_bytes(_BYTES)
     with cloud.made.scope(cloud):
-        with log.step("container", node=node, suspect="swift-proxy"):
+        with log.step("container", node=node, suspect="swift: its proxy"):
             container = cloud.made.make("container", "objects", lambda name: store.create_container(name)).id
-        with log.step("put", node=node, suspect="swift: its storage servers"):
+        with log.step("put", node=node, suspect="swift-storage"):
             store.upload_object(container, "thing", data=content)
-        with log.step("list", node=node, suspect="swift-container"):
+        with log.step("list", node=node, suspect="swift-storage: its containers"):
             names = log.again(lambda: [each.name for each in store.objects(container)])
             if names != ["thing"]:
                 raise Wrong(f"the container has {', '.join(names) or 'nothing'}")
-        with log.step("get", node=node, suspect="swift-object"):
+        with log.step("get", node=node, suspect="swift-storage: its objects"):
             if log.again(lambda: store.download_object("thing", container=container)) != content:
                 raise Wrong("what comes back is not what was sent")
