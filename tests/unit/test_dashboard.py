@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +21,7 @@ from labctl.board import dashboard
 from labctl.board.actions import Actions
 from labctl.board.origin import COOKIE
 from labctl.lab import classroom, passes
-from tests.unit.test_board import Pages, pages
+from tests.unit.test_board import Pages, one_way_tls, pages
 
 __all__ = ["pages"]  # a fixture
 
@@ -104,7 +103,7 @@ def console(lab: Pages, query: str, team: str | None, origin: str = "") -> Itera
     token = passes.issue(lab.home, team, passes.SESSION, seconds=60) if team is not None else ""
     with connect(
         f"wss://localhost:{lab.dashboards}/{query}",
-        ssl=ssl.create_default_context(cafile=lab.certificate),
+        ssl=one_way_tls(lab.certificate),
         origin=Origin(origin or f"https://localhost:{lab.dashboards}"),
         additional_headers={"cookie": f"{COOKIE}={token}; sessionid=abc"},
         subprotocols=[Subprotocol("binary")],
