@@ -158,6 +158,25 @@ BREAKAGES = {
         "C01 C03 C06 C08:blank C10 C11 C12 C13 C17",
         "iscsi|tgt|target",
     ),
+    "Glance asks for no token": changed(
+        "glance",
+        "/etc/glance/glance-api.conf",
+        "paste_deploy",
+        "flavor",
+        "",
+        "glance-api",
+        "C01 C02 C03",
+        "glance",
+    ),
+    "a security group that is open": Breakage(
+        role="keystone",
+        does=". /root/admin-openrc; "
+        "group=$(openstack security group list --project demo -f value -c ID -c Name | sed -n 's/ default$//p'); "
+        "openstack security group rule create --protocol tcp $group -f value -c id >/root/rule",
+        undoes=". /root/admin-openrc; openstack security group rule delete $(cat /root/rule); rm /root/rule",
+        checks="C01 C02 C03 C04 C05 C07 C08 C09 C10 C11 C12 C13 C14",
+        right="neutron",
+    ),
 }
 
 
