@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     "--faults", type=click.IntRange(0, 20), default=5, show_default=True, help="How many rounds, each with its fault."
 )
 @click.option(
+    "--quick", is_flag=True, help="Boot no servers: of the checks of a cloud, only those that change nothing."
+)
+@click.option(
     "--stage", type=click.Choice(["bare", "installed"]), default="bare", show_default=True, help="Of the labs."
 )
 @click.option(
@@ -68,6 +71,7 @@ def rehearse_command(
     labs: int,
     teams: int | None,
     faults: int,
+    quick: bool,
     stage: str,
     golden: str | None,
     cold: bool,
@@ -111,6 +115,7 @@ def rehearse_command(
         labs=labs,
         teams=teams or labs,
         faults=faults,
+        quick=quick,
         seed=seed or uuid.uuid4().hex[:8],
         rules=scoring.load(rules) if rules is not None else scoring.Rules(),
         minutes=minutes,

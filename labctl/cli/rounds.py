@@ -96,9 +96,9 @@ def open_command(
 ) -> None:
     """Open a round: check labs, break them, and start the clock for all teams at once.
 
-    Checks that are red before anything is broken cost no points. After the faults all checks run again: checks that
-    turned red belong to the faults. A lab that is in a round already, or has a fault already, is refused. If a lab
-    cannot be broken, no clock starts.
+    A round runs the checks that change nothing, and those that its faults name. Checks that are red before anything is
+    broken cost no points. After the faults the checks run again: checks that turned red belong to the faults. A lab
+    that is in a round already, or has a fault already, is refused. If a lab cannot be broken, no clock starts.
     """
     from labctl.lab.opening import Setup
 
@@ -158,7 +158,7 @@ def status_command(teams: tuple[str, ...], output: str) -> None:
 def close_command(teams: tuple[str, ...], checks: bool, heal: bool) -> None:
     """End rounds, and check the labs for the last time.
 
-    Nobody may work in the labs from now on. All checks run. If a repair must be seen twice, they run again after a
+    Nobody may work in the labs from now on. The checks run. If a repair must be seen twice, they run again after a
     while. Then the units that the faults touched are restarted, because a lasting repair brings points too. An
     interrupted close is completed by the next one.
     """

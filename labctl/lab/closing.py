@@ -19,12 +19,12 @@ from labctl.state import Home, records
 
 
 def look(batch: Batch, some: Sequence[Seat]) -> None:
-    """Run all checks in labs whose clock has started and whose round is open; the results are recorded."""
+    """Run the checks of a round in labs whose clock has started and whose round is open; the results are recorded."""
     labs = [seat.lab for seat in some if seat.state in ("running", "paused")]
 
     def one(work: Work, team: str) -> None:
         work.progress.say(f"{team}: checking")
-        check.check(work, team)
+        check.in_round(work, team, rounds.named(work.home, team))
 
     many.each(batch, labs, one).check()
 
@@ -50,13 +50,14 @@ def close(batch: Batch, some: Sequence[Seat], *, checks: bool) -> None:
 
 def _last_look(work: Work, team: str) -> None:
     home, cancelled, say = work.home, work.cancelled, work.progress.say
+    named = rounds.named(home, team)
     say(f"{team}: checking")
-    check.check(work, team)
+    check.in_round(work, team, named)
     seconds = points.pending(events.played(home, team), _seat(home, team).rules)
     if seconds > 0 and not cancelled.is_set():
         say(f"{team}: checking again in {seconds:.0f} s")
         cancelled.wait(seconds)
-        check.check(work.again(), team)
+        check.in_round(work.again(), team, named)
     if cancelled.is_set():
         raise Cancelled("interrupted")
     seat = _seat(home, team)

@@ -78,7 +78,7 @@ def lots(home: Home, setup: Setup) -> list[Lot]:
 
 
 def open_round(batch: Batch, setup: Setup) -> list[rounds.Seat]:
-    """Open a round on teams' labs: run all checks, inject the faults, run all checks again, start the clock.
+    """Open a round on teams' labs: run its checks, inject the faults, run the checks again, start the clock.
 
     Raises:
         InputError: see `lots`.
@@ -99,7 +99,7 @@ def open_round(batch: Batch, setup: Setup) -> list[rounds.Seat]:
             )
             events.append(home, lab, opened)
     try:
-        many.each(batch, setup.teams, _baseline).check()
+        many.each(batch, setup.teams, partial(_baseline, lots(home, setup))).check()
         for turn in range(turns):
             drawn = _drawn(home, setup, turn, before=())
             many.each(batch, setup.teams, partial(_break, drawn)).check()
@@ -163,10 +163,13 @@ def _refuse(home: Home, teams: Sequence[str]) -> None:
         )
 
 
-def _baseline(work: Work, team: str) -> None:
-    """See what is green before anything is broken."""
+def _baseline(expected: Sequence[Lot], work: Work, team: str) -> None:
+    """See what is green before anything is broken, also of what the faults name that will probably be injected."""
     work.progress.say(f"{team}: checking, before anything is broken")
-    report = check.baseline(work, team)
+    scene = Scene(lab=records.lab_of(work.home, team).plan)
+    entries = [sabotage.prepare(scene, lot.order[0], lot)[0] for lot in expected if lot.team == team]
+    named = {name for entry in entries for name in (*entry.red, *entry.green)}
+    report = check.in_round(work, team, named, baseline=True)
     _refuse_cancelled(work)
     if red := [result.name for result in report.results if result.red]:
         work.progress.say(f"{team}: red before anything was broken; this costs no points: {', '.join(red)}")
@@ -177,7 +180,8 @@ def _break(drawn: Sequence[Lot], work: Work, team: str) -> None:
     for lot in drawn:
         if lot.team == team:
             entry = sabotage.inject(work, lot)
-            report = check.check(work, team)
+            named = {*entry.red, *entry.green, *rounds.named(work.home, team)}
+            report = check.in_round(work, team, named)
             _refuse_cancelled(work)
             events.append(work.home, team, _injected(work.home, team, entry, report))
 

@@ -142,6 +142,12 @@ def chosen(every: Iterable[Seat], players: Sequence[str]) -> list[Seat]:
     return [by_player[player] for player in players or by_player]
 
 
+def named(home: Home, lab: str) -> set[str]:
+    """Return the checks that the faults of a lab's round name."""
+    faults = [event for event in events.played(home, lab) if isinstance(event, Injected)]
+    return {name for fault in faults for name in (*fault.red, *fault.green, *fault.also)}
+
+
 def going_on(home: Home, players: Sequence[str] = ()) -> list[Seat]:
     """Return the places of rounds that were opened and not closed: those of some teams, or all there are.
 

@@ -8,7 +8,6 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +18,7 @@ from click.testing import Result as Said
 
 from labctl import checks as check_room
 from labctl.checks import patterns
-from labctl.checks.check import CHECKS
+from labctl.checks.check import CHECKS, chosen
 from labctl.checks.model import Report, Result, Step, Verdict
 from labctl.cli.root import root
 from labctl.errors import InputError, RefusedError, RemoteError
@@ -73,6 +72,7 @@ class Class:
     Attributes:
         red: lab to the checks that are red in it now.
         stubborn: faults that do what they say in no lab.
+        looks: quick or full, for each run of checks outside of rounds.
         restarted: entries of the ledger whose units were restarted.
         breaks_at_restart: checks that turn red then.
     """
@@ -80,6 +80,7 @@ class Class:
     world: World
     red: dict[str, set[str]] = field(default_factory=lambda: {"red": set(), "blue": set()})
     stubborn: set[str] = field(default_factory=set)
+    looks: list[str] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
     breaks_at_restart: set[str] = field(default_factory=set)
     patience: Patience = field(default_factory=Patience)
@@ -136,10 +137,9 @@ class Class:
             run="1", lab=team, topology="mini", mode="full", started="", seconds=0, results=results, frontier=()
         )
 
-    def check(self, work: Work, team: str, *, baseline: bool = False) -> Report:
-        found = self.report(team)
-        events.checked(work.home, team, found, next(self.time), baseline=baseline)
-        return found
+    def check(self, work: Work, team: str, *, quick: bool = False) -> Report:
+        self.looks.append("quick" if quick else "full")
+        return self.report(team)
 
     def inject(self, work: Work, lot: Lot) -> Entry:
         home = work.home
@@ -178,7 +178,6 @@ def play(world: World, monkeypatch: pytest.MonkeyPatch) -> Class:
     monkeypatch.setenv("LABCTL_HOME", str(world.home.root))
     monkeypatch.setattr(many.site, "opened", opened)
     monkeypatch.setattr(check, "check", found.check)
-    monkeypatch.setattr(check, "baseline", partial(found.check, baseline=True))
     monkeypatch.setattr(check, "subject", subject)
     monkeypatch.setattr(check, "run", run)
     monkeypatch.setattr(sabotage, "inject", found.inject)
@@ -188,6 +187,20 @@ def play(world: World, monkeypatch: pytest.MonkeyPatch) -> Class:
 
 
 OPENING = ["round opened", "check run", "check run", "fault injected", "clock started"]
+
+
+def test_a_round_on_a_cloud_boots_servers_only_where_its_faults_need_them(
+    play: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = SimpleNamespace(plan=replace(play.world.plan("red"), stage="installed"))
+    monkeypatch.setattr(records, "lab_of", lambda *_: cloud)
+    quick = {each.id for each in chosen("installed", quick=True)}
+    seen = [
+        {result.name for result in check.in_round(play.world.work(), "red", names).results}
+        for names in ((), ("C10", "C03"))
+    ]
+    assert seen == [quick, quick | {"C10", "C10:fresh"}]
+    assert "C10" not in quick
 
 
 class TestOpen:

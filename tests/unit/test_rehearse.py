@@ -55,7 +55,8 @@ class School(Class):
 
         yield SimpleNamespace(lab=plan, guest=lambda node: SimpleNamespace(run=run))
 
-    def heal(self, work: Work, team: str) -> tuple[list[Any], Any]:
+    def heal(self, work: Work, team: str, *, quick: bool = False) -> tuple[list[Any], Any]:
+        self.looks.append("quick" if quick else "full")
         book = Ledger(work.home.lab(team))
         for entry in book.open():
             book.save(replace(entry, state=State.HEALED))
@@ -89,6 +90,12 @@ def test_a_day_that_works_is_a_go_and_leaves_nothing(school: School) -> None:
     ]
     faults = {step.what.partition(", ")[2] for step in seen.steps if step.name == "open"}
     assert len(faults) == 2
+
+
+def test_only_the_first_look_of_a_rehearsal_is_at_everything(school: School) -> None:
+    school.rehearse(labs=1, faults=1)
+    school.rehearse(labs=1, faults=1, quick=True)
+    assert school.looks == ["full", "quick", "quick"] + ["quick"] * 3
 
 
 def test_the_same_seed_rehearses_the_same_faults(school: School) -> None:
@@ -193,7 +200,7 @@ def test_a_lab_for_which_no_fault_can_be_drawn_is_no_go(school: School, monkeypa
 def test_an_interrupt_removes_the_labs(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
     before = school.world.inventory()
 
-    def interrupted(work: Work, team: str) -> Any:
+    def interrupted(work: Work, team: str, *, quick: bool) -> Any:
         work.cancelled.set()
         raise KeyboardInterrupt
 
