@@ -171,7 +171,7 @@ def close_command(teams: tuple[str, ...], checks: bool, heal: bool) -> None:
         closing.close(batch, some, checks=checks)
     options.say("\n".join(f"{seat.player}: closed. labctl score {seat.player}" for seat in some))
     if heal:
-        heal_labs(home, [seat.lab for seat in some])
+        heal_labs(home, [seat.lab for seat in some], quick=True)
 
 
 @round_command.command("note")

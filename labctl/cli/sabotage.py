@@ -252,7 +252,7 @@ def heal_command(words: tuple[str, ...], quick: bool) -> int:
 
 
 def heal_labs(home: Home, teams: Sequence[str], ids: Sequence[str] = (), *, quick: bool = False) -> bool:
-    """Heal labs one after the other and tell about each; return whether all checks are green."""
+    """Heal labs one after the other and tell about each; return whether all checks, or the quick ones, are green."""
     from labctl.report import checks as views
 
     green = True
@@ -263,7 +263,8 @@ def heal_labs(home: Home, teams: Sequence[str], ids: Sequence[str] = (), *, quic
                 options.say(f"{team}: {note}")
         if not done:
             options.say(f"{team}: there is nothing to heal.")
-        options.say(f"{team}: all checks are green." if report.green else views.text(report))
+        which = "quick checks" if quick else "checks"
+        options.say(f"{team}: all {which} are green." if report.green else views.text(report))
         green &= report.green
     return green
 

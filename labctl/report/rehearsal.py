@@ -50,6 +50,7 @@ def document(seen: Rehearsal) -> dict[str, Any]:
         "labs": seen.day.labs,
         "teams": seen.day.teams,
         "faults": seen.day.faults,
+        "quick": seen.day.quick,
         "seed": seen.day.seed,
         "reasons": list(seen.reasons),
         "steps": [
@@ -89,7 +90,7 @@ def runbook(seen: Rehearsal) -> list[Line]:
             at=0,
             minutes=_lasts(seen, "check"),
             what="Check them: all must be green.",
-            commands=(f"labctl check {teams}",),
+            commands=(f"labctl check {teams}{_quick(seen)}",),
         ),
         Line(at=0, minutes=BUFFER, what="Print the sheets.", commands=(f"labctl handout {teams}",)),
         Line(at=0, minutes=BUFFER, what="To spare."),
@@ -150,10 +151,10 @@ def rescue(seen: Rehearsal) -> list[tuple[str, str, float]]:
     """Return what helps when something goes wrong, by what, and how many seconds it took for one lab."""
     known = [
         ("A machine is ruined.", "labctl reset -t TEAM NODE", "reset"),
-        ("A fault must go.", "labctl sabotage heal TEAM", "heal"),
+        ("A fault must go.", "labctl sabotage heal --quick TEAM", "heal"),
         ("Keep a lab as it is.", "labctl snapshot save lunch -t TEAM", "save"),
         ("Go back to that.", "labctl snapshot restore lunch -t TEAM", "restore"),
-        ("What is broken that nobody broke?", "labctl check TEAM", "check"),
+        ("What is broken that nobody broke?", f"labctl check TEAM{_quick(seen)}", "check"),
         ("The power goes out: stop the clock.", "labctl round pause", ""),
         ("It is back.", "labctl round resume", ""),
     ]
@@ -257,6 +258,10 @@ def _labs(seen: Rehearsal) -> str:
 
 def _teams(seen: Rehearsal) -> str:
     return f"{seen.day.teams} team{'s' if seen.day.teams > 1 else ''}"
+
+
+def _quick(seen: Rehearsal) -> str:
+    return " --quick" if seen.day.quick else ""
 
 
 def _virt(seen: Rehearsal) -> str:
