@@ -25,6 +25,7 @@ class Cloud:
         secrets: passwords and keys by name.
         slow: whether nodes are emulated; services then get longer times.
         nested: virt_type of each compute node, kvm or qemu.
+        known_hosts: the nodes' public host keys, as OpenSSH's file of that name has them; empty before there are any.
     """
 
     lab: LabPlan
@@ -32,9 +33,18 @@ class Cloud:
     secrets: Mapping[str, str] = field(repr=False)
     slow: bool
     nested: Mapping[str, str]
+    known_hosts: str = ""
 
     @classmethod
-    def of(cls, lab: LabPlan, secrets: Mapping[str, str], *, slow: bool, nested: Mapping[str, str]) -> Self:
+    def of(
+        cls,
+        lab: LabPlan,
+        secrets: Mapping[str, str],
+        *,
+        slow: bool,
+        nested: Mapping[str, str],
+        known_hosts: str = "",
+    ) -> Self:
         """Return the cloud of a lab.
 
         Raises:
@@ -44,7 +54,7 @@ class Cloud:
             raise InputError(
                 f"topology {lab.topology} has no cloud", remedy='Give it a section "openstack" and its nodes roles.'
             )
-        return cls(lab=lab, spec=lab.openstack, secrets=secrets, slow=slow, nested=nested)
+        return cls(lab=lab, spec=lab.openstack, secrets=secrets, slow=slow, nested=nested, known_hosts=known_hosts)
 
     def nodes(self, role: str) -> list[str]:
         """Return the nodes that have a role, in the topology's order."""

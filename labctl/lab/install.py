@@ -81,9 +81,11 @@ def proceed(
     """
     home, site, progress = work.home, work.site, work.progress
     plan, folder = lab.plan, home.lab(lab.plan.team)
-    known = ensure_secrets(home, site, lab)
+    known, hosts = ensure_secrets(home, site, lab), secrets.known_hosts(folder, plan)
+    emulated = site.virt == "qemu"
     with connections(site, folder, plan, work.cancelled) as machine:
-        draft = Cloud.of(plan, known, slow=site.virt == "qemu", nested={node.name: "qemu" for node in plan.nodes})
+        nowhere = {node.name: "qemu" for node in plan.nodes}
+        draft = Cloud.of(plan, known, slow=emulated, nested=nowhere, known_hosts=hosts)
         chosen = {step.node for task in plan_tasks(draft, until=until, only=only, on=on) for step in task.steps}
         check_running(site, plan, lab.record, chosen)
         nested = {name: nested_virt(plan, name, machine) for name in draft.nodes("compute") if name in chosen}
@@ -152,9 +154,10 @@ def cloud_on_record(home: Home, team: str) -> Cloud:
     """
     record = records.record_of(home, team)
     plan = records.plan_of(record)
-    known = passwords.complete(passwords.load(home.lab(team)), plan)
+    folder = home.lab(team)
+    known, hosts = passwords.complete(passwords.load(folder), plan), secrets.known_hosts(folder, plan)
     nested = {node.name: "qemu" for node in plan.nodes}
-    return Cloud.of(plan, known, slow=record.virt == "qemu", nested=nested)
+    return Cloud.of(plan, known, slow=record.virt == "qemu", nested=nested, known_hosts=hosts)
 
 
 def ensure_secrets(home: Home, site: Site, lab: Lab) -> dict[str, str]:

@@ -35,7 +35,7 @@ def ensure(folder: LabFolder, lab: LabPlan, ready: Collection[str] = ()) -> dict
     if missing:
         pairs |= {name: keys.generate(name) for name in missing}
         folder.write(_HOSTS, json.dumps({name: asdict(pair) for name, pair in pairs.items()}, indent=2))
-    known = keys.known_hosts((_names(lab, node.name), pairs[node.name].public) for node in lab.nodes)
+    known = known_hosts(folder, lab)
     if folder.read("known_hosts") != known:
         folder.write("known_hosts", known)
     return {
@@ -43,6 +43,7 @@ def ensure(folder: LabFolder, lab: LabPlan, ready: Collection[str] = ()) -> dict
             authorized=(login.public,),
             host_private=pairs[node.name].private,
             host_public=pairs[node.name].public,
+            known_hosts=known,
         )
         for node in lab.nodes
     }
@@ -58,6 +59,17 @@ def host_key(folder: LabFolder, node: str) -> str:
     if node not in pairs:
         raise folder.damaged(_HOSTS, f"it has no key of {node}")
     return pairs[node].public
+
+
+def known_hosts(folder: LabFolder, lab: LabPlan) -> str:
+    """Return the public host keys of a lab's nodes as OpenSSH's file known_hosts has them; of those that have one yet.
+
+    Raises:
+        DamagedError: they cannot be read any more.
+    """
+    pairs = _stored(folder)
+    made = [node.name for node in lab.nodes if node.name in pairs]
+    return keys.known_hosts((_names(lab, name), pairs[name].public) for name in made)
 
 
 def login_key(folder: LabFolder) -> str:

@@ -6,6 +6,8 @@ from labctl import quoting
 from labctl.plan.model import NodePlan
 from labctl.render.seed import SeedKeys
 
+_KNOWN = "/etc/ssh/ssh_known_hosts"
+
 CLOCK = 'read -r now </sys/class/rtc/rtc0/since_epoch; date -s "@$now.5" >/dev/null'
 """Sets a guest's clock by its real-time clock, which QEMU runs by the host's, also while the guest stands still.
 
@@ -37,6 +39,8 @@ def script(node: NodePlan, keys: SeedKeys, *, entropy: str, alone: bool) -> str:
         f"printf %s {word(keys.host_private)} >/etc/ssh/ssh_host_ed25519_key",
         "umask 022",
         f"printf '%s\\n' {word(keys.host_public)} >/etc/ssh/ssh_host_ed25519_key.pub",
+        # It is there where a role has written it: its node logs in to others.
+        f"if [ -e {_KNOWN} ]; then printf %s {word(keys.known_hosts)} >{_KNOWN}; fi",
         "rm -f /etc/machine-id",
         f"printf '%s\\n' {word(node.machine_id)} >/etc/machine-id",
         "read -r server </run/sshd.pid; kill -HUP $server",

@@ -26,11 +26,13 @@ class SeedKeys:
         authorized: public keys that may log in as root, OpenSSH's one-line form.
         host_private: the node's own ed25519 key, OpenSSH's PEM form.
         host_public: its public half, one line.
+        known_hosts: the public host keys of all the lab's nodes, as OpenSSH's file of that name has them.
     """
 
     authorized: tuple[str, ...]
     host_private: str = field(repr=False)
     host_public: str
+    known_hosts: str
 
 
 def documents(node: NodePlan, lab: LabPlan, *, keys: SeedKeys) -> dict[str, str]:

@@ -17,7 +17,7 @@ _KEYS = "/var/lib/nova/.ssh"
     "compute",
     "Compute node",
     needs=("nova", "neutron"),
-    after=("cinder",),
+    after=("cinder", "cinder-volume"),
     networks=("internal", "private"),
     loses="the instances that ran there, whose records stay in the database",
     clean="""
@@ -83,6 +83,8 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
             Unit(names=("nova-compute",), seconds=120),
         ),
     )
+    if len(cloud.nodes("compute")) > 1:
+        yield Step(title="the nodes' host keys are known", node=node, live=True, actions=(_known_hosts(cloud),))
     yield Step(
         title="the compute node's services report",
         node=cloud.node("mariadb"),
@@ -112,10 +114,7 @@ def _migration(cloud: Cloud, node: str) -> Values:
 
 
 def _logins(cloud: Cloud) -> tuple[Action, ...]:
-    """Let Nova's user log in to the other compute nodes, and from nowhere else.
-
-    Host keys are not compared: they are another lab's after a fork, and the network is the lab's own.
-    """
+    """Let Nova's user log in to the other compute nodes, and from nowhere else; see `_known_hosts`."""
     addresses = [cloud.address(node) for node in cloud.nodes("compute")]
     if len(addresses) == 1:
         return ()
@@ -123,9 +122,7 @@ def _logins(cloud: Cloud) -> tuple[Action, ...]:
     client = (
         f"Match user nova host {every}\n"
         f"    IdentityFile {_KEYS}/id_ed25519\n"
-        "    UserKnownHostsFile /dev/null\n"
-        "    StrictHostKeyChecking no\n"
-        "    LogLevel ERROR\n"
+        "    StrictHostKeyChecking yes\n"
         "    BatchMode yes\n"
     )
     allowed = f'restrict,from="{every}" ' + cloud.secret("nova-key-public") + "\n"
@@ -135,3 +132,11 @@ def _logins(cloud: Cloud) -> tuple[Action, ...]:
         PutFile(path=f"{_KEYS}/authorized_keys", content=allowed, owner="nova:nova", mode=0o600),
         PutFile(path="/etc/ssh/ssh_config.d/50-labctl-nova.conf", content=client),
     )
+
+
+def _known_hosts(cloud: Cloud) -> Action:
+    """Write the host keys by which the node's users recognise others; a fork gives its nodes new keys, and a new file.
+
+    It is the last that is done, and nothing that runs is restarted for it: ssh reads it at each login.
+    """
+    return PutFile(path="/etc/ssh/ssh_known_hosts", content=cloud.known_hosts)

@@ -169,7 +169,9 @@ class Bench:
             place = folder / node.name
             place.mkdir()
             pair = keys.generate(node.name)
-            secrets = SeedKeys(authorized=(login.public,), host_private=pair.private, host_public=pair.public)
+            secrets = SeedKeys(
+                authorized=(login.public,), host_private=pair.private, host_public=pair.public, known_hosts=""
+            )
             content = seed.iso(seed.documents(node, lab, keys=secrets))
             (place / "seed.iso").write_bytes(content)
             (place / "volume-seed.xml").write_text(xml.volume_xml(node.seed, "raw", len(content)))

@@ -70,6 +70,7 @@ def keys() -> SeedKeys:
         authorized=("ssh-ed25519 AAAAC3Nz-lab labctl team01",),
         host_private="-----BEGIN OPENSSH PRIVATE KEY-----\nbm90IGEga2V5\n-----END OPENSSH PRIVATE KEY-----\n",
         host_public="ssh-ed25519 AAAAC3Nz-host",
+        known_hosts="db-node,10.0.0.3 ssh-ed25519 AAAAC3Nz-host\n",
     )
 
 

@@ -56,6 +56,7 @@ from labctl.state import Home, LabRecord, records
 
 AUTHORIZED = "/root/.ssh/authorized_keys"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
+KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts"
 MACHINE_ID = "/etc/machine-id"
 GIB = 1024**3
 
@@ -328,8 +329,11 @@ def told(guest: FakeGuest, script: str, stdin: bytes) -> Result:
     if re.match(r"end=\$\(", text):
         return said()
     assert text.startswith(f"set -eu\n{identity.CLOCK}\n"), f"{guest.domain.name} does not know {text!r}"
-    for words, path in re.findall(r"^printf (?:%s|'%s\\n') (.*?) >(/\S+)$", text, re.MULTILINE | re.DOTALL):
-        guest.memory["files"][path] = "\n".join(shlex.split(words))
+    files = guest.memory["files"]
+    write = r"^(?:if \[ -e (\S+) \]; then )?printf (?:%s|'%s\\n') (.*?) >(/\S+?)(?:; fi)?$"
+    for asked, words, path in re.findall(write, text, re.MULTILINE | re.DOTALL):
+        if not asked or asked in files:
+            files[path] = "\n".join(shlex.split(words))
     assert MACHINE_ID in guest.memory["files"]
     return said()
 

@@ -11,7 +11,8 @@ import pytest
 
 from labctl.errors import RefusedError
 from labctl.hypervisor import State
-from tests.unit.fake_site import AUTHORIZED, MACHINE_ID, World
+from labctl.lab import secrets
+from tests.unit.fake_site import AUTHORIZED, KNOWN_HOSTS, MACHINE_ID, World
 
 
 class Killed(BaseException):
@@ -48,6 +49,16 @@ def test_a_fork_that_nobody_waits_for_is_its_own_labs(forkable: World) -> None:
     assert green["boot"] == red["boot"]
     assert green["files"][AUTHORIZED] != red["files"][AUTHORIZED]
     assert green["files"][MACHINE_ID] != red["files"].get(MACHINE_ID)
+
+
+def test_a_forks_nodes_that_know_host_keys_know_those_of_their_own_lab(world: World) -> None:
+    world.create("red")
+    world.host.guest("red-node-1").memory["files"][KNOWN_HOSTS] = "of red\n"
+    world.capture("red")
+    world.create("green")
+    node_1, node_2 = (world.host.guest(f"green-{name}").memory["files"] for name in ("node-1", "node-2"))
+    assert node_1[KNOWN_HOSTS] == secrets.known_hosts(world.home.lab("green"), world.plan("green"))
+    assert KNOWN_HOSTS not in node_2  # no role has written any there
 
 
 def test_a_fork_that_nobody_waited_for_is_kept_by_the_next_create(forkable: World) -> None:

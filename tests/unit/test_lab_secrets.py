@@ -5,7 +5,7 @@ from __future__ import annotations
 from labctl.installing import passwords
 from labctl.lab import install
 from labctl.state import records
-from tests.unit.fake_site import World
+from tests.unit.fake_site import HOST_KEY, World
 
 
 def test_a_lab_of_a_golden_set_has_the_sets_passwords_on_record_and_gives_them_on(world: World) -> None:
@@ -18,3 +18,11 @@ def test_a_lab_of_a_golden_set_has_the_sets_passwords_on_record_and_gives_them_o
     assert passwords.load(world.home.lab("green")) == known
     assert install.cloud_on_record(world.home, "green").secrets == known
     assert world.capture("green", "again").secrets == known
+
+
+def test_an_installation_knows_the_host_keys_that_the_labs_nodes_show(world: World) -> None:
+    world.create("red", named="allinone")
+    (line,) = install.cloud_on_record(world.home, "red").known_hosts.splitlines()
+    names, key = line.split(maxsplit=1)
+    assert {"allinone", str(world.plan("red").node("allinone").mgmt)} < set(names.split(","))
+    assert key in world.host.guest("red-allinone").memory["files"][HOST_KEY]

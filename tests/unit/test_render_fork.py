@@ -216,8 +216,9 @@ def test_a_note_of_anything_else_is_refused(strange: str) -> None:
         fork.cookie(strange)
 
 
+@pytest.mark.parametrize("known", ["of another lab\n", None])
 def test_the_identity_script_is_quoted_and_writes_what_it_should(
-    gridka: LabPlan, keys: SeedKeys, tmp_path: Path
+    gridka: LabPlan, keys: SeedKeys, tmp_path: Path, known: str | None
 ) -> None:
     node = gridka.node("db-node")
     script = identity.script(node, keys, entropy="abc", alone=False)
@@ -230,6 +231,9 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
     for folder in ("root", "etc/ssh", "run"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "run/sshd.pid").write_text("1\n")
+    others = tmp_path / "etc/ssh/ssh_known_hosts"
+    if known is not None:
+        others.write_text(known)
     for folder in ("/root", "/etc", "/run"):
         script = script.replace(f" {folder}/", f" {tmp_path}{folder}/").replace(f">{folder}/", f">{tmp_path}{folder}/")
         script = script.replace(f"<{folder}/", f"<{tmp_path}{folder}/")
@@ -245,6 +249,10 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
     assert private.read_text() == keys.host_private
     assert private.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "etc/ssh/ssh_host_ed25519_key.pub").read_text().strip() == keys.host_public
+    if known is None:
+        assert not others.exists()  # no role of this node has written it
+    else:
+        assert others.read_text() == keys.known_hosts
     assert (tmp_path / "etc/machine-id").read_text().strip() == node.machine_id
 
 

@@ -122,7 +122,7 @@ HOSTILE = "x'\"\n# ${HOME} $(reboot) ]]> {{ 7 * 7 }}: - *a &b !c"
 
 def test_hostile_values_stay_values(mini: LabPlan, keys: SeedKeys):
     lab = replace(mini, password=HOSTILE, domain=HOSTILE)
-    evil = SeedKeys(authorized=(HOSTILE,), host_private=HOSTILE, host_public=HOSTILE)
+    evil = SeedKeys(authorized=(HOSTILE,), host_private=HOSTILE, host_public=HOSTILE, known_hosts=HOSTILE)
     documents = loaded(lab, "node-1", evil)
     user = documents["user-data"]
     assert set(user) == set(loaded(replace(mini, password="x"), "node-1", keys)["user-data"])
