@@ -36,11 +36,13 @@ def services(log: Log) -> None:
                 on = each.status == "enabled"
                 yield ServiceReport(binary=each.binary, node=host, at=reports.moment(each.updated_at), on=on)
 
-    reports.judge(log, [("cinder-scheduler", node), ("cinder-volume", node)], ask, "services")
-    with log.step("back ends", node=node, suspect="cinder-volume", go_on=True):
+    volumes = cloud.nodes("cinder-volume")
+    wanted = [("cinder-scheduler", node), *(("cinder-volume", each) for each in volumes)]
+    reports.judge(log, wanted, ask, "services")
+    with log.step("back ends", node=volumes[0], suspect="cinder-volume", go_on=True):
         if others:
             raise Wrong(f"there is a back end that the plan does not have: {', '.join(sorted(others))}")
-    with log.step("room in the pool", node=node, suspect="cinder-volume", go_on=True):
+    with log.step("room in the pool", node=volumes[0], suspect="cinder-volume", go_on=True):
         pools = log.again(lambda: list(cloud.admin.block_storage.backend_pools()))
         free = [(each.capabilities or {}).get("free_capacity_gb", 0) for each in pools]
         if not free:

@@ -39,10 +39,10 @@ def from_image(log: Log) -> None:
 
 def make(log: Log, what: str, **source: Any) -> Any:
     """Make a volume and wait for it."""
-    volumes, node = log.cloud.demo.block_storage, log.cloud.node("cinder")
-    with log.step("create", node=node, suspect="cinder"):
+    volumes = log.cloud.demo.block_storage
+    with log.step("create", node=log.cloud.node("cinder"), suspect="cinder"):
         volume = log.cloud.made.make("volume", what, lambda name: volumes.create_volume(name=name, size=1, **source))
-    with log.step("available", node=node, suspect="cinder-volume"):
+    with log.step("available", node=log.cloud.node("cinder-volume"), suspect="cinder-volume"):
         log.status(lambda: volumes.get_volume(volume.id), "available", SECONDS)
     return volume
 
@@ -53,7 +53,7 @@ def image_id(log: Log) -> str:
 
 
 def _there_and_gone(log: Log, **source: Any) -> None:
-    cloud, node = log.cloud, log.cloud.node("cinder")
+    cloud, node = log.cloud, log.cloud.node("cinder-volume")
     volumes = cloud.demo.block_storage
     with cloud.made.scope(cloud):
         volume = make(log, "volume", **source)

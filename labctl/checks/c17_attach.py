@@ -33,7 +33,7 @@ def attach(log: Log) -> None:
 
 def _attach(log: Log, host: str) -> None:
     cloud, made = log.cloud, bench.server(log, host)
-    nova, volumes, node = cloud.demo.compute, cloud.demo.block_storage, cloud.node("cinder")
+    nova, volumes, node = cloud.demo.compute, cloud.demo.block_storage, cloud.node("cinder-volume")
     guest = bench.shell(log, made)
     with cloud.made.scope(cloud):
         volume = c08_volume.make(log, f"attached-{host}")

@@ -15,7 +15,7 @@ from labctl.checks.log import Log, cloud_check
 )
 def snapshot(log: Log) -> None:
     """Make a volume, a snapshot of it, and a volume from that; remove all three."""
-    cloud, node = log.cloud, log.cloud.node("cinder")
+    cloud, node = log.cloud, log.cloud.node("cinder-volume")
     if not node:
         log.skip("no node has the role cinder")
     volumes = cloud.demo.block_storage

@@ -63,7 +63,7 @@ def make(log: Log) -> None:
     volume = _volume(log, made)
     address = _address(log, made)
     guest = bench.log_in(log, address, host_key)
-    with log.step("marker", node=cloud.node("cinder"), suspect="tgt"):
+    with log.step("marker", node=cloud.node("cinder-volume"), suspect="tgt"):
         marker = secrets.token_hex(16)
         guest.run(_WRITE, stdin=marker.encode(), timeout=log.limit(_COMMAND))
     canary = Canary(server=made.id, volume=volume.id, address=address, host_key=host_key, marker=marker)
@@ -120,7 +120,7 @@ def _look(log: Log, canary: Canary) -> None:
 
 
 def _marker(log: Log, canary: Canary, guest: Guest) -> None:
-    with log.step("read the marker", node=log.cloud.node("cinder"), suspect="tgt"):
+    with log.step("read the marker", node=log.cloud.node("cinder-volume"), suspect="tgt"):
         found = guest.run(_READ, timeout=log.limit(_COMMAND)).stdout.strip()
         if found != canary.marker:
             raise Wrong(f"the marker file holds {found[:40]!r}, which nobody wrote")
@@ -157,7 +157,7 @@ def _server(log: Log) -> Any:
 def _volume(log: Log, made: Any) -> Any:
     """Return the canary's volume, attached."""
     cloud = log.cloud
-    volumes, node = cloud.demo.block_storage, cloud.node("cinder")
+    volumes, node = cloud.demo.block_storage, cloud.node("cinder-volume")
     with log.step("volume", node=node, suspect="cinder-volume"):
         found = log.again(lambda: list(volumes.volumes(name=NAME)))
         volume = found[0] if found else volumes.create_volume(name=NAME, size=1)

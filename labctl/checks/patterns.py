@@ -220,7 +220,11 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         red=("C17", "C18"),
         step="available",
-        suspects=("cinder-volume: LVM@cinder", "cinder-scheduler@cinder", "rabbitmq, as seen from cinder@rabbitmq"),
+        suspects=(
+            "cinder-volume: LVM@cinder-volume",
+            "cinder-scheduler@cinder",
+            "rabbitmq, as seen from cinder@rabbitmq",
+        ),
     ),
     Pattern(
         red=("C17",),
@@ -230,14 +234,14 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         red=("C17",),
         suspects=(
-            "tgt: target, portal, port 3260@cinder",
+            "tgt: target, portal, port 3260@cinder-volume",
             "iscsid: the initiator@compute",
             "nova: [cinder] catalog_info@nova",
         ),
     ),
     Pattern(
         red=("C08*",),
-        suspects=("cinder-volume@cinder", "cinder-scheduler@cinder", "rabbitmq, as seen from cinder@rabbitmq"),
+        suspects=("cinder-volume@cinder-volume", "cinder-scheduler@cinder", "rabbitmq, as seen from cinder@rabbitmq"),
     ),
     Pattern(
         red=("C07*",),
@@ -246,12 +250,12 @@ PATTERNS: tuple[Pattern, ...] = (
             "glance: its account in the database@glance",
         ),
     ),
-    Pattern(red=("C18",), suspects=("cinder-volume: snapshots, room in the group@cinder",)),
+    Pattern(red=("C18",), suspects=("cinder-volume: snapshots, room in the group@cinder-volume",)),
     Pattern(red=("C19",), suspects=("nova-compute: its way to glance@compute", "glance: its store@glance")),
     Pattern(
         red=("C22:alive", "C22:restart"),
         step="volume|marker",
-        suspects=("tgt: the resident's target@cinder", "iscsid: the resident's session@compute"),
+        suspects=("tgt: the resident's target@cinder-volume", "iscsid: the resident's session@compute"),
     ),
     Pattern(
         red=("C22:alive", "C22:restart"),
@@ -327,6 +331,6 @@ def _is_red(wanted: str, red: Mapping[str, Result]) -> bool:
 
 def _suspect(lab: LabPlan, text: str, result: Result, step: Step) -> Suspect:
     service, _, role = text.replace("{part}", result.part).rpartition("@")
-    nodes = [node.name for node in lab.nodes if role in node.roles]
+    nodes = [node.name for node in lab.doing(role)]
     where = step.node if not role else next(iter(nodes), "")
     return Suspect(service=service, node=where, evidence=step.evidence)

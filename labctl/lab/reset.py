@@ -66,10 +66,7 @@ def losses(home: Home, team: str, names: Sequence[str]) -> list[str]:
     if lab.record.stage != INSTALLED or len(chosen) == len(lab.plan.nodes):
         return []
     return [
-        f"{name} loses {ROLES[role].loses}"
-        for name in chosen
-        for role in lab.plan.node(name).roles
-        if ROLES[role].loses
+        f"{name} loses {ROLES[role].loses}" for name in chosen for role in lab.plan.duties(name) if ROLES[role].loses
     ]
 
 
@@ -85,7 +82,7 @@ def clean(work: Work, team: str, names: Sequence[str]) -> list[str]:
         done = []
         for name in choose(lab.plan, names):
             node = lab.plan.node(name)
-            for role in filter(lambda role: ROLES[role].clean, node.roles):
+            for role in filter(lambda role: ROLES[role].clean, lab.plan.duties(name)):
                 line = f"set -e; . /root/admin-openrc; {ROLES[role].clean.strip()}"
                 said = site.hypervisor.run_inside(node.uuid, line, timeout=site.pace.clean, cancelled=work.cancelled)
                 if said.exit_code:

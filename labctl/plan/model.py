@@ -8,6 +8,8 @@ from uuid import UUID
 
 from netaddr import IPAddress, IPNetwork
 
+from labctl.spec.duties import duties
+
 if TYPE_CHECKING:
     from labctl.spec.openstack import OpenStack
 
@@ -194,6 +196,15 @@ class LabPlan:
     def network(self, key: str) -> NetworkPlan:
         """Return the network of that key; KeyError when the topology has none."""
         return {network.key: network for network in self.networks}[key]
+
+    def duties(self, node: str) -> tuple[str, ...]:
+        """Return what a node does: its roles, and what one of them does because no node has the role for it."""
+        return duties({each.name: each.roles for each in self.nodes})[node]
+
+    def doing(self, duty: str) -> list[NodePlan]:
+        """Return the nodes that do what a role is for, whether by this role or by another, in the topology's order."""
+        does = duties({each.name: each.roles for each in self.nodes})
+        return [each for each in self.nodes if duty in does[each.name]]
 
     def node(self, name: str) -> NodePlan:
         """Return the node of that name; KeyError when the topology has none."""

@@ -15,9 +15,11 @@ FOLDER = "/var/lib/cinder/backups"
 
 
 def _fits(topology: Topology) -> Iterator[Problem]:
+    apart = any("cinder-volume" in node.roles for node in topology.nodes.values())
+    where = "cinder-volume" if apart else "cinder"
     for name, node in topology.nodes.items():
-        if "cinder-backup" in node.roles and "cinder" not in node.roles:
-            text = "the role cinder-backup reads volumes where they are: give it to the node with the role cinder"
+        if "cinder-backup" in node.roles and "cinder-volume" not in topology.duties[name]:
+            text = f"the role cinder-backup reads volumes where they are: give it to the node with the role {where}"
             yield Problem(("nodes", name, "roles", node.roles.index("cinder-backup")), text)
 
 
@@ -25,6 +27,7 @@ def _fits(topology: Topology) -> Iterator[Problem]:
     "cinder-backup",
     "Volume backups",
     needs=("cinder",),
+    after=("cinder-volume",),
     single=True,
     fits=_fits,
     loses="the backups that were made since, whose records stay in the database",

@@ -1,13 +1,14 @@
-"""The volume service: LVM on the node's second disk, handed out by iSCSI."""
+"""The volume service: its API and scheduler, and LVM on a node's first data disk, handed out by iSCSI."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.changes import Ini, Packages, PutFile, Run, Unit, Wait
+from labctl.changes import Action, Ini, Packages, PutFile, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Password, Reports, Step, role
 from labctl.roles.shared import (
+    Values,
     as_user,
     authtoken,
     database,
@@ -18,6 +19,8 @@ from labctl.roles.shared import (
     uwsgi,
     wait_for_reports,
 )
+from labctl.spec.document import Problem
+from labctl.spec.topology import Topology
 
 DISK = "/dev/vdb"
 GROUP = "cinder-volumes"
@@ -30,71 +33,38 @@ backup { backup = 0 archive = 0 }
 """
 
 
+def _fits(topology: Topology) -> Iterator[Problem]:
+    for name, node in topology.nodes.items():
+        keeps = "cinder-volume" in topology.duties[name] and "cinder-volume" not in node.roles
+        if keeps and not node.disks:
+            text = f"the role cinder uses a data disk, and {name} has none; for instance disks: [size: 20 GiB]"
+            yield Problem(("nodes", name, "roles", node.roles.index("cinder")), text)
+
+
 @role(
     "cinder",
     "Volume service",
     chapter=7,
     needs=("keystone", "rabbitmq", "glance"),
-    disks=1,
     reports=Reports("cinder.services", "updated_at"),
     single=True,
     passwords=(Password("cinder"), Password("cinder-db")),
-    loses="the content of volumes that were made since, whose records stay in the database",
-    clean="""
-        ids=$(openstack volume list --all-projects -f value -c ID)
-        gone=$(for id in $ids; do lvs cinder-volumes/volume-$id >/dev/null 2>&1 || echo $id; done)
-        [ -z "$gone" ] || openstack volume delete --force $gone""",
+    fits=_fits,
 )
 def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
-    """Set up Cinder's API, scheduler and volume service."""
+    """Set up Cinder's API and scheduler, and the volume service where no node has the role cinder-volume."""
     yield Step(title="Cinder's database", node=cloud.node("mariadb"), actions=(database(cloud, "cinder"),))
     yield Step(
         title="Cinder's user and endpoints",
         node=cloud.node("keystone"),
         actions=(endpoint(cloud, "cinder", "block-storage", "OpenStack Block Storage", 8776, "/v3"),),
     )
-    address = cloud.address(node)
-    values = merge(
-        messaging(cloud),
-        authtoken(cloud, "cinder", node),
-        {
-            "DEFAULT": {
-                "my_ip": address,
-                "enabled_backends": "lvm",
-                "default_volume_type": "lvm",
-                "glance_api_servers": f"http://{cloud.internal('glance')}:9292",
-                "osapi_volume_workers": 1,
-                "report_interval": cloud.seconds(10, 60),
-                "service_down_time": cloud.seconds(60, 600),
-                "backend_stats_polling_interval": cloud.seconds(60, 900),
-                "use_multipath_for_image_xfer": False,
-            },
-            "database": {"connection": cloud.database_url("cinder")},
-            "service_user": cloud.credentials("cinder") | {"send_service_user_token": True},
-            "oslo_concurrency": {"lock_path": "/var/lock/cinder"},
-            "lvm": {
-                "volume_driver": "cinder.volume.drivers.lvm.LVMVolumeDriver",
-                "volume_group": GROUP,
-                "volume_backend_name": "lvm",
-                "target_protocol": "iscsi",
-                "target_helper": "tgtadm",
-                "target_ip_address": address,
-                "iscsi_protocol": None,
-                "iscsi_helper": None,
-                "lvm_type": "default",
-                "volume_clear": "none",
-            },
-        },
-    )
+    whole = not cloud.nodes("cinder-volume")
     yield Step(
         title="Cinder's configuration and tables",
         node=node,
         actions=(
-            Packages(
-                names=("cinder-api", "cinder-scheduler", "cinder-volume", "lvm2", "tgt", "python3-pymysql", "curl")
-            ),
-            Ini(path="/etc/cinder/cinder.conf", values=values),
-            PutFile(path="/etc/cinder/lvm.conf", content=_LVM),
+            *_settings(cloud, node, "cinder-api", "cinder-scheduler", volumes=whole),
             uwsgi("cinder-api", "cinder"),
             Run(command=as_user("cinder", "cinder-manage db sync"), seconds=300),
         ),
@@ -104,18 +74,14 @@ def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
         node=node,
         actions=(
             Unit(names=("cinder-api",)),
-            Wait(until=f"curl -sf -o /dev/null http://{address}:8776/", what="Cinder answers", seconds=90),
+            Wait(until=f"curl -sf -o /dev/null http://{cloud.address(node)}:8776/", what="Cinder answers", seconds=90),
         ),
     )
-    yield Step(
-        title=f"the volume group {GROUP} on {DISK}; Cinder's scheduler and volume service run",
-        node=node,
-        live=True,
-        actions=(
-            Run(command=f"pvcreate -q {DISK} && vgcreate -q {GROUP} {DISK}", unless=f"vgs {GROUP} >/dev/null 2>&1"),
-            Unit(names=("tgt", "cinder-scheduler", "cinder-volume"), seconds=90),
-        ),
-    )
+    if whole:
+        yield _group("Cinder's scheduler and volume service run", node, "tgt", "cinder-scheduler", "cinder-volume")
+    else:
+        runs = Unit(names=("cinder-scheduler",), seconds=90)
+        yield Step(title="Cinder's scheduler runs", node=node, live=True, actions=(runs,))
     yield Step(
         title="the volume type lvm",
         node=cloud.node("keystone"),
@@ -130,5 +96,86 @@ def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
         title="Cinder's services report",
         node=cloud.node("mariadb"),
         live=True,
-        actions=(wait_for_reports(cloud, node, "cinder-scheduler", "cinder-volume"),),
+        actions=(wait_for_reports(cloud, node, "cinder-scheduler", *(("cinder-volume",) if whole else ())),),
+    )
+
+
+@role(
+    "cinder-volume",
+    "Volume service, back end",
+    chapter=7,
+    needs=("cinder",),
+    disks=1,
+    loses="the content of volumes that were made since, whose records stay in the database",
+    clean="""
+        ids=$(openstack volume list --all-projects -f value -c ID)
+        gone=$(for id in $ids; do lvs cinder-volumes/volume-$id >/dev/null 2>&1 || echo $id; done)
+        [ -z "$gone" ] || openstack volume delete --force $gone""",
+)
+def volume(cloud: Cloud, node: str) -> Iterator[Step]:
+    """Keep volumes on the node's first data disk; without this role anywhere, the node with the role cinder does."""
+    yield Step(title="the volume service's configuration", node=node, actions=_settings(cloud, node, volumes=True))
+    yield _group("Cinder's volume service runs", node, "tgt", "cinder-volume")
+    yield Step(
+        title="Cinder's volume service reports",
+        node=cloud.node("mariadb"),
+        live=True,
+        actions=(wait_for_reports(cloud, node, "cinder-volume"),),
+    )
+
+
+def _settings(cloud: Cloud, node: str, *packages: str, volumes: bool) -> tuple[Action, ...]:
+    """Return packages and files of a node of Cinder's.
+
+    Args:
+        volumes: whether it keeps volumes.
+    """
+    address = cloud.address(node)
+    values: Values = {
+        "DEFAULT": {
+            "my_ip": address,
+            "enabled_backends": "lvm",
+            "default_volume_type": "lvm",
+            "glance_api_servers": f"http://{cloud.internal('glance')}:9292",
+            "osapi_volume_workers": 1,
+            "report_interval": cloud.seconds(10, 60),
+            "service_down_time": cloud.seconds(60, 600),
+            "backend_stats_polling_interval": cloud.seconds(60, 900),
+            "use_multipath_for_image_xfer": False,
+        },
+        "database": {"connection": cloud.database_url("cinder")},
+        "service_user": cloud.credentials("cinder") | {"send_service_user_token": True},
+        "oslo_concurrency": {"lock_path": "/var/lock/cinder"},
+        "lvm": {
+            "volume_driver": "cinder.volume.drivers.lvm.LVMVolumeDriver",
+            "volume_group": GROUP,
+            "volume_backend_name": "lvm",
+            "target_protocol": "iscsi",
+            "target_helper": "tgtadm",
+            "target_ip_address": address,
+            "iscsi_protocol": None,
+            "iscsi_helper": None,
+            "lvm_type": "default",
+            "volume_clear": "none",
+        },
+    }
+    if not volumes:
+        del values["lvm"], values["DEFAULT"]["enabled_backends"]
+    programs = ("cinder-volume", "lvm2", "tgt") if volumes else ()
+    common = merge(messaging(cloud), authtoken(cloud, "cinder", node), values)
+    return (
+        Packages(names=(*packages, *programs, "python3-pymysql", "curl")),
+        Ini(path="/etc/cinder/cinder.conf", values=common),
+        *([PutFile(path="/etc/cinder/lvm.conf", content=_LVM)] if volumes else ()),
+    )
+
+
+def _group(title: str, node: str, *units: str) -> Step:
+    """Return the step that makes the volume group, once, and starts what needs it."""
+    make = Run(command=f"pvcreate -q {DISK} && vgcreate -q {GROUP} {DISK}", unless=f"vgs {GROUP} >/dev/null 2>&1")
+    return Step(
+        title=f"the volume group {GROUP} on {DISK}; {title}",
+        node=node,
+        live=True,
+        actions=(make, Unit(names=units, seconds=90)),
     )

@@ -16,7 +16,6 @@ PORTS = {"account": 6202, "container": 6201, "object": 6200}
 """Where a storage node's three servers listen."""
 
 _PROXY = "/etc/swift/proxy-server.conf"
-_VOLUMES = ("cinder",)  # roles that take a node's first data disk
 _POWER = 10  # 1024 parts: each copy of 2 ** 18, as the guides have it, takes an emulated node ten minutes to place
 _COPIES = 3
 # Swift's files are read by Python's ConfigParser, for which some characters mean something.
@@ -30,8 +29,7 @@ _PIPELINE = (
 
 def disks(topology: Topology, node: str) -> int:
     """Return how many data disks of a node are for objects: those that no volume group takes."""
-    machine = topology.nodes[node]
-    return len(machine.disks) - any(name in machine.roles for name in _VOLUMES)
+    return len(topology.nodes[node].disks) - ("cinder-volume" in topology.duties[node])
 
 
 def _fits(topology: Topology) -> Iterator[Problem]:
@@ -187,9 +185,8 @@ def _rsync(address: str) -> str:
 
 def _devices(cloud: Cloud, node: str) -> list[str]:
     """Return the names of a node's disks for objects; see `disks`."""
-    plan = cloud.plan(node)
-    letters = [disk.device for disk in plan.disks[1:]]
-    return letters[1:] if any(name in plan.roles for name in _VOLUMES) else letters
+    letters = [disk.device for disk in cloud.plan(node).disks[1:]]
+    return letters[1:] if "cinder-volume" in cloud.lab.duties(node) else letters
 
 
 def _disk(device: str) -> tuple[Action, ...]:

@@ -56,7 +56,7 @@ def draw(scene: Scene, random: Random) -> Drawn:
     """Misspell the name of an option that its service cannot do without."""
     variant, (path, section, option, wrong, units, red) = scene.choose(random, _VARIANTS)
     role = variant.split()[0]
-    node = scene.nodes(role)[0].name
+    node = scene.running(units[0], role)[0].name
     return Drawn(
         node=node,
         service={"compute": "nova-compute", "cinder": "cinder-volume"}.get(role, role),

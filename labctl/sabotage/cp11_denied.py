@@ -34,7 +34,7 @@ _GROUPS = {"nova": "adm", "cinder": "cinder"}
 def draw(scene: Scene, random: Random) -> Drawn:
     """Close a folder of one service to all but root."""
     name, (path, unit, red) = scene.choose(random, _VARIANTS)
-    node = scene.nodes(name)[0].name
+    node = scene.running(unit, name)[0].name
     return Drawn(
         node=node,
         service=unit,

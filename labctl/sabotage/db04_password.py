@@ -6,9 +6,9 @@ from random import Random
 
 from labctl.changes import Respell
 from labctl.sabotage.fault import Break, Drawn, Scene, Typed, fault
-from labctl.sabotage.services import BASE, SERVICES, corrected, every, listed, restart
+from labctl.sabotage.services import BASE, at, corrected, every, listed, restart
 
-_VARIANTS = {name: SERVICES[name] for name in ("glance", "placement", "nova", "neutron", "cinder", "heat")}
+_VARIANTS = {name: name for name in ("glance", "placement", "nova", "neutron", "cinder", "heat")}
 
 
 @fault(
@@ -29,7 +29,8 @@ _VARIANTS = {name: SERVICES[name] for name in ("glance", "placement", "nova", "n
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Put a letter too many into the password of one service's database URL."""
-    name, service = scene.choose(random, _VARIANTS)
+    name, _ = scene.choose(random, _VARIANTS)
+    service = at(scene, name)
     node, place, letter = scene.nodes(name)[0].name, random.randrange(1, 8), random.choice("bdfhkmpqtwxz")
     section, option = service.database
     also = (("database", "connection"),) if name == "nova" else ()

@@ -33,8 +33,12 @@ class Scene:
     only: frozenset[str] | None = None
 
     def nodes(self, role: str | None = None) -> list[NodePlan]:
-        """Return the nodes that have a role; all of them where none is named."""
-        return [node for node in self.lab.nodes if role is None or role in node.roles]
+        """Return the nodes that do what a role is for; all of them where none is named."""
+        return list(self.lab.nodes) if role is None else self.lab.doing(role)
+
+    def running(self, unit: str, role: str) -> list[NodePlan]:
+        """Return the nodes that run a unit of a role; a unit whose name is a role, too, may have nodes of its own."""
+        return self.nodes(unit) or self.nodes(role)
 
     def pick(self, random: Random, role: str | None = None) -> NodePlan:
         """Choose a node by its role.

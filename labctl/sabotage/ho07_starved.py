@@ -35,7 +35,7 @@ _VARIANTS = {
 def draw(scene: Scene, random: Random) -> Drawn:
     """Give a unit a drop-in that leaves it too little memory, or too few files."""
     variant, (unit, option, value, red) = scene.choose(random, _VARIANTS)
-    node = scene.pick(random, variant.split()[0]).name
+    node = random.choice(scene.running(unit, variant.split()[0])).name
     change = DropIn(unit=f"{unit}.service", name="10-limits", values={"Service": {option: value}})
     return changed(
         node,

@@ -7,14 +7,14 @@ from random import Random
 
 from labctl.changes import Respell
 from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, SERVICES, corrected, every, listed
+from labctl.sabotage.services import BASE, at, corrected, every, listed
 
 _VARIANTS = {
-    "nova": ("/etc/nova/nova.conf", SERVICES["nova"].units, "C04:services"),
-    "compute": ("/etc/nova/nova.conf", ("nova-compute",), "C04:services"),
-    "neutron": ("/etc/neutron/neutron.conf", SERVICES["neutron"].units, "C05"),
-    "cinder": ("/etc/cinder/cinder.conf", SERVICES["cinder"].units, "C06"),
-    "heat": ("/etc/heat/heat.conf", SERVICES["heat"].units, "C03:heat"),
+    "nova": "C04:services",
+    "compute": "C04:services",
+    "neutron": "C05",
+    "cinder": "C06",
+    "heat": "C03:heat",
 }
 
 
@@ -36,7 +36,9 @@ _VARIANTS = {
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have one service look for the broker at an address of nobody."""
-    name, (path, units, red) = scene.choose(random, _VARIANTS)
+    name, red = scene.choose(random, _VARIANTS)
+    service = at(scene, "nova" if name == "compute" else name)
+    path, units = service.conf, ("nova-compute",) if name == "compute" else service.units
     node, right, wrong = scene.nodes(name)[0].name, scene.address("rabbitmq"), scene.free_address(random)
     return Drawn(
         node=node,

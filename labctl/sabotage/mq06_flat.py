@@ -6,7 +6,7 @@ from random import Random
 
 from labctl.changes import Respell
 from labctl.sabotage.fault import Break, Drawn, Scene, fault
-from labctl.sabotage.services import BASE, SERVICES, corrected, every, listed
+from labctl.sabotage.services import BASE, at, corrected, every, listed
 
 _VARIANTS = {"nova": "C04:services", "cinder": "C06"}
 
@@ -30,7 +30,7 @@ _VARIANTS = {"nova": "C04:services", "cinder": "C06"}
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have one service ask the broker for a virtual host that there is not."""
     name, red = scene.choose(random, _VARIANTS)
-    node, service = scene.nodes(name)[0].name, SERVICES[name]
+    node, service = scene.nodes(name)[0].name, at(scene, name)
     return Drawn(
         node=node,
         service=name,

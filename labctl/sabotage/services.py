@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -75,6 +75,14 @@ SERVICES = {
         conf="/etc/heat/heat.conf", api="heat-api", daemons=("heat-engine",), schema="heat", type="orchestration"
     ),
 }
+
+
+def at(scene: Scene, name: str) -> Service:
+    """Return a service as it is on the first node of its role: without daemons that have nodes of their own."""
+    node = scene.nodes(name)[0]
+    daemons = tuple(unit for unit in SERVICES[name].daemons if node in scene.running(unit, name))
+    return replace(SERVICES[name], daemons=daemons)
+
 
 SWITCH_AGENT = "/etc/neutron/plugins/ml2/openvswitch_agent.ini"
 """What the Open vSwitch agents of all nodes read."""

@@ -33,7 +33,7 @@ _VARIANTS = {
 def draw(scene: Scene, random: Random) -> Drawn:
     """Stop one of Cinder's three units."""
     variant, (unit, red) = scene.choose(random, _VARIANTS)
-    node = scene.nodes("cinder")[0]
+    node = scene.running(unit, "cinder")[0]
     return stopped(
         node,
         unit,

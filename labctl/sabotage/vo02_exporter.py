@@ -25,7 +25,7 @@ from labctl.sabotage.services import BASE, every, stopped
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Stop the program that hands volumes out."""
-    node = scene.pick(random, "cinder")
+    node = scene.pick(random, "cinder-volume")
     return stopped(
         node,
         "tgt",

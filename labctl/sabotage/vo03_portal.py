@@ -26,8 +26,8 @@ from labctl.sabotage.services import BASE, SERVICES, corrected, every, misset
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have Cinder tell everybody an address of nobody for its volumes."""
-    node, path = scene.pick(random, "cinder").name, SERVICES["cinder"].conf
-    right, wrong = scene.address("cinder"), scene.free_address(random)
+    node, path = scene.pick(random, "cinder-volume").name, SERVICES["cinder"].conf
+    right, wrong = scene.address("cinder-volume", node), scene.free_address(random)
     return misset(
         node,
         Ini(path=path, values={"lvm": {"target_ip_address": wrong}}),

@@ -29,4 +29,4 @@ def draw(scene: Scene, random: Random) -> Drawn:
     change = Ini(path=SERVICES["cinder"].conf, values={"lvm": {"volume_group": "cinder-volume"}})
     sed = "s/^volume_group = .*/volume_group = cinder-volumes/"
     wrong = "is cinder-volume; the group is cinder-volumes."
-    return misset(scene.pick(random, "cinder").name, change, sed, "cinder-volume", wrong=wrong)
+    return misset(scene.pick(random, "cinder-volume").name, change, sed, "cinder-volume", wrong=wrong)

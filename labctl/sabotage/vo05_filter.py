@@ -31,7 +31,7 @@ _FILTER = 'devices { global_filter = ["r|.*|"] }'
 def draw(scene: Scene, random: Random) -> Drawn:
     """Have LVM look at no disk: for everybody, or for Cinder alone."""
     variant, path = scene.choose(random, _VARIANTS)
-    node = scene.nodes("cinder")[0].name
+    node = scene.nodes("cinder-volume")[0].name
     return changed(
         node,
         Line(path=path, match="devices .*", line=_FILTER, add=True),

@@ -28,7 +28,7 @@ _PATH, _LINE = "/etc/tgt/conf.d/cinder_tgt.conf", "include /var/lib/cinder/volum
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Remove the file by which tgt learns of Cinder's volumes."""
-    node = scene.pick(random, "cinder").name
+    node = scene.pick(random, "cinder-volume").name
     return changed(
         node,
         Absent(path=_PATH),

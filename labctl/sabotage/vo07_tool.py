@@ -29,4 +29,4 @@ def draw(scene: Scene, random: Random) -> Drawn:
     change = Ini(path=SERVICES["cinder"].conf, values={"lvm": {"target_helper": "lioadm"}})
     sed = "s/^target_helper = .*/target_helper = tgtadm/"
     wrong = "is lioadm; the node has tgtadm."
-    return misset(scene.pick(random, "cinder").name, change, sed, "cinder-volume", wrong=wrong)
+    return misset(scene.pick(random, "cinder-volume").name, change, sed, "cinder-volume", wrong=wrong)

@@ -26,7 +26,7 @@ from labctl.sabotage.services import BASE, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Refuse the port for volumes to a compute node."""
-    node, other = scene.apart(random, "cinder", "compute").name, scene.pick(random, "compute").name
+    node, other = scene.apart(random, "cinder-volume", "compute").name, scene.pick(random, "compute").name
     source = scene.address("compute", other)
     change = Refusal(source=source, port=3260, answer=random.choice(("reject", "drop")))
     return Drawn(

@@ -29,7 +29,7 @@ _GROUP = "cinder-volumes"
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Take all but half a gibibyte of the volume group for a volume that Cinder does not know."""
-    node = scene.pick(random, "cinder").name
+    node = scene.pick(random, "cinder-volume").name
     name = f"volume-{uuid.UUID(int=random.getrandbits(128), version=4)}"
     return Drawn(
         node=node,

@@ -30,5 +30,5 @@ def draw(scene: Scene, random: Random) -> Drawn:
     right = f"http://{scene.address('glance')}:9292"
     sed = f"s|^glance_api_servers = .*|glance_api_servers = {right}|"
     return misset(
-        scene.pick(random, "cinder").name, change, sed, "cinder-volume", wrong=f"leads nowhere; it was {right}."
+        scene.pick(random, "cinder-volume").name, change, sed, "cinder-volume", wrong=f"leads nowhere; it was {right}."
     )

@@ -29,4 +29,4 @@ def draw(scene: Scene, random: Random) -> Drawn:
     change = Ini(path=SERVICES["cinder"].conf, values={"oslo_concurrency": {"lock_path": "/var/lib/locks"}})
     sed = "s|^lock_path = .*|lock_path = /var/lock/cinder|"
     wrong = "is /var/lib/locks, whose parent is root's."
-    return misset(scene.pick(random, "cinder").name, change, sed, "cinder-volume", wrong=wrong)
+    return misset(scene.pick(random, "cinder-volume").name, change, sed, "cinder-volume", wrong=wrong)

@@ -18,6 +18,7 @@ from labctl.errors import InputError
 from labctl.sizes import GIB
 from labctl.spec import advice, document, problems, rules
 from labctl.spec.document import Document, Location, Problem
+from labctl.spec.duties import duties
 from labctl.spec.openstack import OpenStack
 from labctl.spec.part import Part
 from labctl.spec.values import (
@@ -181,6 +182,11 @@ class Topology(Part):
             items = essence[part].items()
             essence[part] = [[key, {k: v for k, v in item.items() if k != "description"}] for key, item in items]
         return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def duties(self) -> dict[str, tuple[str, ...]]:
+        """What each node does: its roles, and what one of them does because no node has the role for it."""
+        return duties({name: node.roles for name, node in self.nodes.items()})
 
     @property
     def mgmt(self) -> str:

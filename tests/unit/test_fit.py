@@ -103,6 +103,17 @@ def test_a_cloud_of_few_nodes_and_one_without_roles_fits():
             "19: nodes.two.roles[1]: the role cinder uses a data disk, and two has none; for instance "
             "disks: [size: 20 GiB]",
         ),
+        (
+            "    roles: [gateway, cinder, tenant]\n    disks: [size: 1 GiB]\n",
+            "    roles: [gateway, cinder, cinder-volume, tenant]\n",
+            "19: nodes.two.roles[2]: the role cinder-volume uses a data disk, and two has none; for instance "
+            "disks: [size: 20 GiB]",
+        ),
+        (
+            "[gateway, cinder, tenant]",
+            "[gateway, cinder-volume, tenant]",
+            "19: nodes.two.roles[1]: cinder-volume needs the role cinder, and no node has it",
+        ),
         ("{demo:", "{dmo:", '13: openstack.passwords.dmo: nothing reads this password; did you mean "demo"?'),
         ("{demo:", "{heat:", "13: openstack.passwords.heat: it is heat's, and no node has this role"),
         (
@@ -263,6 +274,15 @@ def test_what_roles_say_of_others_are_roles():
 def test_no_two_roles_have_one_password():
     owners = [password.name for role in ROLES for password in role.passwords]
     assert len(owners) == len(set(owners))
+
+
+def test_the_node_with_cinders_api_needs_no_disk_where_others_keep_volumes():
+    text = LAB.replace("[gateway, cinder,", "[gateway, cinder-volume,").replace("[mariadb", "[cinder, mariadb")
+    topology.loads(text, "my.yaml", also=fit.problems)
+    beside = text.replace("[gateway, cinder-volume,", "[cinder-backup, gateway, cinder-volume,")
+    topology.loads(beside, "my.yaml", also=fit.problems)
+    (complaint,) = complaints(text.replace("[cinder, mariadb", "[cinder-backup, cinder, mariadb"))
+    assert complaint.endswith("give it to the node with the role cinder-volume")
 
 
 def test_a_lab_on_record_whose_roles_do_not_fit_is_not_installed():
