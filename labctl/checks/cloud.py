@@ -45,6 +45,7 @@ SERVICES = {
         Service(name="neutron", type="network", role="neutron", port=9696),
         Service(name="cinder", type="block-storage", role="cinder", port=8776),
         Service(name="heat", type="orchestration", role="heat", port=8004),
+        Service(name="heat-cfn", type="cloudformation", role="heat-cfn", port=8000),
         Service(name="swift", type="object-store", role="swift", port=8080),
     )
 }
@@ -122,11 +123,11 @@ class Cloud:
         return session(self.dialer)
 
     def nodes(self, role: str) -> list[str]:
-        """Return the nodes that have a role."""
-        return self.planned.nodes(role)
+        """Return the nodes that do what a role is for."""
+        return [node.name for node in self.planned.lab.doing(role)]
 
     def node(self, role: str) -> str:
-        """Return the first node that has a role; empty where none has."""
+        """Return the first node that does what a role is for; empty where none does."""
         return next(iter(self.nodes(role)), "")
 
     def address(self, role: str) -> str:

@@ -10,7 +10,6 @@ LEFT_OUT = {
     "CN-12": _BELOW,
     "DB-09": "the broker's disk is the same, and both never come back by themselves",
     "DB-10": "only a snapshot brings the schema back",
-    "HE-02": "it shows in stacks with users of their own alone, which no check makes",
     "HO-03": "it modifies other faults: stopped units are masked where a neighbour would start them",
     "KS-21": "it is in one shell alone, and no check is in that shell",
     "NW-11": "to take all addresses, and to give them back, are some 250 requests each: too many for emulated nodes",

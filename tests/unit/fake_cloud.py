@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ PATHS = {
     "nova": "/v2.1",
     "cinder": "/v3/p",
     "heat": "/v1/p",
+    "heat-cfn": "/v1",
     "swift": "/v1/AUTH_p",
     "glance": "",
     "neutron": "",
@@ -58,6 +60,7 @@ class FakeCloud:
         canary: the canary that the lab knows.
         says: what an instance answers when its marker file is read.
         roles: of the only node; empty for all.
+        old: seconds since what it shows was written.
     """
 
     server: ThreadingHTTPServer
@@ -71,6 +74,7 @@ class FakeCloud:
     canary: Canary | None = None
     says: str = ""
     roles: tuple[str, ...] = ()
+    old: float = 0.0
 
     def open(self, name: str, port: int, *, timeout: float) -> socket.socket:
         if isinstance(found := self.broken.get(port), LabctlError):
@@ -190,7 +194,7 @@ class FakeCloud:
     def subject(self, **changes: Any) -> Subject:
         """Return the lab as checks see it."""
         lab = plan(topology.load("allinone"), IDENTITY, stage="installed")
-        roles = self.roles or (*lab.nodes[0].roles, "swift", "swift-storage")
+        roles = self.roles or (*lab.nodes[0].roles, "heat-cfn", "swift", "swift-storage")
         nodes = (replace(node, roles=roles) for node in lab.nodes)
         lab = replace(lab, nodes=tuple(nodes))
         login = Login(
@@ -246,6 +250,7 @@ def running() -> Iterator[FakeCloud]:
             self.send_header("Content-Length", str(len(content)))
             self.send_header("X-Subject-Token", "token")
             self.send_header("x-openstack-request-id", "req-1")
+            self.send_header("Last-Modified", self.date_time_string(time.time() - made.old))
             self.end_headers()
             self.wfile.write(content)
 

@@ -311,6 +311,58 @@ def test_an_object_that_comes_back_is_green_and_removed_with_its_container(cloud
     assert report.leftovers == ()
 
 
+@pytest.mark.parametrize("broken", ["", "handle", "signal"])
+def test_a_stack_with_a_server_waits_for_its_signal(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setattr(logs, "_POLL", (0.01, 0.01))
+    name, state = "labctl-check-run1-server", {"condition": "CREATE_IN_PROGRESS"}
+    resources = f"/v1/p/stacks/{name}/s1/resources"
+
+    def signal(body: bytes) -> tuple[int, Any]:
+        if broken == "signal":
+            return 403, {}
+        state["condition"] = f"CREATE_COMPLETE {json.loads(body)['data']}"
+        return 200, {}
+
+    def every(_: bytes) -> tuple[int, Any]:
+        found = {"handle": "CREATE_FAILED" if broken == "handle" else "CREATE_COMPLETE", "server": "CREATE_COMPLETE"}
+        found["condition"] = state["condition"].split()[0]
+        return 200, {
+            "resources": [
+                {"resource_name": key, "resource_status": value, "resource_status_reason": "who are you?"}
+                for key, value in found.items()
+            ]
+        }
+
+    def stack(_: bytes) -> tuple[int, Any]:
+        if ("DELETE", 8004, "/v1/p/stacks/s1") in cloud.asked:
+            return 404, {}
+        status, _, said = state["condition"].partition(" ")
+        outputs = [{"output_key": "said", "output_value": json.dumps({"1": said})}]
+        return 200, {"stack": {"id": "s1", "stack_name": name, "stack_status": status, "outputs": outputs}}
+
+    for port, path, kind in (
+        (9292, "/v2/images/instance", {"id": "i", "name": "instance"}),
+        (8774, "/v2.1/flavors/m1.tiny", {"flavor": {"id": "f", "name": "m1.tiny"}}),
+        (9696, "/v2.0/networks/net1", {"network": {"id": "n", "name": "net1"}}),
+    ):
+        cloud.answers["GET", port, path] = (200, kind)
+    cloud.answers["POST", 8004, "/v1/p/stacks"] = (201, {"stack": {"id": "s1", "links": []}})
+    cloud.answers["GET", 8004, "/v1/p/stacks/s1"] = stack
+    cloud.answers["GET", 8004, resources] = every
+    cloud.answers["POST", 8004, f"{resources}/handle/signal"] = signal
+    cloud.answers["DELETE", 8004, "/v1/p/stacks/s1"] = (204, {})
+    result = of(report := check(cloud, "X7"), "X7")
+    assert result.verdict is (Verdict.FAIL if broken else Verdict.PASS), result.first
+    if broken == "handle":
+        assert result.first is not None
+        assert result.first.suspect == "heat: the stacks' domain and its admin"
+        assert "who are you?" in result.first.evidence
+    assert ("DELETE", 8004, "/v1/p/stacks/s1") in cloud.asked
+    assert report.leftovers == ()
+
+
 class World:
     """Things of one kind, by name."""
 

@@ -217,12 +217,24 @@ def test_instances_move_between_compute_nodes_by_a_key_that_serves_there_alone()
     assert reveal(private.content) == made.secrets["nova-key"]
     assert reveal(allowed.content) == f'restrict,from="10.0.0.20,10.0.0.21" {made.secrets["nova-key-public"]}\n'
     assert {(each.owner, each.mode) for each in (private, allowed)} == {("nova:nova", 0o600)}
-    assert "Match user nova host 10.0.0.20,10.0.0.21\n" in str(
-        files["/etc/ssh/ssh_config.d/50-labctl-nova.conf"].content
-    )
     libvirt = inis(made, "compute")["/etc/nova/nova.conf"]["libvirt"]
     assert libvirt["live_migration_uri"] == "qemu+ssh://nova@%s/system"
     assert libvirt["live_migration_inbound_addr"] == "10.0.0.21"
+
+
+def test_a_compute_node_logs_in_to_those_alone_whose_host_keys_the_lab_has_given_out() -> None:
+    made = replace(cloud("gridka"), known_hosts="compute-1,10.0.0.20 ssh-ed25519 AAAA\n")
+    steps = [step for task in plan_tasks(made, only="compute") for step in task.steps if step.node == "compute-2"]
+    files = {each.path: (step, each) for step in steps for each in step.actions if isinstance(each, PutFile)}
+    _, client = files["/etc/ssh/ssh_config.d/50-labctl-nova.conf"]
+    assert str(client.content).startswith("Match user nova host 10.0.0.20,10.0.0.21\n")
+    assert "    StrictHostKeyChecking yes\n" in str(client.content)
+    assert "UserKnownHostsFile" not in str(client.content)  # nor is ssh told to look elsewhere
+    step, known = files["/etc/ssh/ssh_known_hosts"]
+    assert known.content == made.known_hosts
+    assert step.live  # while disks are baked nobody has a host key
+    running = [number for number, each in enumerate(steps) if any(isinstance(it, Unit) for it in each.actions)]
+    assert steps.index(step) > max(running)  # a new file restarts what comes after it
 
 
 @pytest.mark.parametrize("name", ["allinone", "havana"])
@@ -232,7 +244,7 @@ def test_where_there_is_one_compute_node_an_instance_is_resized_on_it_and_nobody
         assert inis(made, role)["/etc/nova/nova.conf"]["DEFAULT"]["allow_resize_to_same_host"] is True
     assert "libvirt" not in inis(made, "compute")["/etc/nova/nova.conf"]
     steps = [step for task in plan_tasks(made, only="compute") for step in task.steps]
-    assert not [each for step in steps for each in step.actions if isinstance(each, PutFile) and ".ssh" in each.path]
+    assert not [each for step in steps for each in step.actions if isinstance(each, PutFile) and "ssh" in each.path]
     assert "allow_resize_to_same_host" not in inis(cloud("gridka"), "nova")["/etc/nova/nova.conf"]["DEFAULT"]
 
 
@@ -408,7 +420,8 @@ def test_who_reports_is_asked_of_the_database(tasks: tuple[Cloud, list[Task]]) -
     }
     for node in made.nodes("compute"):
         assert waits[f"nova-compute, neutron-openvswitch-agent of {node} report"] == made.node("mariadb")
-    assert len(waits) == len(made.nodes("compute")) + 4  # Nova, Cinder, and the gateway twice
+    apart = len(made.nodes("cinder-volume"))
+    assert len(waits) == len(made.nodes("compute")) + apart + 4  # Nova, Cinder, and the gateway twice
 
 
 def test_a_node_is_down_for_the_others_wherever_its_services_report() -> None:
@@ -449,7 +462,7 @@ def test_cleaning_up_deletes_what_is_gone_and_fails_aloud(name: str, works: bool
 def test_apis_under_uwsgi_tell_that_they_end_each_connection(tasks: tuple[Cloud, list[Task]]) -> None:
     actions = [action for task in tasks[1] for step in task.steps for action in step.actions]
     apis = [each for each in actions if isinstance(each, Ini) and each.path.endswith("-uwsgi.ini")]
-    assert len(apis) == 7 + len(tasks[0].nodes("heat"))
+    assert len(apis) == 7 + len(tasks[0].nodes("heat")) + len(tasks[0].nodes("heat-cfn"))
     assert all(api.values["uwsgi"]["add-header"] == "Connection: close" for api in apis)
 
 
@@ -457,6 +470,35 @@ def test_cinders_volumes_are_made_without_a_question_about_what_a_deleted_one_le
     steps = [step for task in plan_tasks(cloud("allinone"), only="cinder") for step in task.steps]
     files = {each.path: each for step in steps for each in step.actions if isinstance(each, PutFile)}
     assert "wipe_signatures_when_zeroing_new_lvs = 0" in str(files["/etc/cinder/lvm.conf"].content)
+
+
+def test_volumes_are_on_the_nodes_of_their_own_role_or_else_where_cinder_is() -> None:
+    made = cloud("icehouse")
+    found = units(made)
+    assert {"cinder-api", "cinder-scheduler"} <= set(found["oscontroller"])
+    assert {"cinder-volume", "tgt"} <= set(found["osceph0"])
+    assert not {"cinder-volume", "tgt"} & set(found["oscontroller"])
+    assert not {"cinder-api", "cinder-scheduler"} & set(found["osceph0"])
+    control, volumes = (inis(made, role)["/etc/cinder/cinder.conf"] for role in ("cinder", "cinder-volume"))
+    assert "lvm" not in control
+    assert "enabled_backends" not in control["DEFAULT"]
+    assert volumes["lvm"]["target_ip_address"] == "10.0.100.142"
+    assert volumes["DEFAULT"]["enabled_backends"] == "lvm"
+    order = [task.role for task in plan_tasks(made)]
+    assert order.index("cinder") < order.index("cinder-volume") < order.index("compute")
+    whole = inis(cloud("havana"), "cinder")["/etc/cinder/cinder.conf"]
+    assert whole["DEFAULT"].keys() == volumes["DEFAULT"].keys()
+    assert whole["lvm"].keys() == volumes["lvm"].keys()
+
+
+def test_a_reset_loses_volumes_where_they_are_whoever_keeps_them() -> None:
+    for name, node in (("gridka", "volume-node"), ("icehouse", "osceph0")):
+        lab = cloud(name).lab
+        losing = {each.name for each in lab.nodes if "cinder-volume" in lab.duties(each.name)}
+        assert losing == {node}
+        assert [each.name for each in lab.doing("cinder-volume")] == [node]
+    assert (ROLES["cinder"].loses, ROLES["cinder"].clean) == ("", "")
+    assert "lvs cinder-volumes/" in ROLES["cinder-volume"].clean
 
 
 def test_the_units_of_a_node_are_those_that_its_roles_run() -> None:

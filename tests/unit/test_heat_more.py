@@ -1,0 +1,46 @@
+"""Orchestration beside Heat's own API: CloudFormation's, and the dashboard's panel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labctl.changes import Ini, Python, Unit, Wait
+from labctl.installing.tasks import Task, plan_tasks
+from labctl.roles import fit
+from labctl.roles.role import ROLES
+from labctl.spec import topology
+from tests.unit.test_roles import cloud
+
+
+def actions(tasks: list[Task], kind: Any) -> list[Any]:
+    return [each for task in tasks for step in task.steps for each in step.actions if isinstance(each, kind)]
+
+
+def test_cloudformations_api_is_in_the_catalogue_and_heats_engine_knows_it() -> None:
+    tasks = plan_tasks(cloud("icehouse"), only="heat-cfn")
+    (made,) = actions(tasks, Python)
+    (service,) = made.data["wanted"]["services"]
+    assert service["type"] == "cloudformation"
+    assert service["endpoints"]["public"] == "http://oscontroller.example.org:8000/v1"
+    assert service["endpoints"]["internal"] == "http://10.0.100.145:8000/v1"
+    assert "users" not in made.data["wanted"]  # it checks tokens as Heat does
+    (conf,) = (each for each in actions(tasks, Ini) if each.path == "/etc/heat/heat.conf")
+    assert conf.values["DEFAULT"]["heat_waitcondition_server_url"].endswith(":8000/v1/waitcondition")
+    assert [each.names for each in actions(tasks, Unit)] == [("heat-api-cfn",), ("heat-engine",)]
+
+
+def test_the_panel_of_stacks_is_there_when_it_asks_for_a_login() -> None:
+    (wait,) = actions(plan_tasks(cloud("icehouse"), only="heat-dashboard"), Wait)
+    assert "http://10.0.100.149/horizon/project/stacks/" in wait.until
+    assert wait.until.endswith("= 302 ]")
+
+
+def test_parts_of_a_service_are_on_its_node() -> None:
+    text = topology.load("icehouse").document()
+    for node, role, other in (("osnetwork", "heat-cfn", "heat"), ("osnetwork", "heat-dashboard", "horizon")):
+        for machine in text["nodes"].values():
+            machine["roles"] = [name for name in machine["roles"] if name != role]
+        text["nodes"][node]["roles"].append(role)
+        messages = [each.message for each in fit.problems(topology.restore(text))]
+        assert f"the role {role} is a part of {other}: give it to a node with this role" in messages
+    assert ROLES["heat-cfn"].layer == ROLES["heat-dashboard"].layer == "heat"
