@@ -103,9 +103,10 @@ def lots(drawn: Sequence[Lot]) -> str:
         [lot.team, lot.order[0].id, lot.order[0].level, matrix.weight(lot.order[0]), lot.order[0].title, lot.seed]
         for lot in drawn
     ]
-    distinct = len({lot.order[0].id for lot in drawn})
-    lines = [table(["TEAM", "FAULT", "LEVEL", "WEIGHT", "TITLE", "SEED"], rows), ""]
-    lines.append(f"{distinct} different faults for {len(drawn)} labs, drawn from: {', '.join(drawn[0].candidates)}.")
+    lines = [table(["TEAM", "FAULT", "LEVEL", "WEIGHT", "TITLE", "SEED"], rows)]
+    if pool := drawn[0].candidates:
+        distinct, labs = len({lot.order[0].id for lot in drawn}), len({lot.team for lot in drawn})
+        lines += ["", f"Labs: {labs}. Different faults: {distinct}. Drawn from: {', '.join(pool)}."]
     return "\n".join(lines)
 
 

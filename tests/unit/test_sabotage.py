@@ -161,6 +161,13 @@ def test_ten_teams_get_equal_difficulty_and_as_many_faults_as_there_are(seed: st
     assert lots == draw.lots(TEN, found, seed=seed, same=False), "the same seed draws the same"
 
 
+def test_a_dry_run_counts_labs_and_faults_and_names_a_pool_only_where_something_was_drawn() -> None:
+    drawn = draw.lots(["team01"], draw.candidates(MINI), seed="x", same=False)
+    assert "Labs: 1. Different faults: 1. Drawn from: " in views.lots(drawn)
+    named = [replace(lot, candidates=()) for lot in (*drawn, *drawn)]
+    assert "Drawn from" not in views.lots(named)
+
+
 def test_different_seeds_draw_differently() -> None:
     found = draw.candidates(MINI)
     assert len({draw.lots(["team01"], found, seed=str(seed), same=False)[0].order[0].id for seed in range(10)}) > 3
