@@ -172,7 +172,7 @@ def inject(work: Work, lot: Lot) -> Entry:
                 continue
             entry, drawn = prepare(scene, fault, lot, covered)
             say(f"{lot.team}: checking that all is green")
-            engine.green_before(entry)
+            entry = engine.green_before(entry, beside=bool(groups))
             book.save(entry)
             say(f"{lot.team}: injecting a fault, and checking that it shows")
             try:

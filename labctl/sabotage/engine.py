@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -14,7 +14,8 @@ from netaddr import IPAddress
 from labctl import waiting
 from labctl.changes import Admin, Context, Record
 from labctl.changes import undo as changes
-from labctl.checks.model import Report, Verdict
+from labctl.checks.check import named
+from labctl.checks.model import Report, Result, Verdict
 from labctl.errors import DeadlineError, LabctlError, RefusedError, RemoteError
 from labctl.guest import Guest
 from labctl.pace import pace
@@ -51,20 +52,29 @@ class Engine:
     cloud: Admin | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def green_before(self, entry: Entry) -> None:
+    def green_before(self, entry: Entry, *, beside: bool = False) -> Entry:
         """See that all checks of a fault are green.
 
+        Args:
+            beside: whether another fault stands in the lab. What that one turned red proves nothing and is left out.
+
+        Returns:
+            The entry, with the checks that are green.
+
         Raises:
-            RefusedError: one is not; nothing was touched.
+            RefusedError: one is not, or none is left that the fault could turn red; nothing was touched.
         """
         report = self.check([*entry.red, *entry.green])
         red = [result for result in report.results if result.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
-        if red:
+        if beside and red:
+            entry = replace(entry, red=_but(entry.red, report, red), green=_but(entry.green, report, red))
+        if red and not (beside and entry.red):
             raise RefusedError(
                 f"the lab of {report.lab} is not green, so a fault could not be proven",
-                details="\n".join(f"{result.id}: {result.first.evidence if result.first else ''}" for result in red),
+                details="\n".join(f"{result.name}: {result.first.evidence if result.first else ''}" for result in red),
                 remedy=f"labctl check {report.lab}; labctl sabotage heal {report.lab}. Nothing was touched.",
             )
+        return entry
 
     def inject(self, entry: Entry, drawn: Drawn) -> Entry:
         """Break the lab and prove it; where the checks do not say so, everything is undone at once.
@@ -150,11 +160,25 @@ class Engine:
         Raises:
             LabctlError: a node cannot be reached.
         """
-        report = self.check(checks)
+        report = self._settled(healed, checks)
         if report.green or not any(record.restart for entry in healed for _, record in entry.records):
             return report
         for entry in healed:
             self.restart(entry)
+        return self._settled(healed, checks)
+
+    def _settled(self, healed: Sequence[Entry], checks: Sequence[str]) -> Report:
+        """Check a lab once what faults had turned red had time to answer again: a service takes a while to start."""
+        red = sorted({each.id for entry in healed for name in entry.red for each in named(name) if each.quick})
+        if red:
+            settles = pace(self.virt).settles
+            waiting.until(
+                lambda: self.check(red).green,
+                seconds=self.patience(red),
+                pause=settles / 120,
+                slowest=settles / 40,
+                cancelled=self.cancelled,
+            )
         return self.check(checks)
 
     def restart(self, entry: Entry) -> None:
@@ -245,6 +269,15 @@ def _symptoms(entry: Entry, report: Report) -> dict[str, str]:
         for result in report.results
         if {result.id, result.name} & set(entry.red) and result.verdict is Verdict.FAIL and result.first
     }
+
+
+def _but(names: Iterable[str], report: Report, red: Sequence[Result]) -> tuple[str, ...]:
+    """Return checks without those that are red; of one that is red in some parts, the other parts."""
+    left: list[str] = []
+    for name in names:
+        parts = [result for result in report.results if name in (result.id, result.name)]
+        left += [part.name for part in parts if part not in red] if any(part in red for part in parts) else [name]
+    return tuple(left)
 
 
 def untouchable(lab: LabPlan, drawn: Drawn) -> list[str]:

@@ -424,10 +424,19 @@ def test_a_heal_that_is_not_green_restarts_what_was_touched_and_looks_again() ->
     def check(ids: Sequence[str]) -> Report:
         return report() if any("restart keystone" in line for line in lab.node.ran) else report("B02")
 
-    assert lab.engine(check=check).checked([entry]).green
+    impatient = threading.Event()
+    impatient.set()
+    assert lab.engine(check=check, cancelled=impatient).checked([entry]).green
     lab.node.ran.clear()
     assert not lab.engine(check=lambda ids: report("B02")).checked([]).green
     assert lab.node.ran == [], "nothing was touched"
+
+
+def test_a_service_that_was_healed_has_time_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry, _ = begun(whole())
+    slow = Slow(monkeypatch, ("B02",), ("B02",), (), ())
+    assert Lab().engine(check=slow, cancelled=slow).checked([entry]).green
+    assert slow.asked == [("B02",), ("B02",), ("B02",), ()]
 
 
 def test_a_fault_that_cuts_the_way_in_is_undone_by_the_guest_agent() -> None:
@@ -489,6 +498,24 @@ def test_a_lab_that_is_not_green_is_not_broken() -> None:
     entry, _ = begun(whole())
     with pytest.raises(RefusedError, match="is not green"):
         lab.engine(check=lambda ids: report("B02")).green_before(entry)
+
+
+def parts(*red: str) -> Report:
+    """B02 in three parts."""
+    results = [
+        replace(report(*("B02",) * (name in red)).results[1], part=name.partition(":")[2])
+        for name in ("B02:a", "B02:b", "B02:c")
+    ]
+    return replace(report(*red), results=(*report(*(name for name in red if ":" not in name)).results[::2], *results))
+
+
+def test_beside_a_fault_that_stands_only_what_is_still_green_proves_another_one() -> None:
+    entry, _ = begun(whole(red=("B02", "B03"), green=("B01", "B02:b")))
+    engine = Lab().engine(check=lambda ids: parts("B02:b", "B03"))
+    left = engine.green_before(entry, beside=True)
+    assert (left.red, left.green) == (("B02:a", "B02:c"), ("B01",))
+    with pytest.raises(RefusedError, match="is not green"):
+        Lab().engine(check=lambda ids: parts("B02:a", "B02:b", "B02:c", "B03")).green_before(entry, beside=True)
 
 
 @pytest.fixture
