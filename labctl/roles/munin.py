@@ -84,6 +84,13 @@ def _fits(topology: Topology) -> Iterator[Problem]:
             yield Problem(("nodes", name, "roles", node.roles.index("munin-node")), text)
 
 
+def _beside(topology: Topology) -> Iterator[Problem]:
+    for name, node in topology.nodes.items():
+        if "munin" in node.roles and "horizon" not in node.roles:
+            text = "the role munin shows its graphs beside the dashboard: give it to a node with the role horizon"
+            yield Problem(("nodes", name, "roles", node.roles.index("munin")), text)
+
+
 @role("munin-node", "Graphs, node", after=("compute",), fits=_fits, layer="munin")
 def node(cloud: Cloud, node: str) -> Iterator[Step]:
     """Tell the master load, memory, disks and network of a node; on compute nodes, those of the instances as well."""
@@ -109,7 +116,7 @@ def node(cloud: Cloud, node: str) -> Iterator[Step]:
     )
 
 
-@role("munin", "Graphs, master", needs=("munin-node",), after=("horizon",), single=True, layer="munin")
+@role("munin", "Graphs, master", needs=("munin-node", "horizon"), single=True, fits=_beside, layer="munin")
 def munin(cloud: Cloud, node: str) -> Iterator[Step]:
     """Ask all nodes by a timer of our own, and show graphs under /munin."""
     nodes = cloud.nodes("munin-node")
@@ -122,7 +129,7 @@ def munin(cloud: Cloud, node: str) -> Iterator[Step]:
         title="whom Munin asks, how often, and its pages",
         node=node,
         actions=(
-            Packages(names=("munin", "apache2", "curl")),
+            Packages(names=("munin", "curl")),
             PutFile(path="/etc/munin/munin.conf", content=_MASTER + seldom + asked),
             PutFile(path="/etc/apache2/conf-available/munin.conf", content=_SITE),
             PutFile(path="/etc/systemd/system/munin-cron.service", content=_SERVICE),

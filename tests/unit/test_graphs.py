@@ -102,6 +102,14 @@ def test_a_node_that_tells_needs_somebody_who_asks() -> None:
     assert all("there is none" in each.message for each in problems)
 
 
+def test_the_master_is_where_the_dashboards_web_server_is() -> None:
+    text = topology.load("grizzly").document()
+    text["nodes"]["controller"]["roles"].remove("munin")
+    text["nodes"]["compute1"]["roles"].append("munin")
+    (problem,) = fit.problems(topology.restore(text))
+    assert problem.message.endswith("give it to a node with the role horizon")
+
+
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCloud]:
     monkeypatch.setattr(logs, "_PAUSE", (0.0, 0.0))
