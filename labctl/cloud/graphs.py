@@ -20,7 +20,7 @@ def question(address: str) -> str:
         "read -rt 30 -u 3 said",
         'echo "$said"',
     )
-    return f"timeout 60 bash -c {shell('; '.join(lines))}"
+    return f"timeout 60 bash -c {shell(' && '.join(lines))}"
 
 
 def picture(domain: str, node: str) -> str:
