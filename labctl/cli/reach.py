@@ -56,7 +56,7 @@ def console_command(node: str, team: str | None) -> None:
     name = options.one_team(home, team)
     plan = records.plan_of(records.record_of(home, name))
     with site_of(home, name) as site:
-        argv = reach.console(site, plan, node)
+        argv = reach.console(home, site, plan, node)
     _become(argv)
 
 

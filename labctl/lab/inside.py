@@ -31,6 +31,7 @@ def opened(home: Home, site: Site, lab: LabPlan) -> Iterator[LabDialer]:
     Where the lab's bridges are on this machine and we are root, sockets stand in them; else they go through a node.
     Nodes that have no address in an isolated network are reached by the management network.
     """
+    home.lab(lab.team).let_in()
     isolated = _isolated(lab)
     on = running(site, isolated)
     with contextlib.ExitStack() as stack:

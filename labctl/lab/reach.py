@@ -32,6 +32,7 @@ def ssh(home: Home, site: Site, lab: LabPlan, name: str, command: Sequence[str])
         InputError: the lab has no such node, or it is not running.
     """
     node = _running(site, lab, name)
+    home.lab(lab.team).let_in()
     return site.dialer.command(ssh_line(home.lab(lab.team), site.dialer, node, command))
 
 
@@ -54,13 +55,14 @@ def ssh_line(folder: LabFolder, dialer: Dialer, node: NodePlan, command: Sequenc
     return [*argv, *(f"-o{key}={value}" for key, value in options.items()), f"root@{node.mgmt}", *command]
 
 
-def console(site: Site, lab: LabPlan, name: str) -> list[str]:
+def console(home: Home, site: Site, lab: LabPlan, name: str) -> list[str]:
     """Return the command line that opens a node's serial console.
 
     Raises:
         InputError: the lab has no such node, or it is not running.
     """
     node = _running(site, lab, name)
+    home.lab(lab.team).let_in()
     return ["virsh", "--connect", site.hypervisor.uri, "console", "--force", str(node.uuid)]
 
 
@@ -156,6 +158,7 @@ def enter(home: Home, site: Site, lab: LabPlan, argv: Sequence[str], env: Mappin
             remedy="Run labctl enter on that machine, or log in to a node: "
             f"labctl ssh {lab.nodes[0].name} -t {lab.team}",
         )
+    home.lab(lab.team).let_in()
     with inside.plugs(home, site, lab) as plugs:
         return shells.enter(argv, base=site.dialer.namespace, plugs=plugs, hosts=_hosts(lab), env=env)
 

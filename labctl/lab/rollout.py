@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+from labctl.errors import CapacityError, HypervisorError, LabctlError, LockedError
 from labctl.images import recipe
 from labctl.lab import bake, capture, create, decisions, images, provisional
 from labctl.lab.create import Created
 from labctl.lab.decisions import Choice, Starting
-from labctl.plan.lab import INSTALLED
+from labctl.plan.lab import BARE, INSTALLED
 from labctl.roles import fit
 from labctl.sets import warm
 from labctl.site.site import Site
+from labctl.site.together import Attempts, GroupError
 from labctl.site.work import Work
+from labctl.sizes import size
 from labctl.spec.topology import Topology
 from labctl.state import LabRecord
+
+_PATIENCE = 6 * 3600.0  # seconds to wait for the run that makes the first lab; emulated clouds take up to 40 minutes
+_NODES = 4  # a processor, that are forked at a time: eight nodes on two emulating ones need 21 s (docs/benchmarks.md)
+_EMULATED = {BARE: (40, 17), INSTALLED: (60, 180)}  # seconds that a first boot takes, and more for each node (same place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +36,16 @@ class Rollout:
         images: recipes to build.
         layers: image to what is added to its recipe.
         bake: whether the disks of the topology's cloud are baked.
-        origin: the team whose lab is made first and captured; empty where all labs are made side by side.
-        forks: the teams whose labs are forked from that set.
+        origin: the team whose lab is made first and captured; empty where none is.
+        boot: seconds until that lab is ready, roughly; 0 where nobody knows.
+        forks: the teams whose labs are forked, from that set or from one that is there.
     """
 
     images: tuple[str, ...] = ()
     layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     bake: bool = False
     origin: str = ""
+    boot: int = 0
     forks: tuple[str, ...] = ()
 
     @property
@@ -52,7 +62,8 @@ class Rollout:
             said.append(f"the disks of {topology}'s cloud are missing: they are baked (about 2 minutes)")
         if self.origin:
             others = f"{len(self.forks)} lab{'s are' if len(self.forks) > 1 else ' is'}"
-            said.append(f"{self.origin} boots and is captured; then {others} forked from it. --cold boots all")
+            takes = f"Emulated, that takes about {-(-self.boot // 60)} minutes. " if self.boot else ""
+            said.append(f"{self.origin} boots and is captured; then {others} forked from it. {takes}--cold boots all")
         return said
 
     def _called(self, name: str) -> str:
@@ -71,20 +82,25 @@ def planned(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *, 
     home, site, topology = work.home, work.site, choice.topology
     records = {team: home.lab(team).load() for team in teams}
     new = [team for team, record in records.items() if record is None]
-    if topology is None or choice.golden is not None or not new:
+    if topology is None or not new:
         return Rollout()
     golden = decisions.golden_for(site, topology, choice)
+    if golden is not None and golden.memory and not warm.obstacle(site, golden) and not choice.cold:
+        return Rollout(forks=tuple(new))
+    if choice.golden is not None:
+        return Rollout()
     supplies = Rollout()
     if golden is None and os.geteuid() == 0:  # others can neither build nor bake; `create` installs without baked disks
         wanted = _images(work, new[0], topology, choice.stage) & set(recipe.names())
         supplies = replace(_lacking(site, topology, wanted, choice.stage), bake=choice.stage == INSTALLED)
-    forkable = golden is not None and bool(golden.memory) and not warm.obstacle(site, golden)
-    if not once or choice.cold or not how.wait or forkable:
+    if not once or choice.cold or not how.wait:
         return supplies
-    begun = (team for team, record in records.items() if record and _begun(record, topology, choice.stage))
+    begun = (team for team, record in records.items() if record and _fresh(work, record, topology, choice.stage))
     origin = next(begun, new[0])
     forks = tuple(team for team in new if team != origin)
-    return replace(supplies, origin=origin, forks=forks) if forks else supplies
+    first, more = _EMULATED[choice.stage] if site.virt == "qemu" else (0, 0)
+    boot = first + more * len(topology.nodes)
+    return replace(supplies, origin=origin, boot=boot, forks=forks) if forks else supplies
 
 
 def roll_out(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *, once: bool = True) -> list[Created]:
@@ -96,28 +112,88 @@ def roll_out(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *,
     Raises:
         LabctlError: an image could not be built, disks not baked, a lab not made or not captured.
     """
-    steps = planned(work, teams, choice, how, once=once)
-    if choice.topology is not None:
-        for remark in steps.remarks(choice.topology.name):
-            work.progress.say(remark)
-        work = _supply(work, choice.topology, steps)
-    if not steps.origin:
-        return create.create(work, teams, choice, how)
-    if not how.overcommit:  # whether all of them fit is to be known before the first one boots
-        decisions.decide(work, teams, choice, overcommit=False, held=None)
-    done = create.create(work, [team for team in teams if team not in steps.forks], choice, how)
-    began = time.monotonic()
-    made = capture.capture(work.again(), steps.origin)
-    work.progress.say(f"golden set {made.name} was captured from {steps.origin} in {time.monotonic() - began:.0f} s")
-    done += create.create(work.again(), steps.forks, choice, how)
+    done: list[Created] = []
+    with ExitStack() as alone:
+        steps = planned(work, teams, choice, how, once=once)
+        if choice.topology is not None and (steps.supplies or steps.origin):
+            work = _take_turns(work, choice.topology, choice.stage, alone)
+            steps = planned(work, teams, choice, how, once=once)
+        for team in teams:
+            if team != steps.origin:
+                work.home.lab(team).let_in()
+        if choice.topology is not None:
+            for remark in steps.remarks(choice.topology.name):
+                work.progress.say(remark)
+            work = _supply(work, choice.topology, steps)
+        groups = _groups(work.site, choice, teams, steps)
+        if len(groups) > 1 and not how.overcommit:
+            # Whether all of them fit is to be known before the first one is made.
+            decisions.decide(work, teams, choice, overcommit=False, held=None)
+        if steps.origin:
+            done = create.create(work, groups.pop(0), choice, how)
+            work.home.lab(steps.origin).touch_not()
+            if not _captured(work, steps.origin):
+                groups = [list(steps.forks)]
+    attempts = Attempts()
+    for group in groups:
+        if len(groups) > 1:
+            work.progress.say(f"making {', '.join(group)}")
+        with attempts.one():
+            done += create.create(work.again(), group, choice, how)
+    attempts.check(brief="not every lab could be made")
     return sorted(done, key=lambda lab: teams.index(lab.team))
 
 
-def _begun(record: LabRecord, topology: Topology, stage: str) -> bool:
+def _take_turns(work: Work, topology: Topology, stage: str, alone: ExitStack) -> Work:
+    """Wait for other runs that make what labs of a topology and stage come from; return the work on the host as then.
+
+    Args:
+        alone: keeps others waiting.
+    """
+    home, name = work.home, f"{work.site.name} {topology.digest[:16]} {stage}"
+    try:
+        alone.enter_context(home.lock("origin", name))
+    except LockedError as exc:
+        work.progress.say(f"{exc.brief}, which these labs can be forked from: waiting for it")
+        alone.enter_context(home.lock("origin", name, wait=_PATIENCE))
+    return work.again()
+
+
+def _captured(work: Work, origin: str) -> bool:
+    """Capture the first lab; where the host cannot, say so, and return that the others are to boot."""
+    work.progress.say(f"{origin} is ready; it is captured now")
+    began = time.monotonic()
+    try:
+        made = capture.capture(work.again(), origin)
+    except LabctlError as exc:
+        errors = exc.errors if isinstance(exc, GroupError) else [exc]
+        if not all(isinstance(each, CapacityError | HypervisorError) for each in errors):
+            raise
+        work.progress.say(f"{origin} could not be captured, so the others boot, too: {exc.brief}\n{exc.details}".strip())
+        return False
+    work.home.lab(origin).let_in()
+    took = time.monotonic() - began
+    work.progress.say(f"golden set {made.name} ({size(made.size)}) was captured from {origin} in {took:.0f} s")
+    return True
+
+
+def _groups(site: Site, choice: Choice, teams: Sequence[str], steps: Rollout) -> list[list[str]]:
+    """Divide labs into groups that are made side by side, one group after the other.
+
+    A fork's work is its nodes', until they are ready: a group gives each processor its share.
+    """
+    first = [team for team in teams if team not in steps.forks]
+    nodes = len(choice.topology.nodes) if choice.topology is not None else 1
+    many = max(1, _NODES * site.host.cpus // nodes)
+    waves = [list(steps.forks[start : start + many]) for start in range(0, len(steps.forks), many)]
+    return [first, *waves] if first else waves
+
+
+def _fresh(work: Work, record: LabRecord, topology: Topology, stage: str) -> bool:
     """Whether an interrupted run left a lab that nobody can have worked in yet: it may still become the origin."""
     same = (record.digest, record.stage, record.bare, record.restoring) == (topology.digest, stage, (), "")
     stands = topology.nodes.keys() <= record.ready.keys() and (record.installed or stage != INSTALLED)
-    return same and not stands
+    return same and (not stands or work.home.lab(record.team).untouched)
 
 
 def _images(work: Work, team: str, topology: Topology, stage: str) -> set[str]:

@@ -41,6 +41,8 @@ from labctl.state.record import LabRecord
 MOMENT = 120.0
 """Seconds to wait for a lock that everybody holds only for moments; a holder that is stopped must not stop all."""
 
+_UNTOUCHED = "untouched"
+
 _RECORD_REMEDY = (
     "Restore it from a backup; or labctl adopt {team} writes a new one, or labctl destroy {team} removes the lab; "
     "both read the metadata in libvirt."
@@ -130,6 +132,19 @@ class LabFolder:
     def remove_file(self, name: str) -> None:
         """Delete a file of the folder; nothing happens when it is gone."""
         (self.path / name).unlink(missing_ok=True)
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the lab was made to be captured, and nobody was let in since."""
+        return (self.path / _UNTOUCHED).exists()
+
+    def touch_not(self) -> None:
+        """Write down that the lab is made to be captured, before anybody is let in."""
+        self.write(_UNTOUCHED, "")
+
+    def let_in(self) -> None:
+        """Write down that somebody may have worked in the lab from now on."""
+        self.remove_file(_UNTOUCHED)
 
     def remove(self) -> None:
         """Delete the folder, the record first. If a crash leaves the rest, it does not count as a lab."""

@@ -18,9 +18,9 @@ from labctl import locking, waiting
 from labctl.errors import LockedError
 from labctl.modes import private
 
-Kind = Literal["lab", "check", "shell", "events", "image", "golden", "memory", "home", "door"]
+Kind = Literal["lab", "check", "shell", "events", "image", "golden", "memory", "origin", "home", "door"]
 """Name spaces: a team's lab, checks that change it, a shell in it, its events, an image, a golden set, a volume with
-memory, the state folder itself, the classroom's door."""
+memory, the first of many labs, the state folder itself, the classroom's door."""
 
 _LOOK = 0.05  # seconds between looks whether a lock is free
 

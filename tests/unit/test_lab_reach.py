@@ -36,7 +36,7 @@ def test_a_node_is_logged_in_to_and_its_console_opened_while_it_runs(world: Worl
         f"root@{plan.node('node-1').mgmt}",
         "uptime",
     ]
-    assert reach.console(world.site(), plan, "node-1")[-1] == str(plan.node("node-1").uuid)
+    assert reach.console(world.home, world.site(), plan, "node-1")[-1] == str(plan.node("node-1").uuid)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_node_that_does_not_run_is_not_reached_and_what_helps_is_said(
         world.site().hypervisor.remove_domain(plan.node("node-1").uuid)
     name = "node-9" if happened == "unknown" else "node-1"
     ssh = partial(reach.ssh, world.home, world.site(), plan, name, [])
-    console = partial(reach.console, world.site(), plan, name)
+    console = partial(reach.console, world.home, world.site(), plan, name)
     for way in (ssh, console):
         with pytest.raises(InputError) as caught:
             way()
