@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import CompletionItem
 
 from labctl.cli import options
 from labctl.errors import InputError, printable
 from labctl.state import Home
 
 
-def _complete_role(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from labctl.roles.role import ROLES
-
-    return [CompletionItem(role.name, help=role.title) for role in ROLES if role.name.startswith(incomplete)]
-
-
 @click.command("install")
 @click.argument("name", metavar="[TEAM]", required=False, shell_complete=options.complete_team)
-@click.option("--until", metavar="ROLE", shell_complete=_complete_role, help="Stop after this role.")
-@click.option("--only", metavar="ROLE", shell_complete=_complete_role, help="This role alone.")
+@click.option("--until", metavar="ROLE", shell_complete=options.complete_role, help="Stop after this role.")
+@click.option("--only", metavar="ROLE", shell_complete=options.complete_role, help="This role alone.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, step by step; change nothing.")
 @click.option("--diff", is_flag=True, help="Compare with the nodes, and print only what would change; change nothing.")
 @options.jobs
@@ -60,7 +53,7 @@ def install_command(
 
 @click.command("logs")
 @click.argument("step", required=False)
-@click.option("--role", metavar="ROLE", shell_complete=_complete_role, help="Only steps of this role.")
+@click.option("--role", metavar="ROLE", shell_complete=options.complete_role, help="Only steps of this role.")
 @options.team
 @options.common
 def logs_command(step: str | None, role: str | None, team: str | None) -> None:

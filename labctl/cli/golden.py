@@ -71,14 +71,26 @@ def bake(topology: str, name: str | None, if_missing: bool, jobs: int | None, ho
 @golden_command.command("capture")
 @options.teams(required=True)
 @click.option("--name", help="The set's name. Default: TOPOLOGY-STAGE.")
+@click.option(
+    "--until",
+    metavar="ROLE",
+    shell_complete=options.complete_role,
+    help="Install a bare lab up to this role's chapter first. Without it, the lab is captured as it stands.",
+)
 @options.jobs
 @options.trace
 @options.common
-def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
+def capture(teams: tuple[str, ...], name: str | None, until: str | None, jobs: int | None) -> None:
     """Save a team's running lab, disks and memory, as a golden set.
 
     create then forks new labs from it. Every role's probe must succeed. The lab is suspended while its memory is
-    written, then continues.
+    written, then continues. From then on its own nodes are reset to that moment.
+
+    A bare lab that install has brought up to a chapter makes a set of stage after:ROLE, for catchup and create.
+
+    \b
+    labctl golden capture master
+    labctl golden capture master --until glance    install up to Glance, then capture
     """
     from labctl.cli.labs import site_of, working
     from labctl.lab import capture as capturing
@@ -87,10 +99,10 @@ def capture(teams: tuple[str, ...], name: str | None, jobs: int | None) -> None:
     home = Home()
     team = options.one_of(teams)
     with site_of(home, team) as place, working(home, place, jobs) as work:
-        made = capturing.capture(work, team, name)
+        made = capturing.capture(work, team, name, until=until)
         handle = manifest.handles(store.golden(place).every())[made.id]
     options.say(
-        f"Golden set {made.name} is ready: {len(made.memory)} nodes, {size(made.size)}. "
+        f"Golden set {made.name} is ready: stage {made.stage_name}, {len(made.memory)} nodes, {size(made.size)}. "
         f"labctl create TEAM --from {handle}"
     )
 

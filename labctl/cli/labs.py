@@ -33,8 +33,9 @@ _TOPOLOGY = click.option(
 )
 _STAGE = click.option(
     "--stage",
-    type=click.Choice(["bare", "installed"]),
-    help="bare: plain nodes; installed: a running cloud. Default: bare; with --from, the golden set's.",
+    type=options.Stage(),
+    help="bare: plain nodes; installed: a running cloud; after:glance: its first chapters, up to that about Glance. "
+    "Default: bare; with --from, the golden set's.",
 )
 _VIRT = click.option("--virt", type=click.Choice(["kvm", "qemu"]), help="KVM or emulation. Default: KVM if it works.")
 
@@ -91,6 +92,7 @@ def create_command(
     """
     from labctl.cli.show import show
     from labctl.lab import decisions, rollout
+    from labctl.plan.lab import stage_of
     from labctl.report import views
     from labctl.site import site, timing
 
@@ -104,7 +106,8 @@ def create_command(
             options.say(f"New labs on {place.name} are emulated, about ten times slower: {place.emulated}.")
         if golden and spec is None:
             spec, stage = _of_golden(place, golden, stage)
-        choice = decisions.Choice(topology=spec, stage=stage or "bare", golden=golden, cold=cold)
+        at, chapter = stage_of(stage or "bare")
+        choice = decisions.Choice(topology=spec, stage=at, chapter=chapter, golden=golden, cold=cold)
         how = decisions.Starting(overcommit=overcommit or place.settings.overcommit, wait=wait)
         if dry_run:
             _dry_run(home, place, names, choice, how, once=once)
@@ -135,13 +138,18 @@ def plan_command(
     asks the host too, and checks whether the labs fit.
     """
     from labctl.cli.show import show
-    from labctl.lab import provisional
+    from labctl.lab import decisions, provisional
+    from labctl.plan.lab import stage_of
     from labctl.report import views
 
     names = options.expand(teams)
     home = Home()
     options.set_aside(home)
-    plans = provisional.plans(home, names, _topology(home, names, topology), stage=stage or "bare", host=host)
+    spec = _topology(home, names, topology)
+    at, chapter = stage_of(stage or "bare")
+    if spec is not None:
+        decisions.refuse_unknown(spec, chapter)
+    plans = provisional.plans(home, names, spec, stage=at, host=host)
     show(
         output,
         document=[views.plan_document(plan, {}) for plan in plans],
@@ -296,7 +304,7 @@ def _of_golden(place: Site, name: str, stage: str | None) -> tuple[Topology, str
     from labctl.spec import topology
 
     found = store.golden(place).named(name)
-    return topology.restore(dict(found.spec)), stage or found.stage
+    return topology.restore(dict(found.spec)), stage or found.stage_name
 
 
 def _dry_run(home: Home, place: Site, teams: Sequence[str], choice: Choice, how: Starting, *, once: bool) -> None:

@@ -183,6 +183,34 @@ def expand(patterns: Sequence[str]) -> tuple[str, ...]:
     return spec.expand(patterns)
 
 
+class Stage(click.ParamType):
+    """The stage of a lab: bare, installed, or after:ROLE."""
+
+    name = "stage"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return what help calls a value."""
+        return "bare|installed|after:ROLE"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what no stage is called."""
+        if value not in ("bare", "installed") and not re.fullmatch("after:[a-z][a-z0-9-]*", value):
+            self.fail(f"{value!r} is no stage. There are bare, installed, and after:ROLE (after:glance).", param, ctx)
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer all stages."""
+        names = ["bare", "installed", *(f"after:{each.value}" for each in complete_role(ctx, param, ""))]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def complete_role(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the roles of clouds."""
+    from labctl.roles.role import ROLES
+
+    return [CompletionItem(role.name, help=role.title) for role in ROLES if role.name.startswith(incomplete)]
+
+
 def ids_and_teams(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the words that look like IDs of checks or faults (B03, KS-04), and the others: teams or ranges."""
     ids = tuple(word for word in words if _ID.fullmatch(word))

@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "hint": ("sabotage", "Print the next of three hints about a fault, and record that it was taken."),
         "score": ("scores", "Check the labs of a round, and print how many points each team has."),
         "reset": ("labs", "Give nodes back as they were when the lab was made."),
+        "catchup": ("catchup", "Give labs the state after a chapter, from a golden set."),
         "adopt": ("adopt", "Write new records for labs whose record was lost."),
         "destroy": ("destroy", "Remove labs completely."),
     },

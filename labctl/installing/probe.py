@@ -38,11 +38,15 @@ class Probe:
     line: str
 
 
-def probes(cloud: Cloud) -> list[Probe]:
-    """Return what can be asked in a cloud: that units run, and what the roles' steps wait for at their ends."""
+def probes(cloud: Cloud, *, until: str | None = None) -> list[Probe]:
+    """Return what can be asked in a cloud: that units run, and what the roles' steps wait for at their ends.
+
+    Args:
+        until: the last role; None for all.
+    """
     units: dict[str, list[str]] = {}
     waits: dict[tuple[str, str], Probe] = {}
-    for task in plan_tasks(cloud):
+    for task in plan_tasks(cloud, until=until):
         for step in task.steps:
             for each in step.actions:
                 if isinstance(each, Unit) and each.on:

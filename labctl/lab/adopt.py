@@ -156,6 +156,8 @@ def _record(site: Site, orphan: Orphan, topology: Topology) -> LabRecord:
         installed=golden is not None and stage == INSTALLED and bool(golden.memory),
         nested=dict(golden.nested) if golden else {},
         bare=tuple(sorted(bare)) if stage == INSTALLED else (),
+        chapter=golden.chapter if golden else "",
+        reached=golden.chapter if golden else "",
     )
 
 

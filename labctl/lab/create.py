@@ -94,6 +94,7 @@ class _Building:
         self._lab = Construction(work, lab, {} if how.cold else lab.memory)
         self._wait = how.wait
         self.restoring = Restoring(self._lab)
+        self.restoring.inherit()
         self.boot = Boot(self._lab, self.restoring.restore)
         self.proving = Proving(self._lab)
 

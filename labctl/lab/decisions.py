@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from netaddr import IPNetwork
 
 from labctl.errors import InputError, RefusedError
+from labctl.installing.tasks import order_of
 from labctl.lab import images, nodes
 from labctl.plan import addresses, diff, names
-from labctl.plan.lab import INSTALLED
+from labctl.plan.lab import BARE, INSTALLED, stage_name
 from labctl.plan.model import LabPlan
+from labctl.roles.role import ROLES
 from labctl.sets import store
 from labctl.sets import warm as warm_start
 from labctl.sets.manifest import GoldenManifest
@@ -34,14 +36,21 @@ class Choice:
     Attributes:
         topology: what to build; None completes labs that were begun.
         stage: bare or installed.
+        chapter: the last role whose chapter is in a bare lab; empty for none.
         golden: name of a golden set; None takes the newest that matches, if there is one.
         cold: boot, whatever memory there is.
     """
 
     topology: Topology | None = None
-    stage: str = "bare"
+    stage: str = BARE
+    chapter: str = ""
     golden: str | None = None
     cold: bool = False
+
+    @property
+    def stage_name(self) -> str:
+        """What people call the stage: bare, installed, or after:glance."""
+        return stage_name(self.stage, self.chapter)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +160,7 @@ def _new(home: Home, site: Site, team: str, topology: Topology, choice: Choice, 
         topology=topology.document(),
         digest=topology.digest,
         stage=choice.stage,
+        chapter=choice.chapter,
         virt=site.virt,
         golden=golden.id if golden else "",
         cold=choice.cold,
@@ -166,17 +176,18 @@ def golden_for(site: Site, topology: Topology, choice: Choice) -> GoldenManifest
     Raises:
         InputError: the topology has no cloud, and one is wanted; or the set that is named does not match.
     """
-    if choice.stage == INSTALLED and topology.openstack is None:
+    if choice.stage_name != BARE and topology.openstack is None:
         raise InputError(
             f"topology {topology.name} has no cloud to install",
             remedy='Give it a section "openstack" and its nodes roles, or leave --stage out.',
         )
+    refuse_unknown(topology, choice.chapter)
     if choice.golden is not None:
         named = store.golden(site).named(choice.golden, site.volumes)
-        if (named.digest, named.stage) != (topology.digest, choice.stage):
+        if (named.digest, named.stage_name) != (topology.digest, choice.stage_name):
             raise InputError(
-                f"golden set {named.name} is of topology {named.topology}, stage {named.stage}",
-                details=f"You asked for {topology.name}, stage {choice.stage}, exactly as the file describes it.",
+                f"golden set {named.name} is of topology {named.topology}, stage {named.stage_name}",
+                details=f"You asked for {topology.name}, stage {choice.stage_name}, exactly as the file describes it.",
                 remedy=f"labctl create TEAM --from {choice.golden} without --topology and --stage takes the set's own.",
             )
         return named
@@ -184,9 +195,24 @@ def golden_for(site: Site, topology: Topology, choice: Choice) -> GoldenManifest
     warm = [golden for golden in matching if golden.memory and not warm_start.obstacle(site, golden)]
     if choice.cold:
         matching = [golden for golden in matching if not golden.memory] or matching
-        return matching[-1] if matching and choice.stage == INSTALLED else None
-    found = warm or [golden for golden in matching if choice.stage == INSTALLED]
+        return matching[-1] if matching and choice.stage_name != BARE else None
+    found = warm or [golden for golden in matching if choice.stage_name != BARE]
     return found[-1] if found else None
+
+
+def refuse_unknown(topology: Topology, chapter: str) -> None:
+    """Refuse a chapter about a role that no node of a topology has.
+
+    Raises:
+        InputError: it is one.
+    """
+    roles = {role for node in topology.nodes.values() for role in node.roles}
+    roles |= {role.name for role in ROLES if role.everywhere}
+    if chapter and chapter not in roles:
+        raise InputError(
+            f"no node of topology {topology.name} has the role {chapter}",
+            details=f"Its chapters are: {', '.join(order_of(roles))}",
+        )
 
 
 def obstacle(site: Site, topology: Topology, choice: Choice) -> str:
@@ -208,7 +234,7 @@ def _matching(site: Site, topology: Topology, choice: Choice) -> list[GoldenMani
     return [
         golden
         for golden in store.golden(site).every(site.volumes)
-        if (golden.digest, golden.stage) == (topology.digest, choice.stage)
+        if (golden.digest, golden.stage_name) == (topology.digest, choice.stage_name)
     ]
 
 

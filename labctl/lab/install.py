@@ -15,7 +15,7 @@ from labctl.installing import passwords
 from labctl.installing.installer import Installer, Outcome
 from labctl.installing.journal import Journal
 from labctl.installing.preview import Pending, pending
-from labctl.installing.tasks import Task, packages_first, plan_tasks
+from labctl.installing.tasks import Task, needed, packages_first, plan_tasks
 from labctl.lab import images, nodes, secrets, trouble
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
@@ -113,11 +113,22 @@ def proceed(
             installed=record.installed or whole,
             nested={**record.nested, **nested},
             stage=INSTALLED if whole else record.stage,
+            chapter="" if whole else record.chapter,
+            reached="" if whole else _reached(record, until),
         )
     )
     for name in sorted(chosen):
         progress.node(plan.team, name, Phase.INSTALLED)
     return outcome
+
+
+def _reached(record: LabRecord, until: str | None) -> str:
+    """Return the last role up to which a lab is installed, after a run up to one, or of one role alone."""
+    if record.stage == INSTALLED or until is None:
+        return record.reached
+    roles = {role for node in records.plan_of(record).nodes for role in node.roles}
+    last = record.reached or record.chapter
+    return record.reached if last and until in needed(last, roles) else until
 
 
 def tasks_of(home: Home, team: str, *, until: str | None, only: str | None) -> list[Task]:
@@ -170,11 +181,21 @@ def ensure_secrets(home: Home, site: Site, lab: Lab) -> dict[str, str]:
     if not known and lab.record.golden:
         golden = next(found for found in store.golden(site).every(site.volumes) if found.id == lab.record.golden)
         known = dict(golden.secrets)
-        folder.write(JOURNAL, "".join(json.dumps([key, {}]) + "\n" for key in golden.done))
+        _write_journal(folder, golden)
     complete = passwords.complete(known, lab.plan)
     if written != complete:
         passwords.save(folder, complete)
     return complete
+
+
+def take_over(folder: LabFolder, golden: GoldenManifest) -> None:
+    """Put the secrets of a golden set's cloud on record instead of the lab's own, and what was done in it."""
+    _write_journal(folder, golden)
+    passwords.save(folder, golden.secrets)
+
+
+def _write_journal(folder: LabFolder, golden: GoldenManifest) -> None:
+    folder.write(JOURNAL, "".join(json.dumps([key, {}]) + "\n" for key in golden.done))
 
 
 def journal_of(saved: GoldenManifest, generations: Mapping[str, int]) -> str:

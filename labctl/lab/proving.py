@@ -12,7 +12,7 @@ from labctl.installing import probe
 from labctl.installing.probe import Probe
 from labctl.lab import install
 from labctl.lab.construction import Construction
-from labctl.plan.lab import INSTALLED
+from labctl.plan.lab import BARE, INSTALLED
 from labctl.plan.model import NodePlan
 from labctl.roles import shared
 from labctl.sets.manifest import GoldenManifest
@@ -42,7 +42,7 @@ class Proving:
         if golden is not None and lab.new and lab.sourced.snapshot is None:
             known = install.ensure_secrets(lab.work.home, lab.site, lab.sourced)
             self._cloud = Cloud.of(lab.plan, known, slow=lab.site.virt == "qemu", nested=golden.nested)
-            self._probes = probe.probes(self._cloud)
+            self._probes = probe.probes(self._cloud, until=golden.chapter or None)
 
     def before_release(self, node: NodePlan) -> None:
         """Have the cloud take the services of a node that goes on alone for down, until they report."""
@@ -75,7 +75,8 @@ class Proving:
         record = lab.ledger.record
         if lab.failed:
             return []
-        if lab.sourced.snapshot or record.stage != INSTALLED or record.bare or (record.installed and not lab.new):
+        promised = record.stage == INSTALLED or record.chapter
+        if lab.sourced.snapshot or not promised or record.bare or (record.stands and not lab.new):
             return []
         if lab.new and (golden := self._running_cloud()) is not None:
             return [partial(self._proven, golden)]
@@ -83,14 +84,15 @@ class Proving:
 
     def _proven(self, golden: GoldenManifest) -> None:
         """Write down that the cloud, whose nodes were all restored and asked, is up."""
-        self._lab.ledger.change(installed=True, nested=dict(golden.nested))
+        installed = golden.stage == INSTALLED
+        self._lab.ledger.change(installed=installed, reached=golden.chapter, nested=dict(golden.nested))
         for node in self._lab.new:
             self._lab.tell(node, Phase.INSTALLED)
 
     def _running_cloud(self) -> GoldenManifest | None:
         """Return the golden set whose running cloud this lab has; None where the installer is to bring it up."""
         golden, record = self._lab.sourced.golden, self._lab.ledger.record
-        whole = golden is not None and golden.stage == record.stage == INSTALLED
+        whole = golden is not None and golden.stage_name == record.stage_name != BARE
         restored = all(record.restored.get(node.name) == node.generation for node in self._lab.new)
         return golden if whole and restored and not record.bare else None
 
@@ -99,8 +101,9 @@ class Proving:
         record, golden = lab.ledger.record, lab.sourced.golden
         # The disks of a captured cloud know of all its nodes; those that were baked do not until it has run.
         missing = {node.name for node in lab.new}
-        on = missing if record.installed and golden is not None and golden.memory else None
-        outcome = install.proceed(lab.work.again(), Lab(plan=lab.plan, record=record), on=on)
+        on = missing if record.stands and golden is not None and golden.memory else None
+        until = record.chapter or None
+        outcome = install.proceed(lab.work.again(), Lab(plan=lab.plan, record=record), until=until, on=on)
         self.installed += outcome.changed
 
 

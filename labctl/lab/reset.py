@@ -118,7 +118,8 @@ def _take_down(
         wanted = [replace(lab.plan, nodes=tuple(old))]
         for remark in room.reserve(home, site, wanted, overcommit=overcommit, held=held):
             work.progress.say(remark)
-        ledger.renew(chosen, bare=bare, restoring="")
+        # A node as it was made among others: the lab stands after no chapter any more but its own.
+        ledger.renew(chosen, bare=bare, restoring="", reached=lab.record.reached and lab.record.chapter)
         events.during(home, team, Reset(at=time.time(), nodes=tuple(chosen), whole=len(chosen) == len(lab.plan.nodes)))
         for node in old:
             work.progress.node(team, node.name, Phase.STOPPING)
@@ -135,6 +136,11 @@ def _bare(lab: Lab, chosen: Sequence[str], stage: str | None) -> tuple[str, ...]
     if stage == INSTALLED and lab.record.stage != INSTALLED:
         raise InputError(
             f"the lab of {lab.plan.team} is bare", remedy=f"labctl install {lab.plan.team} brings its cloud up."
+        )
+    if stage == BARE and lab.record.chapter:
+        raise InputError(
+            f"the lab of {lab.plan.team} is made at stage {lab.record.stage_name}, and its nodes are reset to that",
+            remedy="Leave --stage out.",
         )
     before = set(lab.record.bare) - set(chosen)
     if stage == BARE and lab.record.stage == INSTALLED:

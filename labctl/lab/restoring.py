@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from labctl.errors import CapacityError, DeadlineError, HypervisorError
+from labctl.installing import passwords
 from labctl.lab import healthy, install, nodes
 from labctl.lab.construction import Construction
 from labctl.plan.model import NodePlan
@@ -16,6 +17,15 @@ class Restoring:
 
     def __init__(self, construction: Construction) -> None:
         self._lab = construction
+
+    def inherit(self) -> None:
+        """Take over what the cloud of the lab's golden set is known by, where a lab that stood is made from another."""
+        lab = self._lab
+        golden = lab.sourced.golden
+        if golden is not None and lab.ledger.record.inherits:
+            install.take_over(lab.folder, golden)
+            healthy.inherit(lab.folder, golden)
+            lab.ledger.change(inherits=False)
 
     def restore(self, node: NodePlan) -> bool:
         """Restore a node's memory, paused; return whether it has any and it could be."""
@@ -68,4 +78,6 @@ class Restoring:
         if lab.sourced.snapshot is not None:
             journal = install.journal_of(lab.sourced.snapshot, lab.ledger.record.generations)
             lab.folder.write(install.JOURNAL, journal)
+            if lab.sourced.snapshot.secrets:  # a catch-up may have given the lab another cloud since
+                passwords.save(lab.folder, lab.sourced.snapshot.secrets)
             lab.ledger.change(restoring="")

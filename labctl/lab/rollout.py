@@ -25,7 +25,8 @@ from labctl.state import LabRecord
 
 _PATIENCE = 6 * 3600.0  # seconds to wait for the run that makes the first lab; emulated clouds take up to 40 minutes
 _NODES = 4  # a processor, that are forked at a time: eight nodes on two emulating ones need 21 s (docs/benchmarks.md)
-_EMULATED = {BARE: (40, 17), INSTALLED: (60, 180)}  # seconds that a first boot takes, and more for each node (same place)
+_CHAPTER = 660  # seconds more that the installation up to a chapter takes in emulated nodes
+_EMULATED = {BARE: (40, 17), INSTALLED: (60, 180)}  # seconds that a boot takes, and more for each node (same place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,15 +92,15 @@ def planned(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *, 
         return Rollout()
     supplies = Rollout()
     if golden is None and os.geteuid() == 0:  # others can neither build nor bake; `create` installs without baked disks
-        wanted = _images(work, new[0], topology, choice.stage) & set(recipe.names())
-        supplies = replace(_lacking(site, topology, wanted, choice.stage), bake=choice.stage == INSTALLED)
+        wanted = _images(work, new[0], topology, choice) & set(recipe.names())
+        supplies = replace(_lacking(site, topology, wanted, choice), bake=choice.stage == INSTALLED)
     if not once or choice.cold or not how.wait:
         return supplies
-    begun = (team for team, record in records.items() if record and _fresh(work, record, topology, choice.stage))
+    begun = (team for team, record in records.items() if record and _fresh(work, record, topology, choice))
     origin = next(begun, new[0])
     forks = tuple(team for team in new if team != origin)
     first, more = _EMULATED[choice.stage] if site.virt == "qemu" else (0, 0)
-    boot = first + more * len(topology.nodes)
+    boot = first + more * len(topology.nodes) + (_CHAPTER if first and choice.chapter else 0)
     return replace(supplies, origin=origin, boot=boot, forks=forks) if forks else supplies
 
 
@@ -116,7 +117,7 @@ def roll_out(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *,
     with ExitStack() as alone:
         steps = planned(work, teams, choice, how, once=once)
         if choice.topology is not None and (steps.supplies or steps.origin):
-            work = _take_turns(work, choice.topology, choice.stage, alone)
+            work = _take_turns(work, choice.topology, choice.stage_name, alone)
             steps = planned(work, teams, choice, how, once=once)
         for team in teams:
             if team != steps.origin:
@@ -134,13 +135,7 @@ def roll_out(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *,
             work.home.lab(steps.origin).touch_not()
             if not _captured(work, steps.origin):
                 groups = [list(steps.forks)]
-    attempts = Attempts()
-    for group in groups:
-        if len(groups) > 1:
-            work.progress.say(f"making {', '.join(group)}")
-        with attempts.one():
-            done += create.create(work.again(), group, choice, how)
-    attempts.check(brief="not every lab could be made")
+    done += _one_by_one(work, groups, choice, how)
     return sorted(done, key=lambda lab: teams.index(lab.team))
 
 
@@ -169,7 +164,8 @@ def _captured(work: Work, origin: str) -> bool:
         errors = exc.errors if isinstance(exc, GroupError) else [exc]
         if not all(isinstance(each, CapacityError | HypervisorError) for each in errors):
             raise
-        work.progress.say(f"{origin} could not be captured, so the others boot, too: {exc.brief}\n{exc.details}".strip())
+        why = f"{exc.brief}\n{exc.details}".strip()
+        work.progress.say(f"{origin} could not be captured, so the others boot, too: {why}")
         return False
     work.home.lab(origin).let_in()
     took = time.monotonic() - began
@@ -189,23 +185,45 @@ def _groups(site: Site, choice: Choice, teams: Sequence[str], steps: Rollout) ->
     return [first, *waves] if first else waves
 
 
-def _fresh(work: Work, record: LabRecord, topology: Topology, stage: str) -> bool:
+def _one_by_one(work: Work, groups: Sequence[Sequence[str]], choice: Choice, how: Starting) -> list[Created]:
+    """Create labs, one group after the other; one that fails does not stop the others."""
+    done: list[Created] = []
+    attempts = Attempts()
+    for group in groups:
+        if len(groups) > 1:
+            work.progress.say(f"making {', '.join(group)}")
+        with attempts.one():
+            done += create.create(work.again(), group, choice, how)
+    attempts.check(brief="not every lab could be made")
+    return done
+
+
+def _fresh(work: Work, record: LabRecord, topology: Topology, choice: Choice) -> bool:
     """Whether an interrupted run left a lab that nobody can have worked in yet: it may still become the origin."""
-    same = (record.digest, record.stage, record.bare, record.restoring) == (topology.digest, stage, (), "")
-    stands = topology.nodes.keys() <= record.ready.keys() and (record.installed or stage != INSTALLED)
+    mark = (record.digest, record.stage_name, record.bare, record.restoring)
+    same = mark == (topology.digest, choice.stage_name, (), "")
+    stands = topology.nodes.keys() <= record.ready.keys() and record.stands
     return same and (not stands or work.home.lab(record.team).untouched)
 
 
-def _images(work: Work, team: str, topology: Topology, stage: str) -> set[str]:
-    (plan,) = provisional.plans(work.home, [team], topology, stage=stage, host=work.site.name)
-    return {node.image for node in plan.nodes}
+def _images(work: Work, team: str, topology: Topology, choice: Choice) -> set[str]:
+    (plan,) = provisional.plans(work.home, [team], topology, stage=choice.stage, host=work.site.name)
+    cloud = topology.openstack
+    return {node.image for node in plan.nodes} | ({cloud.image} if cloud and cloud.medium and choice.chapter else set())
 
 
-def _lacking(site: Site, topology: Topology, wanted: Collection[str], stage: str) -> Rollout:
-    """Say which of the recipes have to be built, and with which layers; those that an image has, it keeps."""
-    there = site.images.images(site.volumes)
+def _lacking(site: Site, topology: Topology, wanted: Collection[str], choice: Choice) -> Rollout:
+    """Say which of the recipes have to be built, and with which layers; those that an image has, it keeps.
+
+    A chapter is installed on bare nodes from the medium of the cloud's image, so that is what they need of it.
+    """
+    there = dict(site.images.images(site.volumes))
     needed: dict[str, set[str]] = {name: set() for name in wanted}
-    if topology.openstack and stage == INSTALLED and topology.openstack.image in needed:
+    if topology.openstack and choice.chapter:
+        medium = there.get(topology.openstack.medium or "")
+        there.pop(topology.openstack.image, None)
+        there |= {topology.openstack.image: medium} if medium else {}
+    if topology.openstack and topology.openstack.image in needed:
         needed[topology.openstack.image] |= set(
             fit.layers(role for node in topology.nodes.values() for role in node.roles)
         )

@@ -81,6 +81,8 @@ def _take_down(work: Work, lab: Lab, saved: GoldenManifest) -> None:
         installed=installed,
         bare=lab.record.bare if saved.installed is None else saved.bare,
         nested=dict(saved.nested),
+        chapter=saved.chapter,
+        reached=saved.chapter,
         restoring=saved.id,
     )
     events.during(work.home, team, Reset(at=time.time(), nodes=tuple(node.name for node in lab.plan.nodes), whole=True))

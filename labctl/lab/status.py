@@ -91,7 +91,7 @@ def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabSta
         return LabStatus(
             team=team,
             topology=plan.topology,
-            stage=plan.stage,
+            stage=record.stage_name,
             host=record.host,
             virt=record.virt,
             installed=record.installed if plan.openstack else None,

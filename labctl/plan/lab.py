@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 BARE, INSTALLED = "bare", "installed"
 """The stages of a lab: nodes with nothing on them yet, or its cloud runs."""
 
+AFTER = "after:"
+"""How the name of a stage begins at which a bare lab stands after a chapter: after:glance."""
+
 GATEWAY = 1
 """The host's place in a management subnet."""
 
@@ -69,6 +72,16 @@ def plan(
         password=topology.password,
         openstack=topology.openstack,
     )
+
+
+def stage_name(stage: str, chapter: str) -> str:
+    """Return what people call a stage: after:glance for a bare lab whose cloud is installed up to that chapter."""
+    return f"{AFTER}{chapter}" if chapter else stage
+
+
+def stage_of(name: str) -> tuple[str, str]:
+    """Read what `stage_name` writes: stage and chapter."""
+    return (BARE, name.removeprefix(AFTER)) if name.startswith(AFTER) else (name, "")
 
 
 def network_uuid(lab: UUID, key: str) -> UUID:

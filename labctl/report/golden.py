@@ -17,7 +17,7 @@ def document(golden: GoldenManifest) -> dict[str, Any]:
         "name": golden.name,
         "id": golden.id,
         "topology": golden.topology,
-        "stage": golden.stage,
+        "stage": golden.stage_name,
         "created": golden.created,
         "image": golden.image,
         "digest": golden.digest,
@@ -46,7 +46,7 @@ def details(golden: GoldenManifest, obstacle: str) -> str:
         ["name", golden.name],
         ["id", golden.id],
         ["topology", f"{golden.topology}, {golden.digest[:12]}"],
-        ["stage", golden.stage],
+        ["stage", golden.stage_name],
         ["created", golden.created],
         ["stands on", golden.image],
     ]
@@ -73,7 +73,7 @@ def lines(found: Sequence[GoldenManifest]) -> str:
         return "There are no golden sets. labctl golden bake gridka makes one."
     rows = [
         [
-            *(golden.name, golden.id, golden.topology, golden.stage, len(golden.disks)),
+            *(golden.name, golden.id, golden.topology, golden.stage_name, len(golden.disks)),
             *("yes" if golden.memory else "no", size(golden.size), golden.created),
         ]
         for golden in found
@@ -85,5 +85,5 @@ def snapshots(found: Sequence[tuple[str, GoldenManifest]]) -> str:
     """Return a lab's snapshots as people read them."""
     if not found:
         return "The lab has no snapshots. labctl snapshot save NAME makes one."
-    rows = [[name, each.stage, size(each.size), each.created] for name, each in found]
+    rows = [[name, each.stage_name, size(each.size), each.created] for name, each in found]
     return table(["NAME", "STAGE", "SIZE", "CREATED"], rows)

@@ -99,7 +99,7 @@ def overview_document(lab: LabLine) -> dict[str, Any]:
     return {
         "team": lab.team,
         "topology": record.topology["name"] if record else None,
-        "stage": record.stage if record else None,
+        "stage": record.stage_name if record else None,
         "host": record.host if record else None,
         "mgmt": str(record.mgmt) if record else None,
         "nodes": lab.nodes,
@@ -114,7 +114,7 @@ def overview_table(labs: list[LabLine]) -> str:
     for lab in labs:
         record = lab.record
         what = lab.trouble or ", ".join(f"{count} {state}" for state, count in Counter(lab.states).most_common())
-        known = [record.topology["name"], record.stage, what, record.mgmt, record.host] if record else []
+        known = [record.topology["name"], record.stage_name, what, record.mgmt, record.host] if record else []
         rows.append([lab.team, *(known or ["-", "-", what, "-", "-"])])
     return table(["TEAM", "TOPOLOGY", "STAGE", "NODES", "MGMT", "HOST"], rows)
 

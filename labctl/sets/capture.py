@@ -31,12 +31,14 @@ class CloudState:
         secrets: its passwords and keys.
         done: what the installer need not do again, with the nodes that it concerned.
         probes: what was seen to work.
+        chapter: the last role whose chapter is in a bare lab; empty for none.
         canary, times: what it is known to be healthy by.
     """
 
     secrets: Mapping[str, str]
     done: Mapping[str, tuple[str, ...]]
     probes: tuple[str, ...]
+    chapter: str = ""
     canary: Mapping[str, str] = field(default_factory=dict)
     times: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
@@ -104,6 +106,7 @@ def save(work: Work, lab: SourcedLab, kind: str, name: str, cloud: CloudState) -
         spec=record.topology,
         machine=warm.machine_of(site),
         probes=cloud.probes,
+        chapter=cloud.chapter,
         nested=record.nested,
         bare=record.bare,
         installed=record.installed,

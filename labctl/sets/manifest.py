@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 from labctl.errors import InputError
 from labctl.hypervisor.memory import MOST, Head
 from labctl.images.store import CREATED, LARGEST, check_name
+from labctl.plan.lab import stage_name
 from labctl.plan.model import DiskPlan, NodePlan
 from labctl.state import parsed
 
@@ -96,6 +97,7 @@ class GoldenManifest:
         id: tells it from earlier ones of its name, 12 hexadecimal digits.
         topology, digest: name and hash of the topology that it is a lab of.
         stage: bare or installed.
+        chapter: the last role whose chapter is in a bare lab; empty for none.
         image: volume of the base image under its disks.
         os_info: libosinfo's ID of the nodes' system.
         created: when, RFC 3339 in UTC.
@@ -138,6 +140,12 @@ class GoldenManifest:
     concerns: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     canary: Mapping[str, str] = field(default_factory=dict, repr=False)
     times: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
+    chapter: str = ""
+
+    @property
+    def stage_name(self) -> str:
+        """What people call its stage: bare, installed, or after:glance."""
+        return stage_name(self.stage, self.chapter)
 
     @property
     def stem(self) -> str:
@@ -167,6 +175,7 @@ class GoldenManifest:
             ("a kind", {self.kind} - {GOLDEN, SNAPSHOT}),
             ("an ID", {self.id} if not re.fullmatch("[0-9a-f]{12}", self.id) else set()),
             ("a stage", {self.stage} - {"bare", "installed"}),
+            ("a chapter", {self.chapter} if self.chapter and not _NODE.fullmatch(self.chapter) else set()),
             ("a time", {self.created} if not CREATED.fullmatch(self.created) else set()),
             ("its image", {self.image} if "/" in self.image else set()),
             ("its volumes", {name for name in self.volumes if not own.fullmatch(name)}),

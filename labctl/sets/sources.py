@@ -94,7 +94,8 @@ def sourced(site: Site, record: LabRecord) -> SourcedLab:
 def _captured(site: Site, record: LabRecord) -> GoldenManifest | None:
     """Return the golden set that was captured from a lab at its stage; None where there is none any more."""
     every = store.golden(site).every(site.volumes) if record.captured else []
-    return next((each for each in every if (each.id, each.stage) == (record.captured, record.stage)), None)
+    mark = (record.captured, record.stage_name)
+    return next((each for each in every if (each.id, each.stage_name) == mark), None)
 
 
 def _golden_of(site: Site, record: LabRecord) -> GoldenManifest | None:

@@ -11,9 +11,11 @@ from uuid import UUID
 from netaddr import AddrFormatError, IPNetwork
 
 from labctl.errors import InputError
+from labctl.plan.lab import INSTALLED, stage_name
 from labctl.state.parsing import parsed
 
 _GOLDEN = re.compile("([0-9a-f]{12})?")
+_ROLE = re.compile("([a-z][a-z0-9-]*)?")
 
 
 class _Text:
@@ -53,6 +55,9 @@ class LabRecord:
         bare: nodes that were reset to stage bare; they stand on base images.
         restoring: ID of the snapshot that the lab is being taken back to; empty when that is done.
         captured: ID of the golden set that was last captured from the lab; nodes are reset to it while it exists.
+        chapter: the last role whose chapter is in the lab as it was made, a bare one otherwise; empty for none.
+        reached: the last role up to which the installer has come in a lab whose cloud is not whole.
+        inherits: whether the cloud's passwords and what is known of it are still to be taken from the golden set.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -79,6 +84,19 @@ class LabRecord:
     bare: tuple[str, ...] = ()
     restoring: str = ""
     captured: str = ""
+    chapter: str = ""
+    reached: str = ""
+    inherits: bool = False
+
+    @property
+    def stage_name(self) -> str:
+        """What people call its stage: bare, installed, or after:glance."""
+        return stage_name(self.stage, self.chapter)
+
+    @property
+    def stands(self) -> bool:
+        """Whether what its stage promises of a cloud was brought up; a bare lab's promises nothing."""
+        return self.installed if self.stage == INSTALLED else not self.chapter or bool(self.reached)
 
     def to_json(self) -> str:
         """Return the record as a JSON document."""
@@ -127,6 +145,7 @@ def _wrong(record: LabRecord, team: str) -> list[str]:
             ("not a host", {record.host} - {host} if host else {'""'}),
             ("not a stage", {record.stage} - {"bare", "installed"}),
             ("not a kind of virtualisation", {record.virt, *record.nested.values()} - {"kvm", "qemu"}),
+            ("not roles", {each for each in (record.chapter, record.reached) if not _ROLE.fullmatch(each)}),
             ("not IDs of golden sets", {each for each in sets if not _GOLDEN.fullmatch(each)}),
             ("volumes that are not the lab's", {name for name in record.volumes if not own.fullmatch(name)}),
         )
