@@ -25,25 +25,13 @@ if TYPE_CHECKING:
     from labctl.site.work import Work
     from labctl.spec.topology import Topology
 
-_TOPOLOGY = click.option(
-    "--topology",
-    metavar="NAME|FILE",
-    shell_complete=options.complete_topology,
-    help="A shipped topology or your own file. Default: gridka; for an existing lab, its own.",
-)
-_STAGE = click.option(
-    "--stage",
-    type=options.Stage(),
-    help="bare: plain nodes; installed: a running cloud; after:glance: its first chapters, up to that about Glance. "
-    "Default: bare; with --from, the golden set's.",
-)
 _VIRT = click.option("--virt", type=click.Choice(["kvm", "qemu"]), help="KVM or emulation. Default: KVM if it works.")
 
 
 @click.command("create")
 @options.teams(required=True)
-@_TOPOLOGY
-@_STAGE
+@options.topology
+@options.stage
 @_VIRT
 @options.overcommit
 @click.option(
@@ -124,8 +112,8 @@ def create_command(
 
 @click.command("plan")
 @options.teams(required=True)
-@_TOPOLOGY
-@_STAGE
+@options.topology
+@options.stage
 @options.host
 @options.output
 @options.common

@@ -84,6 +84,26 @@ def jobs(command: F) -> F:
     )(command)
 
 
+def topology(command: F) -> F:
+    """Add --topology."""
+    return click.option(
+        "--topology",
+        metavar="NAME|FILE",
+        shell_complete=complete_topology,
+        help="A shipped topology or your own file. Default: gridka; for an existing lab, its own.",
+    )(command)
+
+
+def stage(command: F) -> F:
+    """Add --stage."""
+    return click.option(
+        "--stage",
+        type=Stage(),
+        help="bare: plain nodes; installed: a running cloud; after:glance: its first chapters, up to Glance's. "
+        "Default: bare; with --from, the golden set's.",
+    )(command)
+
+
 def overcommit(command: F) -> F:
     """Add --overcommit."""
     return click.option("--overcommit", is_flag=True, help="Continue even if the host has too little room.")(command)
@@ -240,7 +260,7 @@ def one_team(home: Home, named: str | None) -> str:
         if len(teams) != 1:
             raise InputError(f"{named} is {len(teams)} teams", remedy="Name one.")
         return teams[0]
-    labs = sorted([*(record.team for record in home.records()), *home.damaged()])
+    labs = sorted([*(record.team for record in home.records() if not record.waits), *home.damaged()])
     if len(labs) == 1:
         return labs[0]
     raise InputError(

@@ -156,9 +156,17 @@ def _record(site: Site, orphan: Orphan, topology: Topology) -> LabRecord:
         installed=golden is not None and stage == INSTALLED and bool(golden.memory),
         nested=dict(golden.nested) if golden else {},
         bare=tuple(sorted(bare)) if stage == INSTALLED else (),
+        label=_label(orphan),
         chapter=golden.chapter if golden else "",
         reached=golden.chapter if golden else "",
     )
+
+
+def _label(orphan: Orphan) -> str:
+    """Return how the names of a lab's objects begin; empty where that is its team's name."""
+    node, domain = next(iter(orphan.domains.items()))
+    stem = domain.name.removesuffix(f"-{node}")
+    return stem if stem != orphan.team and f"{stem}-{node}" == domain.name else ""
 
 
 def _base(site: Site, path: str) -> str:

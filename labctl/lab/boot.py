@@ -22,6 +22,7 @@ class Boot:
 
     Attributes:
         paused: the nodes that wait to be let go.
+        woken: the nodes of a lab that waited, and that a team has taken.
         made, networks, plugged, started, resumed, off: names; see `Created`.
     """
 
@@ -29,6 +30,7 @@ class Boot:
         self._lab, self._restore = construction, restore
         self._running = {network.key: threading.Event() for network in construction.plan.networks}
         self.paused: list[NodePlan] = []
+        self.woken: list[NodePlan] = []
         self.made: list[str] = []
         self.networks: list[str] = []
         self.plugged: set[str] = set()
@@ -59,7 +61,11 @@ class Boot:
         missing = node.name in lab.missing
         state = found.state if found and not missing else State.SHUTOFF
         if not missing and lab.was_ready(node):
-            if state is State.PAUSED or not state.active:
+            if lab.taken and state.active:
+                self.woken.append(node)
+                if state is State.PAUSED:
+                    self.paused.append(node)
+            elif state is State.PAUSED or not state.active:
                 self.off.append(node.name)
             return
         if missing:

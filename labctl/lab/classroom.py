@@ -121,7 +121,7 @@ class Classroom:
 def look(home: Home) -> Classroom:
     """Look at everything once. One host that does not answer does not hide the others."""
     now = time.time()
-    lines = {line.team: line for line in overview.labs(home)}
+    lines = {line.team: line for line in overview.labs(home) if line.record is None or not line.record.waits}
     up = hands.raised(home)
     try:
         seats = rounds.seats(home)

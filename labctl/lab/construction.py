@@ -44,6 +44,11 @@ class Construction:
         """Whether all nodes were restored from the memory of one moment."""
         return len(self.restored) == len(self.plan.nodes)
 
+    @property
+    def taken(self) -> bool:
+        """Whether the lab waited for a team, has one now, and is to go on for it."""
+        return self.ledger.record.standby and not self.ledger.record.waits
+
     def was_ready(self, node: NodePlan) -> bool:
         """Whether this generation of the node was ready once. What its users did to it since does not matter."""
         return self.ledger.record.ready.get(node.name) == node.generation

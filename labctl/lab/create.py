@@ -110,7 +110,8 @@ class _Building:
         """Return the work that makes restored nodes this lab's, and waits for those that were never seen ready."""
         lab = self._lab
         chosen = lab.new if self._wait else [node for node in lab.new if node.name in lab.restored]
-        return [partial(lab.attempt, self._last, node) for node in chosen if node.name not in lab.failed]
+        last = [partial(lab.attempt, self._last, node) for node in chosen if node.name not in lab.failed]
+        return [*last, *(partial(lab.attempt, self._wake, node) for node in self.boot.woken)]
 
     def created(self) -> Created:
         """Return what was done."""
@@ -129,6 +130,12 @@ class _Building:
         self.proving.before_release(node)
         self._lab.site.hypervisor.resume_domain(node.uuid)
         self._lab.tell(node, Phase.BOOTING)
+
+    def _wake(self, node: NodePlan) -> None:
+        """See that a node which stood still until a team took its lab works now."""
+        self.restoring.wake(node)
+        if self._wait:
+            self.proving.ask(node)
 
     def _last(self, node: NodePlan) -> None:
         """Make a restored node this lab's; wait until it is ready, and all that its roles do in a restored cloud."""

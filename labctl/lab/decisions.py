@@ -39,6 +39,7 @@ class Choice:
         chapter: the last role whose chapter is in a bare lab; empty for none.
         golden: name of a golden set; None takes the newest that matches, if there is one.
         cold: boot, whatever memory there is.
+        standby: make labs that wait until a team takes them.
     """
 
     topology: Topology | None = None
@@ -46,6 +47,7 @@ class Choice:
     chapter: str = ""
     golden: str | None = None
     cold: bool = False
+    standby: bool = False
 
     @property
     def stage_name(self) -> str:
@@ -164,6 +166,7 @@ def _new(home: Home, site: Site, team: str, topology: Topology, choice: Choice, 
         virt=site.virt,
         golden=golden.id if golden else "",
         cold=choice.cold,
+        standby=choice.standby,
     )
 
 

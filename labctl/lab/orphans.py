@@ -188,9 +188,7 @@ def _is_network(network: NetworkFacts) -> bool:
 
 def _disks(site: Site, domain: DomainFacts) -> set[str]:
     """Return the volumes that a domain has and whose names are its own: base images and media are others'."""
-    assert domain.owner is not None
-    stem = re.escape(f"{domain.owner.team}-{domain.owner.node}")
-    own = re.compile(rf"{stem}(-vd[a-z]+)?(\.qcow2|-seed\.iso|-console\.log)")
+    own = re.compile(rf"{re.escape(domain.name)}(-vd[a-z]+)?(\.qcow2|-seed\.iso|-console\.log)")
     paths = {*domain.disks.values(), domain.console}
     return {name for name, volume in site.volumes.items() if own.fullmatch(name) and {name, volume.path} & paths}
 

@@ -39,7 +39,7 @@ class Proving:
         """Find out what its nodes are to be asked, where the cloud goes on from memory."""
         lab = self._lab
         golden = self._running_cloud()
-        if golden is not None and lab.new and lab.sourced.snapshot is None:
+        if golden is not None and (lab.new or lab.taken) and lab.sourced.snapshot is None:
             known = install.ensure_secrets(lab.work.home, lab.site, lab.sourced)
             self._cloud = Cloud.of(lab.plan, known, slow=lab.site.virt == "qemu", nested=golden.nested)
             self._probes = probe.probes(self._cloud, until=golden.chapter or None)

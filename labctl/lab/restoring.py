@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from labctl.errors import CapacityError, DeadlineError, HypervisorError
 from labctl.installing import passwords
-from labctl.lab import healthy, install, nodes
+from labctl.lab import healthy, install, nodes, ready, trouble
 from labctl.lab.construction import Construction
 from labctl.plan.model import NodePlan
+from labctl.render import identity
 from labctl.sets import warm
+from labctl.site.progress import Phase
 
 
 class Restoring:
@@ -66,12 +68,27 @@ class Restoring:
             release(node)
         return None
 
+    def wake(self, node: NodePlan) -> None:
+        """Set the clock of a node that stood still, and see that it answers.
+
+        Raises:
+            DeadlineError: it does not.
+        """
+        lab = self._lab
+        seconds = lab.site.pace.agent
+        lab.site.hypervisor.run_inside(node.uuid, identity.CLOCK, timeout=seconds, cancelled=lab.work.cancelled)
+        if not ready.answers(lab.site, node, timeout=lab.site.pace.login):
+            raise DeadlineError(f"{node.domain} does not answer", remedy=trouble.silent(lab.plan, node).remedy)
+        lab.tell(node, Phase.READY)
+
     def end(self) -> None:
         """Write down what the whole lab is now: healthy as its golden set was, or back at its snapshot, with what the
         installer had done by then."""
         lab = self._lab
         if lab.failed:
             return
+        if lab.taken:
+            lab.ledger.change(standby=False)
         source = lab.sourced.snapshot or (lab.sourced.golden if lab.whole else None)
         if source is not None:
             healthy.inherit(lab.folder, source)

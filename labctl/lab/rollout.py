@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from labctl.errors import CapacityError, HypervisorError, LabctlError, LockedError
 from labctl.images import recipe
-from labctl.lab import bake, capture, create, decisions, images, provisional
+from labctl.lab import bake, capture, create, decisions, images, provisional, standby
 from labctl.lab.create import Created
 from labctl.lab.decisions import Choice, Starting
 from labctl.plan.lab import BARE, INSTALLED
@@ -40,6 +40,7 @@ class Rollout:
         origin: the team whose lab is made first and captured; empty where none is.
         boot: seconds until that lab is ready, roughly; 0 where nobody knows.
         forks: the teams whose labs are forked, from that set or from one that is there.
+        takes: team to the lab of the pool that it takes.
     """
 
     images: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ class Rollout:
     origin: str = ""
     boot: int = 0
     forks: tuple[str, ...] = ()
+    takes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def supplies(self) -> bool:
@@ -61,6 +63,7 @@ class Rollout:
         ]
         if self.bake:
             said.append(f"the disks of {topology}'s cloud are missing: they are baked (about 2 minutes)")
+        said += [f"{team} takes {name}, which waits" for team, name in self.takes.items()]
         if self.origin:
             others = f"{len(self.forks)} lab{'s are' if len(self.forks) > 1 else ' is'}"
             takes = f"Emulated, that takes about {-(-self.boot // 60)} minutes. " if self.boot else ""
@@ -87,7 +90,8 @@ def planned(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *, 
         return Rollout()
     golden = decisions.golden_for(site, topology, choice)
     if golden is not None and golden.memory and not warm.obstacle(site, golden) and not choice.cold:
-        return Rollout(forks=tuple(new))
+        takes = dict(zip(new, standby.offered(home, site, golden), strict=False))
+        return Rollout(takes=takes, forks=tuple(team for team in new if team not in takes))
     if choice.golden is not None:
         return Rollout()
     supplies = Rollout()
@@ -126,6 +130,8 @@ def roll_out(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *,
             for remark in steps.remarks(choice.topology.name):
                 work.progress.say(remark)
             work = _supply(work, choice.topology, steps)
+        lost = [team for team, name in steps.takes.items() if not standby.take(work, name, team)]
+        steps = replace(steps, forks=(*lost, *steps.forks))
         groups = _groups(work.site, choice, teams, steps)
         if len(groups) > 1 and not how.overcommit:
             # Whether all of them fit is to be known before the first one is made.

@@ -56,6 +56,7 @@ class LabStatus:
         golden: name of the golden set that it stands on; empty for none, or where the set is gone.
         golden_id: its ID, which tells it from others of that name; empty for none.
         bare: nodes of an installed lab that stand at stage bare.
+        reached: the last role up to which the cloud is installed, where it is not whole; empty for none.
     """
 
     team: str
@@ -70,6 +71,7 @@ class LabStatus:
     golden: str
     golden_id: str
     bare: tuple[str, ...]
+    reached: str = ""
 
 
 def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabStatus:
@@ -99,6 +101,7 @@ def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabSta
             golden=next((each.name for each in _sets(site, record) if each.id == record.golden), ""),
             golden_id=record.golden,
             bare=record.bare,
+            reached=record.reached,
             nodes=tuple(found),
             missing=tuple(
                 network.name

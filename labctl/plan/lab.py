@@ -105,7 +105,7 @@ def _network(topology: Topology, key: str, identity: Identity, nodes: tuple[Node
     )
     return NetworkPlan(
         key=key,
-        name=f"{identity.team}-{key}",
+        name=f"{identity.stem}-{key}",
         uuid=network_uuid(identity.lab, key),
         # Linux allows 15 characters; team and network names may be longer, so the name is a hash.
         bridge="lab" + _hash(f"{identity.lab}/bridge/{key}").hex()[:10],
@@ -133,7 +133,7 @@ def _node(
 ) -> NodePlan:
     spec = topology.nodes[name]
     generation = identity.generations.get(name, 0)
-    domain = f"{identity.team}-{name}"
+    domain = f"{identity.stem}-{name}"
     return NodePlan(
         name=name,
         domain=domain,

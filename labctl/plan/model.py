@@ -24,6 +24,7 @@ class Identity:
         owner: this installation of labctl; objects of another owner are never touched.
         mgmt: the lab's own subnet of the management network.
         generations: how often each node was made anew; a node that is not named has generation 0.
+        label: how the names of its objects begin, where that is not the team's name.
     """
 
     team: str
@@ -31,6 +32,12 @@ class Identity:
     owner: UUID
     mgmt: IPNetwork
     generations: dict[str, int] = field(default_factory=dict)
+    label: str = ""
+
+    @property
+    def stem(self) -> str:
+        """How the names of its objects begin."""
+        return self.label or self.team
 
 
 @dataclass(frozen=True, kw_only=True)

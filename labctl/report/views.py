@@ -37,7 +37,9 @@ def lab_document(lab: LabStatus) -> dict[str, Any]:
         "golden": lab.golden or None,
         "golden_id": lab.golden_id or None,
         "bare": list(lab.bare),
-        "openstack": None if lab.installed is None else {"installed": lab.installed, "nested": lab.nested},
+        "openstack": None
+        if lab.installed is None
+        else {"installed": lab.installed, "reached": lab.reached or None, "nested": lab.nested},
         "nodes": [
             {
                 "name": node.name,
@@ -82,6 +84,8 @@ def lab_table(lab: LabStatus) -> str:
     if lab.installed:
         ways = ", ".join(f"{virt} on {node}" for node, virt in lab.nested.items())
         lines += ["", f"The cloud is up; instances run by {ways}. labctl openrc {lab.team}"]
+    elif lab.reached:
+        lines += ["", f"Its cloud is installed up to the chapter of {lab.reached}."]
     elif lab.installed is False and lab.stage == "installed":
         lines += ["", f"The cloud is not up yet: labctl install {lab.team}"]
     if lab.missing:
@@ -100,6 +104,7 @@ def overview_document(lab: LabLine) -> dict[str, Any]:
         "team": lab.team,
         "topology": record.topology["name"] if record else None,
         "stage": record.stage_name if record else None,
+        "standby": record.waits if record else None,
         "host": record.host if record else None,
         "mgmt": str(record.mgmt) if record else None,
         "nodes": lab.nodes,
@@ -114,7 +119,8 @@ def overview_table(labs: list[LabLine]) -> str:
     for lab in labs:
         record = lab.record
         what = lab.trouble or ", ".join(f"{count} {state}" for state, count in Counter(lab.states).most_common())
-        known = [record.topology["name"], record.stage_name, what, record.mgmt, record.host] if record else []
+        stage = record.stage_name + (", waits" if record.waits else "") if record else ""
+        known = [record.topology["name"], stage, what, record.mgmt, record.host] if record else []
         rows.append([lab.team, *(known or ["-", "-", what, "-", "-"])])
     return table(["TEAM", "TOPOLOGY", "STAGE", "NODES", "MGMT", "HOST"], rows)
 

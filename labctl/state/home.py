@@ -258,6 +258,18 @@ class Home:
         """
         return locks.held(self.root / "locks", kind, name, shared=shared, wait=wait)
 
+    def hand_over(self, team: str, to: str) -> bool:
+        """Make a lab that waits another team's, all or nothing; the caller holds the locks of both.
+
+        Returns:
+            Whether it could be: not where that team has anything on record already.
+        """
+        try:
+            (self.root / "labs" / team).rename(self.root / "labs" / to)
+        except OSError:
+            return False
+        return True
+
     def remove_lab(self, team: str) -> None:
         """Delete a lab's folder and the lock files that killed commands left of it."""
         self.lab(team).remove()

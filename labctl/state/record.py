@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from labctl.plan.lab import INSTALLED, stage_name
 from labctl.state.parsing import parsed
 
 _GOLDEN = re.compile("([0-9a-f]{12})?")
+_LABEL = re.compile("([a-z0-9]([a-z0-9-]*[a-z0-9])?)?")
 _ROLE = re.compile("([a-z][a-z0-9-]*)?")
 
 
@@ -57,6 +58,8 @@ class LabRecord:
         captured: ID of the golden set that was last captured from the lab; nodes are reset to it while it exists.
         chapter: the last role whose chapter is in the lab as it was made, a bare one otherwise; empty for none.
         reached: the last role up to which the installer has come in a lab whose cloud is not whole.
+        standby: whether its nodes are paused until a team takes the lab, and then until `create` has let them go on.
+        label: how the names of its objects begin, where a team took it: as it was called before.
         inherits: whether the cloud's passwords and what is known of it are still to be taken from the golden set.
     """
 
@@ -87,6 +90,13 @@ class LabRecord:
     chapter: str = ""
     reached: str = ""
     inherits: bool = False
+    standby: bool = False
+    label: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is a lab of the pool that no team has taken."""
+        return self.standby and not self.label
 
     @property
     def stage_name(self) -> str:
@@ -114,6 +124,8 @@ class LabRecord:
             ValueError: it is something else; the message says what.
         """
         record = parsed(document, cls)
+        if record.standby and record.team != team:  # that team took it: its folder was renamed
+            record = replace(record, team=team, label=record.label or record.team)
         if wrong := _wrong(record, team):
             raise ValueError("\n".join(wrong))
         return record
@@ -128,7 +140,7 @@ def _wrong(record: LabRecord, team: str) -> list[str]:
     except InputError as exc:
         return [exc.details or exc.brief]
     # destroy deletes what is claimed here, by its name.
-    own = re.compile(rf"({re.escape(team)}-|snapshot-{re.escape(team)}\.)[^/]+")
+    own = re.compile(rf"({re.escape(record.label or team)}-|snapshot-{re.escape(team)}\.)[^/]+")
     named = {*record.generations, *record.ready, *record.restored, *record.identified, *record.nested, *record.bare}
     sets = (record.golden, record.captured)
     host = record.host if "://" in record.host else record.host.replace("/", "")
@@ -145,6 +157,7 @@ def _wrong(record: LabRecord, team: str) -> list[str]:
             ("not a host", {record.host} - {host} if host else {'""'}),
             ("not a stage", {record.stage} - {"bare", "installed"}),
             ("not a kind of virtualisation", {record.virt, *record.nested.values()} - {"kvm", "qemu"}),
+            ("not the beginning of names", {record.label} if not _LABEL.fullmatch(record.label) else set()),
             ("not roles", {each for each in (record.chapter, record.reached) if not _ROLE.fullmatch(each)}),
             ("not IDs of golden sets", {each for each in sets if not _GOLDEN.fullmatch(each)}),
             ("volumes that are not the lab's", {name for name in record.volumes if not own.fullmatch(name)}),

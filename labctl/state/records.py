@@ -64,6 +64,11 @@ def record_of(home: Home, team: str) -> LabRecord:
 def plan_of(record: LabRecord) -> LabPlan:
     """Plan the lab of a record; the same record always gives the same plan."""
     identity = Identity(
-        team=record.team, lab=record.lab, owner=record.owner, mgmt=record.mgmt, generations=record.generations
+        team=record.team,
+        lab=record.lab,
+        owner=record.owner,
+        mgmt=record.mgmt,
+        generations=record.generations,
+        label=record.label,
     )
     return plan(restore(record.topology), identity, stage=record.stage, golden=record.golden, bare=record.bare)
