@@ -95,7 +95,9 @@ def keep(work: Work, number: int, choice: Choice, how: Starting) -> Pool:
     kept, surplus = known[:number], known[number:]
     for name in surplus:
         destroy.destroy(work.again(), name)
-    free = (name for name in map("standby-{:02}".format, count(1)) if not home.lab(name).path.exists())
+    labels = {record.label for record in home.records()}
+    every = map("standby-{:02}".format, count(1))
+    free = (name for name in every if name not in labels and not home.lab(name).path.exists())
     new = [next(free) for _ in range(number - len(kept))]
     repaired = [name for name in kept if not sound(site, records.record_of(home, name))]
     chosen = replace(choice, golden=golden.id, standby=True)

@@ -14,9 +14,12 @@ import pytest
 
 from labctl.errors import InputError, LabctlError
 from labctl.hypervisor import State
-from labctl.lab import secrets, snapshot
+from labctl.lab import catchup, rollout, secrets, snapshot, standby
+from labctl.lab.decisions import Choice, Starting
 from labctl.sets import bundle, capture, store
+from labctl.spec import topology
 from labctl.state import records
+from labctl.state.ledger import Ledger
 from tests.unit.crash import deaths
 from tests.unit.fake_site import GIB, HOST_KEY, MACHINE_ID, World, owner_of
 
@@ -110,10 +113,33 @@ def removed(kind: str, name: str) -> Callable[[World], None]:
     return run
 
 
+def behind(world: World) -> None:
+    """Have a golden set after a chapter, and a lab that is not there yet."""
+    world.create("red", named="allinone")
+    Ledger(world.home.lab("red"), world.record("red")).change(reached="chrony")
+    world.capture("red")
+    world.create("green", named="allinone")
+    world.host.guest(f"green-{world.plan('green').nodes[0].name}").write(ruined=True)
+
+
+def waited(world: World) -> None:
+    """Have one lab wait, and give it to a team."""
+    standby.keep(world.work(), 1, MINI, Starting())
+    rollout.roll_out(world.work(), ["green"], MINI, Starting())
+
+
 def stopped(world: World) -> None:
     world.create("red")
     world.stop("red")
 
+
+def roll_out(world: World) -> None:
+    """Make three labs from one boot."""
+    rollout.roll_out(world.work(), ["red", "green", "blue"], MINI, Starting())
+
+
+BOTH, MANY = ("red", "green"), 3 if THOROUGH else 9
+MINI = Choice(topology=topology.load("mini"))
 
 STORIES = (
     Story("create", lambda world: None, lambda world: world.create("red")),
@@ -128,6 +154,9 @@ STORIES = (
     Story("capture again", captured, lambda world: world.capture("red")),
     Story("snapshot", lambda world: world.create("red"), lambda world: world.snapshot("red", "lunch")),
     Story("restore", saved, lambda world: world.restore("red", "lunch")),
+    Story("restore after a chapter", behind, lambda world: catchup.catch_up(world.work(), "green", "chrony"), BOTH),
+    Story("create of many", lambda world: None, lambda world: roll_out(world), ("red", "green", "blue"), step=MANY),
+    Story("fork that waited", captured, waited, BOTH, step=MANY),
     Story("start", stopped, lambda world: world.start("red")),
     Story("stop", lambda world: world.create("red"), lambda world: world.stop("red")),
     Story("image", used, lambda world: world.image("debian-13", virtual_size=GIB)),
@@ -186,7 +215,7 @@ def completed(world: World, story: Story) -> None:
     """Lose power at that moment, then complete the labs there are."""
     world.host.restart()
     for record in world.home.records():
-        world.create(record.team)
+        world.create(record.team, named=None)
         world.start(record.team)
         whole(world, record.team)
 
@@ -204,9 +233,10 @@ def stand(world: World, story: Story) -> None:
         if story.name.endswith("and go"):
             world.create(team)
         whole(world, team)
-    if story.name.startswith("reset") or story.name == "restore":
+    if story.name.startswith(("reset", "restore")):
         team = story.stands[-1]
-        assert not world.host.guest(f"{team}-node-1").disk.get("ruined"), f"{team}-node-1 is not what it was"
+        domain = world.plan(team).nodes[0].domain
+        assert not world.host.guest(domain).disk.get("ruined"), f"{domain} is not what it was"
 
 
 def believed(world: World) -> None:

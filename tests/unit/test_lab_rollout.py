@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from labctl.errors import CapacityError, InputError
-from labctl.lab import images, install, rollout
+from labctl.errors import CapacityError, DeadlineError, HypervisorError, InputError, LockedError
+from labctl.lab import images, inside, install, reach, rollout
 from labctl.lab.create import Created
 from labctl.lab.decisions import Choice, Starting
 from labctl.sets import store
+from labctl.site.together import GroupError
 from labctl.spec import topology
 from tests.unit.fake_site import World, died
 
@@ -110,6 +112,100 @@ def test_an_interrupted_run_goes_on(world: World) -> None:
     roll_out(world, TEAMS)
     assert all(node.ready for team in TEAMS for node in world.status(team).nodes)
     assert len(store.golden(world.site()).every()) == 1
+
+
+@pytest.mark.parametrize(
+    "moment", ["before: save the memory of domain team01-node-1", "before: suspend domain team01-node-2"]
+)
+def test_a_capture_that_was_interrupted_is_made_again_of_the_same_lab(world: World, moment: str) -> None:
+    died(world, moment, lambda: roll_out(world, TEAMS))
+    roll_out(world, TEAMS)
+    assert len(boots(world, TEAMS)) == 1
+    assert not world.home.lab("team01").untouched
+
+
+@pytest.mark.parametrize("way", ["ssh", "console", "dialer"])
+def test_the_capture_is_made_of_another_lab_where_somebody_was_let_in_meanwhile(world: World, way: str) -> None:
+    died(world, "before: suspend domain team01-node-2", lambda: roll_out(world, TEAMS))
+    world.create("team01")  # it goes on
+    assert world.home.lab("team01").untouched
+    plan = world.plan("team01")
+    if way == "ssh":
+        reach.ssh(world.home, world.site(), plan, "node-1", [])
+    elif way == "console":
+        reach.console(world.home, world.site(), plan, "node-1")
+    else:
+        with inside.opened(world.home, world.site(), plan):
+            pass
+    roll_out(world, TEAMS)
+    assert len(boots(world, TEAMS)) == 2
+    assert world.record("team02").captured
+
+
+def test_labs_are_forked_in_groups_that_suit_the_processors(world: World) -> None:
+    world.host.cpus = 1  # for two labs of two nodes
+    teams = [f"team{number:02}" for number in range(1, 7)]
+    roll_out(world, teams)
+    made = [said for said in world.notes.said if said.startswith("making ")]
+    assert made == ["making team02, team03", "making team04, team05", "making team06"]
+    assert len(boots(world, teams)) == 1
+
+
+def test_one_fork_that_fails_does_not_stop_those_of_other_groups(world: World) -> None:
+    world.host.cpus = 1
+    with world.home.lock("lab", "team02"), pytest.raises(LockedError, match="team02"):
+        roll_out(world, [f"team{number:02}" for number in range(1, 6)])
+    assert all(node.ready for team in ("team04", "team05") for node in world.status(team).nodes)
+
+
+@pytest.mark.parametrize("error", [CapacityError("full"), HypervisorError("no space left on device")])
+def test_where_the_host_has_no_room_for_the_capture_the_others_boot(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*_: object) -> None:
+        raise GroupError("red could not be saved", [error], remedy="")  # type: ignore[list-item]
+
+    monkeypatch.setattr(rollout.capture, "capture", full)
+    roll_out(world, TEAMS)
+    assert len(boots(world, TEAMS)) == 3
+    assert any("could not be captured, so the others boot, too" in said for said in world.notes.said)
+
+
+def test_a_first_lab_that_does_not_work_is_no_source_of_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def red(*_: object) -> None:
+        raise DeadlineError("Glance does not answer")
+
+    monkeypatch.setattr(rollout.capture, "capture", red)
+    with pytest.raises(DeadlineError):
+        roll_out(world, TEAMS)
+    assert world.home.lab("team02").load() is None
+
+
+def test_a_run_waits_for_another_ones_first_lab_and_forks_it(world: World) -> None:
+    digest = topology.load("mini").digest[:16]
+    waiting, done = threading.Event(), list[Created]()
+    say = world.notes.say
+
+    def notice(text: str) -> None:
+        say(text)
+        if "waiting for it" in text:
+            waiting.set()
+
+    world.notes.say = notice  # type: ignore[method-assign]
+    second = threading.Thread(target=lambda: done.extend(roll_out(world, TEAMS[1:])))
+    with world.home.lock("origin", f"fake {digest} bare"):
+        second.start()
+        assert waiting.wait(10)
+        world.create("team01")
+        world.capture("team01")
+    second.join(30)
+    assert [lab.team for lab in done] == TEAMS[1:]
+    assert len(boots(world, TEAMS)) == 1
+
+
+def test_what_an_emulated_first_boot_takes_is_said(world: World) -> None:
+    steps = rollout.planned(world.work(), TEAMS, MINI, Starting(), once=True)
+    assert steps.remarks("mini")[-1].endswith("Emulated, that takes about 2 minutes. --cold boots all")
 
 
 def test_a_lab_that_somebody_may_have_worked_in_is_not_what_others_are_forked_from(world: World) -> None:
