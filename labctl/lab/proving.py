@@ -101,7 +101,8 @@ class Proving:
         record, golden = lab.ledger.record, lab.sourced.golden
         # The disks of a captured cloud know of all its nodes; those that were baked do not until it has run.
         missing = {node.name for node in lab.new}
-        on = missing if record.stands and golden is not None and golden.memory else None
+        same = golden is not None and golden.stage_name == record.stage_name
+        on = missing if record.stands and golden is not None and golden.memory and same else None
         until = record.chapter or None
         outcome = install.proceed(lab.work.again(), Lab(plan=lab.plan, record=record), until=until, on=on)
         self.installed += outcome.changed

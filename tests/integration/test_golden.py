@@ -73,8 +73,12 @@ def test_a_lab_that_is_captured_goes_on(host: LabHost) -> None:
     host.labctl("golden", "verify", SET)
 
 
-def test_forks_are_labs_of_their_own(host: LabHost) -> None:
-    host.labctl("create", "green,blue", "--topology", "mini")
+def test_forks_are_labs_of_their_own_also_one_that_waited(host: LabHost) -> None:
+    host.labctl("standby", "1", "--from", SET)
+    states = {each["team"]: each for each in host.document("list")}
+    assert (states["standby-01"]["standby"], states["standby-01"]["running"]) == (True, 0)
+    done = host.labctl("create", "blue,green", "--topology", "mini")
+    assert "blue takes standby-01" in done.stdout + done.stderr
     boot = host.ssh("red", "node-1", BOOT)
     facts: dict[str, list[str]] = {"machine-id": [], "host key": [], "random": [], "authorized": [], "mgmt": []}
     for team in ("red", "green", "blue"):
@@ -91,7 +95,7 @@ def test_forks_are_labs_of_their_own(host: LabHost) -> None:
         assert host.ssh(team, "node-1", CONNECTIONS).strip() == "1"
     for what, values in facts.items():
         assert len(set(values)) == 3, what
-    uuids = {host.virsh("domuuid", f"{team}-node-1") for team in ("red", "green", "blue")}
+    uuids = {host.virsh("domuuid", f"{name}-node-1") for name in ("red", "green", "standby-01")}
     assert len(uuids) == 3
 
 
