@@ -154,8 +154,8 @@ def _take_turns(work: Work, topology: Topology, stage: str, alone: ExitStack) ->
     home, name = work.home, f"{work.site.name} {topology.digest[:16]} {stage}"
     try:
         alone.enter_context(home.lock("origin", name))
-    except LockedError as exc:
-        work.progress.say(f"{exc.brief}, which these labs can be forked from: waiting for it")
+    except LockedError:
+        work.progress.say(f"another labctl makes a first lab of {topology.name}, stage {stage}: waiting to fork it")
         alone.enter_context(home.lock("origin", name, wait=_PATIENCE))
     return work.again()
 

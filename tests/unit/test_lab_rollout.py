@@ -188,7 +188,7 @@ def test_a_run_waits_for_another_ones_first_lab_and_forks_it(world: World) -> No
 
     def notice(text: str) -> None:
         say(text)
-        if "waiting for it" in text:
+        if "waiting to fork it" in text:
             waiting.set()
 
     world.notes.say = notice  # type: ignore[method-assign]
