@@ -44,7 +44,7 @@ def plan_tasks(
         InputError: there is no such role in the cloud.
     """
     present = {role: cloud.nodes(role) for role in {name for node in cloud.lab.nodes for name in node.roles}}
-    present |= {role.name: [node.name for node in cloud.lab.nodes] for role in ROLES if role.everywhere}
+    present |= {role: [node.name for node in cloud.lab.nodes] for role in everywhere()}
     for name in present:
         ROLES[name]  # raises for an unknown one
     for wanted in filter(None, (until, only)):
@@ -55,8 +55,8 @@ def plan_tasks(
     if only:
         chosen = [only]
     elif until:
-        kept = needed(until, present) | {until}
-        chosen = [name for name in chosen if name in kept or (ROLES[name].everywhere and not ROLES[name].follows)]
+        kept = before(until, present) | {until}
+        chosen = [name for name in chosen if name in kept]
     names = {role: [f"{role}@{node}" for node in nodes] for role, nodes in present.items()}
     return [
         Task(
@@ -88,6 +88,18 @@ def needed(role: str, present: Iterable[str]) -> set[str]:
                 found.add(need)
                 queue.append(need)
     return found
+
+
+def everywhere() -> set[str]:
+    """Return the roles that every node has."""
+    return {role.name for role in ROLES if role.everywhere}
+
+
+def before(chapter: str, present: Iterable[str]) -> set[str]:
+    """Return the roles that are installed before a chapter's: those that it needs, and those that come first everywhere."""
+    known = set(present)
+    first = {name for name in known if ROLES[name].everywhere and not ROLES[name].follows}
+    return (needed(chapter, known) | first) - {chapter}
 
 
 def packages_first(tasks: Sequence[Task]) -> list[Task]:

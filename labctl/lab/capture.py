@@ -10,7 +10,7 @@ from labctl.errors import InputError, RefusedError
 from labctl.images.store import check_name
 from labctl.installing import passwords, probe
 from labctl.installing.journal import Journal
-from labctl.installing.tasks import needed
+from labctl.installing.tasks import before, everywhere
 from labctl.lab import healthy, install, nodes, ready, trouble
 from labctl.plan.lab import INSTALLED, stage_name
 from labctl.plan.model import NodePlan
@@ -141,8 +141,8 @@ def _cloud(work: Work, lab: Lab, chapter: str, probes: tuple[str, ...] = ()) -> 
 def _check_until(lab: Lab, until: str | None) -> None:
     """Refuse a chapter that a lab is past."""
     record = lab.record
-    roles = {role for node in lab.plan.nodes for role in node.roles}
-    past = record.stage == INSTALLED or (record.reached and until in needed(record.reached, roles))
+    roles = {role for node in lab.plan.nodes for role in node.roles} | everywhere()
+    past = record.stage == INSTALLED or (record.reached and until in before(record.reached, roles))
     if until is not None and past:
         raise RefusedError(
             f"the lab of {lab.plan.team} is past {until}: it stands at stage {record.stage_name}"

@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from netaddr import IPNetwork
 
 from labctl.errors import InputError, RefusedError
-from labctl.installing.tasks import order_of
+from labctl.installing.tasks import everywhere, order_of
 from labctl.lab import images, nodes
 from labctl.plan import addresses, diff, names
 from labctl.plan.lab import BARE, INSTALLED, stage_name
 from labctl.plan.model import LabPlan
-from labctl.roles.role import ROLES
 from labctl.sets import store
 from labctl.sets import warm as warm_start
 from labctl.sets.manifest import GoldenManifest
@@ -209,8 +208,7 @@ def refuse_unknown(topology: Topology, chapter: str) -> None:
     Raises:
         InputError: it is one.
     """
-    roles = {role for node in topology.nodes.values() for role in node.roles}
-    roles |= {role.name for role in ROLES if role.everywhere}
+    roles = {role for node in topology.nodes.values() for role in node.roles} | everywhere()
     if chapter and chapter not in roles:
         raise InputError(
             f"no node of topology {topology.name} has the role {chapter}",

@@ -15,7 +15,7 @@ from labctl.installing import passwords
 from labctl.installing.installer import Installer, Outcome
 from labctl.installing.journal import Journal
 from labctl.installing.preview import Pending, pending
-from labctl.installing.tasks import Task, needed, packages_first, plan_tasks
+from labctl.installing.tasks import Task, before, everywhere, packages_first, plan_tasks
 from labctl.lab import images, nodes, secrets, trouble
 from labctl.plan.lab import INSTALLED
 from labctl.plan.model import LabPlan
@@ -126,9 +126,9 @@ def _reached(record: LabRecord, until: str | None) -> str:
     """Return the last role up to which a lab is installed, after a run up to one, or of one role alone."""
     if record.stage == INSTALLED or until is None:
         return record.reached
-    roles = {role for node in records.plan_of(record).nodes for role in node.roles}
+    roles = {role for node in records.plan_of(record).nodes for role in node.roles} | everywhere()
     last = record.reached or record.chapter
-    return record.reached if last and until in needed(last, roles) else until
+    return record.reached if last and until in before(last, roles) else until
 
 
 def tasks_of(home: Home, team: str, *, until: str | None, only: str | None) -> list[Task]:
