@@ -96,7 +96,7 @@ def everywhere() -> set[str]:
 
 
 def before(chapter: str, present: Iterable[str]) -> set[str]:
-    """Return the roles that are installed before a chapter's: those that it needs, and those that come first everywhere."""
+    """Return the roles that are installed before a chapter's: those that it needs, and what comes first everywhere."""
     known = set(present)
     first = {name for name in known if ROLES[name].everywhere and not ROLES[name].follows}
     return (needed(chapter, known) | first) - {chapter}
