@@ -15,7 +15,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Labs": {
         "create": ("labs", "Create labs, or complete them."),
         "plan": ("labs", "Show what create would do."),
-        "standby": ("standby", "Keep labs that wait, paused, until create takes them."),
+        "standby": ("standby", "Keep labs that wait for teams: forks that are ready, and paused."),
         "list": ("views", "List the labs."),
         "install": ("cloud", "Install OpenStack on a lab, or continue an installation."),
         "status": ("views", "Show a lab: its nodes, states and addresses."),

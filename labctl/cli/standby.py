@@ -44,9 +44,9 @@ def standby_command(
     host: str | None,
     output: str,
 ) -> None:
-    """Keep N labs that wait: forks of a golden set that are ready, and paused.
+    """Keep labs that wait for teams: forks that are ready, and paused.
 
-    create takes one for a new lab of the same set, which is there in seconds. Run standby again to fill the pool up;
+    After this, N labs wait. create takes one for a new lab of the same set, which is there in seconds. Run standby again to fill the pool up;
     with a smaller N it removes labs, with 0 all of them. Waiting labs take as much memory as others. They are called
     standby-01, standby-02, ...; labctl list shows them. The objects of a lab that was taken keep these names.
 
