@@ -46,9 +46,10 @@ def standby_command(
 ) -> None:
     """Keep labs that wait for teams: forks that are ready, and paused.
 
-    After this, N labs wait. create takes one for a new lab of the same set, which is there in seconds. Run standby again to fill the pool up;
-    with a smaller N it removes labs, with 0 all of them. Waiting labs take as much memory as others. They are called
-    standby-01, standby-02, ...; labctl list shows them. The objects of a lab that was taken keep these names.
+    After this, N labs wait. create takes one for a new lab of the same set, which is there in seconds. Run standby
+    again to fill the pool up; with a smaller N it removes labs, with 0 all of them. Waiting labs take as much memory as
+    others. They are called standby-01, standby-02, ...; labctl list shows them. The objects of a lab that was taken
+    keep these names.
 
     \b
     labctl standby 2 --from gridka-installed
