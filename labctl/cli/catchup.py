@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from labctl.cli import options
 from labctl.cli.labs import batched
+from labctl.cli.show import show
 from labctl.state import Home
+
+if TYPE_CHECKING:
+    from labctl.sets.manifest import GoldenManifest
+
+
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the chapters, and the end."""
+    end = [CompletionItem("installed", help="After the last chapter")] if "installed".startswith(incomplete) else []
+    return [*options.complete_role(ctx, param, incomplete), *end]
 
 
 @click.command("catchup")
@@ -17,16 +29,17 @@ from labctl.state import Home
     "--to",
     required=True,
     metavar="ROLE|installed",
-    shell_complete=options.complete_role,
+    shell_complete=_complete,
     help="The chapter's role, glance for instance; installed: after the last chapter.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what the labs would keep and lose; change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.overcommit
 @options.jobs
+@options.output
 @options.common
 def catchup_command(
-    teams: tuple[str, ...], to: str, dry_run: bool, yes: bool, overcommit: bool, jobs: int | None
+    teams: tuple[str, ...], to: str, dry_run: bool, yes: bool, overcommit: bool, jobs: int | None, output: str
 ) -> None:
     """Give labs the state after a chapter, from a golden set.
 
@@ -50,9 +63,9 @@ def catchup_command(
         record = records.record_of(home, team)
         return catchup.said(work.site, record, catchup.target(work.site, record, to))
 
-    def do(work: Work, team: str) -> str:
+    def do(work: Work, team: str) -> GoldenManifest:
         how = Starting(overcommit=overcommit or work.site.settings.overcommit)
-        return catchup.catch_up(work, team, to, how).name
+        return catchup.catch_up(work, team, to, how)
 
     with batched(home, jobs) as batch:
         known = many.each(batch, names, say)
@@ -65,6 +78,10 @@ def catchup_command(
         options.confirm(f"Take {', '.join(names)} there?", no="Nothing was done.")
     with batched(home, jobs) as batch:
         results = many.each(batch, names, do)
-    for team, golden in results.done.items():
-        options.say(f"{team}: the lab stands as golden set {golden} has it. labctl status {team}")
+    document = [
+        {"team": team, "stage": golden.stage_name, "golden": golden.name, "golden_id": golden.id}
+        for team, golden in results.done.items()
+    ]
+    lines = [f"{each['team']}: the lab stands {each['stage']}. labctl status {each['team']}" for each in document]
+    show(output, document=document, text="\n".join(lines))
     results.check()

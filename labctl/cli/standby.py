@@ -77,7 +77,7 @@ def standby_command(
         with working(home, place, jobs) as work:
             pool = standby.keep(work, number, choice, how)
     done = [f"{len(pool.made)} made" if pool.made else "", f"{len(pool.removed)} removed" if pool.removed else ""]
-    text = f"{len(pool.waiting)} labs wait: {', '.join(pool.waiting)}." if pool.waiting else "No lab waits."
+    text = f"Labs that wait: {', '.join(pool.waiting)}." if pool.waiting else "No lab waits."
     show(output, document=asdict(pool), text=" ".join([text, *(f"{each}." for each in done if each)]))
 
 

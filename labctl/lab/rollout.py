@@ -37,6 +37,7 @@ class Rollout:
         images: recipes to build.
         layers: image to what is added to its recipe.
         bake: whether the disks of the topology's cloud are baked.
+        until: the chapter up to which a cloud is installed; empty for none.
         origin: the team whose lab is made first and captured; empty where none is.
         boot: seconds until that lab is ready, roughly; 0 where nobody knows.
         forks: the teams whose labs are forked, from that set or from one that is there.
@@ -46,6 +47,7 @@ class Rollout:
     images: tuple[str, ...] = ()
     layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     bake: bool = False
+    until: str = ""
     origin: str = ""
     boot: int = 0
     forks: tuple[str, ...] = ()
@@ -63,6 +65,8 @@ class Rollout:
         ]
         if self.bake:
             said.append(f"the disks of {topology}'s cloud are missing: they are baked (about 2 minutes)")
+        if self.until:
+            said.append(f"no golden set is after the chapter of {self.until}: the cloud is installed up to it")
         said += [f"{team} takes {name}, which waits" for team, name in self.takes.items()]
         if self.origin:
             others = f"{len(self.forks)} lab{'s are' if len(self.forks) > 1 else ' is'}"
@@ -94,10 +98,11 @@ def planned(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *, 
         return Rollout(takes=takes, forks=tuple(team for team in new if team not in takes))
     if choice.golden is not None:
         return Rollout()
-    supplies = Rollout()
+    supplies = Rollout(until=choice.chapter if golden is None else "")
     if golden is None and os.geteuid() == 0:  # others can neither build nor bake; `create` installs without baked disks
         wanted = _images(work, new[0], topology, choice) & set(recipe.names())
-        supplies = replace(_lacking(site, topology, wanted, choice), bake=choice.stage == INSTALLED)
+        lacking = _lacking(site, topology, wanted, choice)
+        supplies = replace(lacking, bake=choice.stage == INSTALLED, until=supplies.until)
     if not once or choice.cold or not how.wait:
         return supplies
     begun = (team for team, record in records.items() if record and _fresh(work, record, topology, choice))
