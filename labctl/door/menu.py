@@ -39,7 +39,7 @@ def node_of(lab: LabPlan, name: str) -> str | None:
     known = {str(entry.address): entry.names for entry in lab.hosts}
     for node in lab.nodes:
         names = [name for nic in node.nics if nic.address is not None for name in known.get(str(nic.address), ())]
-        if wanted in (node.name, node.domain, *names):
+        if wanted in (node.name, node.full_name, *names):
             return node.name
     return None
 

@@ -114,4 +114,4 @@ def _public(folder: LabFolder, file: str, private: str, comment: str) -> str:
 
 def _names(lab: LabPlan, name: str) -> list[str]:
     node = lab.node(name)
-    return [name, node.domain, *(str(nic.address) for nic in node.nics if nic.address is not None)]
+    return [name, node.full_name, *(str(nic.address) for nic in node.nics if nic.address is not None)]

@@ -136,6 +136,7 @@ def _node(
     domain = f"{identity.stem}-{name}"
     return NodePlan(
         name=name,
+        team=identity.team,
         domain=domain,
         uuid=node_uuid(identity.lab, name),
         generation=generation,

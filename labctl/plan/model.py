@@ -121,6 +121,7 @@ class NodePlan:
 
     Attributes:
         name: its name in the tutorial (db-node); the guest's host name.
+        team: the team whose node it is.
         domain: its name in libvirt (team01-db-node).
         uuid: derived from the lab and the node; the same after a reset.
         machine_id: 32 hexadecimal digits, new with every generation.
@@ -133,6 +134,7 @@ class NodePlan:
     """
 
     name: str
+    team: str
     domain: str
     uuid: UUID
     generation: int
@@ -150,9 +152,9 @@ class NodePlan:
     roles: tuple[str, ...] = ()
 
     @property
-    def team(self) -> str:
-        """The team whose node this is."""
-        return self.domain.removesuffix(f"-{self.name}")
+    def full_name(self) -> str:
+        """What people call it among the nodes of all teams; its name in libvirt too, unless the lab waited for the team."""
+        return f"{self.team}-{self.name}"
 
     @property
     def volumes(self) -> set[str]:

@@ -66,7 +66,9 @@ def ini(labs: Iterable[Entry]) -> str:
 
 def hosts(labs: Iterable[LabPlan]) -> str:
     """Return lines for /etc/hosts of the machine that labs stand on: every node by its management address."""
-    lines = [f"{node.mgmt} {quoting.word(node.domain)}" for lab in labs for node in lab.nodes if node.mgmt is not None]
+    lines = [
+        f"{node.mgmt} {quoting.word(node.full_name)}" for lab in labs for node in lab.nodes if node.mgmt is not None
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -73,7 +73,7 @@ def through(lab: LabPlan, keys: Keys, door: Door) -> list[Login]:
     """Return the logins of a lab from anywhere, through the classroom's door."""
     options = [f"-o{key}={value}" for key, value in _door_options(keys, door).items()]
     hop = ("ssh", "-p", str(door.port), "-l", lab.team, *options)
-    return [_login(node, keys, (*hop, "-W", f"{node.domain}:22", "--", door.host)) for node in lab.nodes]
+    return [_login(node, keys, (*hop, "-W", f"{node.full_name}:22", "--", door.host)) for node in lab.nodes]
 
 
 def ssh_config(lab: LabPlan, logins: Sequence[Login], *, door: tuple[Door, Keys] | None, alone: bool) -> str:
@@ -125,4 +125,4 @@ def _login(node: NodePlan, keys: Keys, proxy: tuple[str, ...]) -> Login:
         "HostKeyAlias": node.name,
         "ForwardAgent": "no",
     }
-    return Login(alias=node.domain, node=node.name, options=options, proxy=proxy)
+    return Login(alias=node.full_name, node=node.name, options=options, proxy=proxy)

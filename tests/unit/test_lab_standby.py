@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from labctl.door import menu
 from labctl.errors import InputError
 from labctl.hypervisor import State
 from labctl.lab import orphans, rollout, standby
 from labctl.lab.create import Created
 from labctl.lab.decisions import Choice, Starting
 from labctl.lab.standby import Pool
+from labctl.report import inventory, logins
 from labctl.sets import store
 from labctl.spec import topology
 from tests.unit.fake_site import HOST_KEY, World, died
@@ -93,6 +95,18 @@ def test_a_lab_that_was_taken_is_one_like_any_other(forkable: World) -> None:
     assert all(node.ready for node in forkable.status("green").nodes)
     forkable.destroy("green")
     assert states(forkable, WAITING) == set()
+
+
+def test_the_nodes_of_a_lab_that_was_taken_have_the_teams_name_for_people(forkable: World) -> None:
+    keep(forkable, 1)
+    roll_out(forkable, "green")
+    plan = forkable.plan("green")
+    keys = logins.Keys(private="/key", known_hosts="/known")
+    assert [each.alias for each in logins.direct(plan, keys, ["carry"])] == ["green-node-1", "green-node-2"]
+    assert "standby" not in inventory.hosts([plan])
+    assert menu.node_of(plan, "green-node-2") == "node-2"
+    assert "green-node-1" in (forkable.home.lab("green").read("known_hosts") or "")
+    assert plan.node("node-1").team == "green"
 
 
 def test_a_new_name_is_not_that_of_a_lab_that_was_taken(forkable: World) -> None:
