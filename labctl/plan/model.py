@@ -153,7 +153,7 @@ class NodePlan:
 
     @property
     def full_name(self) -> str:
-        """What people call it among the nodes of all teams; its name in libvirt too, unless the lab waited for the team."""
+        """What people call it among the nodes of all teams: team01-db-node."""
         return f"{self.team}-{self.name}"
 
     @property
