@@ -82,7 +82,7 @@ def planned(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *, 
     """Decide what has to be done for the labs of these teams that there are not yet.
 
     Args:
-        once: whether many labs may come from one boot.
+        once: whether many labs may come from one boot, and labs from those that wait.
 
     Raises:
         InputError: the topology has no cloud, and one is wanted; or the golden set that is named does not match.
@@ -94,7 +94,7 @@ def planned(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *, 
         return Rollout()
     golden = decisions.golden_for(site, topology, choice)
     if golden is not None and golden.memory and not warm.obstacle(site, golden) and not choice.cold:
-        takes = dict(zip(new, standby.offered(home, site, golden), strict=False))
+        takes = dict(zip(new, standby.offered(home, site, golden), strict=False)) if once else {}
         return Rollout(takes=takes, forks=tuple(team for team in new if team not in takes))
     if choice.golden is not None:
         return Rollout()
@@ -117,7 +117,8 @@ def roll_out(work: Work, teams: Sequence[str], choice: Choice, how: Starting, *,
     """Create the teams' labs, or complete them; see `create`. An interrupted run is continued by the same call.
 
     Args:
-        once: where no golden set has memory for them, boot and capture one of many new labs, and fork the others.
+        once: take labs that wait; where no golden set has memory for the others, boot and capture one of many new labs,
+            and fork the rest.
 
     Raises:
         LabctlError: an image could not be built, disks not baked, a lab not made or not captured.

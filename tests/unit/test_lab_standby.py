@@ -180,6 +180,12 @@ def test_nothing_waits_without_a_set_with_memory(world: World) -> None:
         keep(world, 1)
 
 
+def test_who_wants_every_lab_made_takes_none(forkable: World) -> None:
+    keep(forkable, 1)
+    roll_out(forkable, "green", once=False)
+    assert forkable.record("green").label == ""
+
+
 def test_a_set_that_labs_wait_for_is_in_use(forkable: World) -> None:
     keep(forkable, 1)
     (golden,) = store.golden(forkable.site()).every()
