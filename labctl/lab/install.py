@@ -52,7 +52,6 @@ def install(work: Work, team: str, *, until: str | None, only: str | None) -> Ou
     with records.locked(work.home, [team]):
         lab = records.lab_of(work.home, team)
         fit.demand(topology.restore(lab.record.topology))
-        _demand_packages(work.site, lab)
         return proceed(work, lab, until=until, only=only)
 
 
@@ -81,6 +80,7 @@ def proceed(
     """
     home, site, progress = work.home, work.site, work.progress
     plan, folder = lab.plan, home.lab(lab.plan.team)
+    _demand_packages(site, lab)
     known, hosts = ensure_secrets(home, site, lab), secrets.known_hosts(folder, plan)
     emulated = site.virt == "qemu"
     with connections(site, folder, plan, work.cancelled) as machine:
