@@ -203,7 +203,7 @@ def expand(patterns: Sequence[str]) -> tuple[str, ...]:
     return spec.expand(patterns)
 
 
-class Stage(click.ParamType):
+class Stage(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
     """The stage of a lab: bare, installed, or after:ROLE."""
 
     name = "stage"
