@@ -87,6 +87,6 @@ def test_a_pool_is_kept_shown_and_emptied(world: World) -> None:
     assert "after:chrony, waits" in labctl("list")
     assert "blue takes standby-01" in labctl("create", "blue", *CHAPTER, "--dry-run")
     labctl("create", "blue", *CHAPTER)
-    assert labctl("standby", "1", *CHAPTER) == "Labs that wait: standby-02. 1 made.\n"
-    assert labctl("standby", "0", *CHAPTER) == "No lab waits. 1 removed.\n"
+    assert labctl("standby", "1", *CHAPTER, "-q") == "Labs that wait: standby-02. 1 made.\n"
+    assert labctl("standby", "0", *CHAPTER, "-q") == "No lab waits. 1 removed.\n"
     assert world.record("blue").label == "standby-01"
