@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from labctl.checks.check import CHECKS
+from labctl.checks.model import Verdict
 from labctl.errors import LabctlError
 from labctl.lab import check, events, many, rounds
 from labctl.lab.many import Batch
 from labctl.lab.rounds import Seat
 from labctl.lab.sabotage import Ledger, engine_of
 from labctl.rounds import points
-from labctl.rounds.events import Closed, Injected, Restarted
+from labctl.rounds.events import Checked, Closed, Injected, Restarted
 from labctl.site.together import Cancelled
 from labctl.site.work import Work
 from labctl.state import Home, records
@@ -66,12 +68,17 @@ def _last_look(work: Work, team: str) -> None:
     if won:
         say(f"{team}: restarting what was touched, and checking")
         faults, _ = points.faults_of(seat.events)
-        mended = [fault for fault in faults if fault.slot in won]
+        last = next(event for event in reversed(seat.events) if isinstance(event, Checked)).verdicts
+        mended = [
+            replace(fault, green=tuple(name for name in fault.green if last.get(name) == str(Verdict.PASS)))
+            for fault in faults
+            if fault.slot in won
+        ]
         _restart(work, team, mended)
 
 
 def _restart(work: Work, team: str, mended: Sequence[Injected]) -> None:
-    """Restart the units that faults had restarted, and see whether their checks stay green."""
+    """Restart the units that faults had restarted, and see whether what was green of their checks stays so."""
     home = work.home
     plan = records.lab_of(home, team).plan
     book = Ledger(home.lab(team))

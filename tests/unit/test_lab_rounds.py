@@ -72,6 +72,7 @@ class Class:
     Attributes:
         red: lab to the checks that are red in it now.
         stubborn: faults that do what they say in no lab.
+        blocked: checks that are blocked while they are not red.
         looks: quick or full, for each run of checks outside of rounds.
         restarted: entries of the ledger whose units were restarted.
         breaks_at_restart: checks that turn red then.
@@ -80,6 +81,7 @@ class Class:
     world: World
     red: dict[str, set[str]] = field(default_factory=lambda: {"red": set(), "blue": set()})
     stubborn: set[str] = field(default_factory=set)
+    blocked: set[str] = field(default_factory=set)
     looks: list[str] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
     breaks_at_restart: set[str] = field(default_factory=set)
@@ -118,7 +120,11 @@ class Class:
         results = tuple(
             Result(
                 id=each,
-                verdict=Verdict.FAIL if each in self.red[team] else Verdict.PASS,
+                verdict=Verdict.FAIL
+                if each in self.red[team]
+                else Verdict.BLOCKED
+                if each in self.blocked
+                else Verdict.PASS,
                 steps=(
                     Step(
                         name="look",
@@ -370,6 +376,14 @@ class TestClose:
         play.close("blue")
         assert (play.points("red"), play.points("blue")) == (50, 40)
         assert [each.held for each in of(play, "blue", Restarted)] == [False]
+
+    def test_what_was_not_green_before_the_restart_takes_nothing_from_a_repair_that_lasts(self, play: Class) -> None:
+        """The restart runs fewer checks: what was blocked by a check that is left out is red then."""
+        play.open()
+        play.red["red"].clear()
+        play.blocked, play.breaks_at_restart = {"B03"}, {"B03"}
+        play.close("red")
+        assert [each.held for each in of(play, "red", Restarted)] == [True]
 
     def test_what_is_red_is_neither_waited_for_nor_restarted(self, play: Class) -> None:
         play.open(rules=Rules(sustained=3600))
