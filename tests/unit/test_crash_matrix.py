@@ -138,7 +138,7 @@ def roll_out(world: World) -> None:
     rollout.roll_out(world.work(), ["red", "green", "blue"], MINI, Starting())
 
 
-BOTH, MANY = ("red", "green"), 3 if THOROUGH else 9
+BOTH, MANY = ("red", "green"), 7 if THOROUGH else 13
 MINI = Choice(topology=topology.load("mini"))
 
 STORIES = (
