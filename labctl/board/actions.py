@@ -10,7 +10,6 @@ from labctl.lab import access, hands, install, rounds, secrets
 from labctl.lab.classroom import TeamView
 from labctl.lab.limit import Limit
 from labctl.lab.rounds import Diagnosis, Offer
-from labctl.lab.sabotage import Ledger
 from labctl.report import logins
 from labctl.report.logins import Door, Keys
 from labctl.roles import login
@@ -98,12 +97,6 @@ class Actions:
                 services=tuple(rounds.services(lab.plan)), nodes=tuple(node.name for node in lab.plan.nodes)
             )
         return self._choices[key]
-
-    def faults(self, team: TeamView) -> list[str]:
-        """Say what stands in a team's lab, for the organiser."""
-        return (
-            [f"{entry.fault}: {entry.title}" for entry in Ledger(self._home.lab(team.lab)).open()] if team.lab else []
-        )
 
     def dashboard(self, team: TeamView, host: str) -> str | None:
         """Return the address of a team's dashboard; None where it has none.

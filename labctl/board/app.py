@@ -199,7 +199,6 @@ class _Board:
             kinds=KINDS,
             jobs=self._desk.jobs,
             notices=notices.for_team(seen.notices, name),
-            faults=self._actions.faults(team) if session.organiser else [],
             now=seen.at,
             ssh_port=self._actions.ssh_port,
             dashboard=self._actions.dashboard(team, request.url.hostname or "") if not session.organiser else None,

@@ -12,9 +12,10 @@ from labctl.lab import access, hands, notices, overview, rounds, seen
 from labctl.lab.hands import Hand
 from labctl.lab.notices import Notice
 from labctl.lab.rounds import Seat
+from labctl.lab.sabotage import Ledger
 from labctl.rounds.events import Checked, HintTaken, Reported, Reset
 from labctl.rounds.points import Clock
-from labctl.state import Home, records
+from labctl.state import Home, LabRecord, records
 
 _BAD = {"FAIL", "ERROR"}
 
@@ -76,6 +77,7 @@ class TeamView:
         lab: the team whose lab it works on: its own, but in a round after a swap; empty where there is none.
         trouble: why nothing is known of the lab.
         checks: of the lab, for the organiser alone; None where none ever ran.
+        faults: what was broken on purpose and may still be, for the organiser alone.
         round: None where it does not play.
         hand: None where it is down.
     """
@@ -87,6 +89,7 @@ class TeamView:
     nodes: tuple[NodeView, ...]
     trouble: str
     checks: ChecksView | None
+    faults: tuple[str, ...]
     round: RoundView | None
     hand: Hand | None
 
@@ -160,6 +163,7 @@ def _team(
         nodes=nodes,
         trouble=line.trouble if line is not None else "",
         checks=_checks(home, line.team, seat) if line is not None else None,
+        faults=_faults(home, record) if record is not None else (),
         round=_round(seat, now) if seat is not None else None,
         hand=hand,
     )
@@ -173,6 +177,14 @@ def _checks(home: Home, lab: str, seat: Seat | None) -> ChecksView | None:
         if kept.checked:
             found.append(ChecksView(at=datetime.fromisoformat(kept.checked).timestamp(), red=tuple(kept.red)))
     return max(found, key=lambda each: each.at, default=None)
+
+
+def _faults(home: Home, record: LabRecord) -> tuple[str, ...]:
+    """Return the faults of a lab in words; where they cannot be read, that."""
+    try:
+        return tuple(f"{entry.fault}: {entry.title}" for entry in Ledger(home.lab(record.team)).open(record))
+    except DamagedError as exc:
+        return (exc.brief,)
 
 
 def _checked(event: Checked) -> ChecksView:

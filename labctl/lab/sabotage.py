@@ -27,7 +27,7 @@ from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene
 from labctl.sabotage.ledger import OPEN, Entry, State
 from labctl.site.together import Cancelled, GroupError
 from labctl.site.work import Work
-from labctl.state import Home, LabFolder, records
+from labctl.state import Home, LabFolder, LabRecord, records
 
 LEDGER = "sabotage.json"
 
@@ -42,8 +42,11 @@ class Ledger:
     def __init__(self, folder: LabFolder) -> None:
         self._folder = folder
 
-    def entries(self) -> list[Entry]:
+    def entries(self, record: LabRecord | None = None) -> list[Entry]:
         """Return all injections; those whose nodes were reset meanwhile say so.
+
+        Args:
+            record: the lab's; it is read where none is given.
 
         Raises:
             LabctlError: the file is damaged.
@@ -53,12 +56,12 @@ class Ledger:
             found = [Entry.of(document) for document in json.loads(text or "[]")]
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise self._folder.damaged(LEDGER, exc) from exc
-        record = self._folder.load()
+        record = record or self._folder.load()
         return [ledger.aged(entry, record.generations if record else {}) for entry in found]
 
-    def open(self) -> list[Entry]:
-        """Return the injections of which something may be in the lab."""
-        return [entry for entry in self.entries() if entry.state in OPEN]
+    def open(self, record: LabRecord | None = None) -> list[Entry]:
+        """Return the injections of which something may be in the lab; see `entries`."""
+        return [entry for entry in self.entries(record) if entry.state in OPEN]
 
     def save(self, entry: Entry) -> None:
         """Write an entry, in the place of the one with the same ID.

@@ -15,7 +15,7 @@ from labctl.report import rounds as views
 from labctl.report.rounds import Board
 from labctl.report.table import table
 
-_COLUMNS = ("team", "lab", "nodes", "running", "hand", "checked_seconds_ago", "checks_red")
+_COLUMNS = ("team", "lab", "topology", "stage", "nodes", "running", "hand", "checked_seconds_ago", "checks_red")
 _ROUND = ("round", "seconds_left", "seconds_idle", "points", "hints", "reports", "resets", "red")
 
 
@@ -87,7 +87,7 @@ def csv_text(seen: Classroom) -> str:
     rows = []
     for team in seen.stuck_first:
         play, hand = team.round, (team.hand.text or "up") if team.hand else ""
-        row: list[object] = [team.team, team.lab, len(team.nodes), team.running, hand]
+        row: list[object] = [team.team, team.lab, team.topology, team.stage, len(team.nodes), team.running, hand]
         row += [round(seen.at - team.checks.at), " ".join(team.checks.red)] if team.checks else ["", ""]
         if play is not None:
             row += [play.state, round(play.left), round(play.idle), won.get(team.team, 0)]

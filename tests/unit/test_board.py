@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import re
 import socket
 import ssl
@@ -23,6 +24,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 import labctl.board
+from labctl import waiting
 from labctl.board import server
 from labctl.board.actions import Actions
 from labctl.board.app import COOKIE, application
@@ -30,12 +32,15 @@ from labctl.board.desk import Desk
 from labctl.board.server import Listening
 from labctl.board.windows import KINDS
 from labctl.door import hall
+from labctl.door.hall import Hall
 from labctl.door.terminals import Terminals
 from labctl.errors import InputError, LabctlError
 from labctl.lab import access, classroom, events, hands, passes, secrets
+from labctl.lab.sabotage import LEDGER, Ledger
 from labctl.lab.sessions import SessionEvent
 from labctl.report import classroom as views
 from labctl.rounds.events import Checked, Frozen, HintTaken, Opened, Started
+from labctl.sabotage.ledger import Entry, State
 from labctl.site import site
 from labctl.spec import scoring
 from labctl.state import Home
@@ -57,6 +62,7 @@ class Pages:
     events: list[SessionEvent] = field(default_factory=list)
     failures: list[LabctlError] = field(default_factory=list)
     browsers: list[Browser] = field(default_factory=list)
+    hall: Hall | None = None
 
     @property
     def home(self) -> Home:
@@ -168,7 +174,7 @@ def running(pages: Pages, *, ssh_port: int | None) -> Iterator[None]:
             hall.opened(pages.labs, record=pages.events.extend, failed=pages.failures.append) as behind,
             server.opened(pages.home, where, behind, failed=pages.failures.append) as port,
         ):
-            pages.port = port
+            pages.port, pages.hall = port, behind
             ready.set()
             await stop.wait()
 
@@ -194,6 +200,30 @@ def open_round(home: Home, *, player: str = "red", lab: str = "red") -> None:
     now = time.time()
     events.append(home, lab, Opened(at=now, round="one", minutes=30, player=player, faults=0, rules=rules))
     events.append(home, lab, Started(at=now))
+
+
+def sabotaged(home: Home, team: str, title: str, state: State = State.INJECTED) -> None:
+    """Write a fault into the ledger of a team's lab."""
+    Ledger(home.lab(team)).save(
+        Entry(
+            uid=title,
+            fault="TM-01",
+            title=title,
+            level=1,
+            group="time",
+            state=state,
+            seed="x",
+            node="node-1",
+            service="time",
+            lasts="",
+            red=("B05",),
+            green=(),
+            hints=(),
+            explanation="",
+            repair=(),
+            drawn_at="2026-01-01T00:00:00+00:00",
+        )
+    )
 
 
 # -- who sees what -----------------------------------------------------------------------------------------------------
@@ -230,12 +260,16 @@ def test_no_address_gives_anything_of_another_team(pages: Pages) -> None:
     home = pages.home
     hands.put(home, "blue", up=True, text="blues-own-words")
     open_round(home, player="blue", lab="blue")
+    sabotaged(home, "red", "what-was-broken")
+    sabotaged(home, "blue", "what-was-broken")
+    pages.browser("").until("what-was-broken")
     pages.browser("").until("blues-own-words")
     known = access.known(home, "blue")
     sealed = [
         known.password,
         secrets.login_key(home.lab("blue")).splitlines()[3],
         "blues-own-words",
+        "what-was-broken",
         str(pages.world.plan("blue").nodes[0].mgmt),
     ]
     red, blue, nobody = pages.browser("red"), pages.browser("blue"), pages.browser()
@@ -302,7 +336,26 @@ def test_the_organiser_sees_all_and_has_no_buttons_of_teams(pages: Pages) -> Non
         answer = organiser.get(place) if "{" in path else organiser.post(place, up="yes")
         assert answer.status_code == 404
     lines = organiser.get("/board.csv").text.splitlines()
-    assert [line.split(",")[:4] for line in lines[1:]] == [["blue", "blue", "2", "2"], ["red", "red", "2", "2"]]
+    assert [line.split(",")[:6] for line in lines[1:]] == [
+        [team, team, "mini", "bare", "2", "2"] for team in ("blue", "red")
+    ]
+
+
+def test_the_board_says_where_each_lab_stands_and_opens_its_faults_when_they_are_clicked(pages: Pages) -> None:
+    organiser = pages.browser("")
+    row = '<td class="whole">mini, bare</td>'
+    assert organiser.get("/").text.count(row) == 2
+    assert organiser.get("/").text.count("</summary>None.</details>") == 2
+    sabotaged(pages.home, "red", "The clock is wrong")
+    sabotaged(pages.home, "red", "It was healed", State.HEALED)
+    page = organiser.until("TM-01: The clock is wrong")  # without being asked for anything else
+    seal = '<details><summary>Sealed<span class="unseen">: red</span></summary>'  # closed, until it is clicked
+    assert f"{seal}<ul><li>TM-01: The clock is wrong</li></ul></details>" in page
+    assert "It was healed" not in page
+    assert "TM-01: The clock is wrong" in organiser.get("/team/red").text
+    pages.home.lab("red").write(LEDGER, "no ledger")
+    organiser.until(f"{LEDGER} is damaged")
+    assert "2 of 2 run" in organiser.get("/").text  # one file does not hide the others
 
 
 def test_every_answer_forbids_what_pages_do_not_need(pages: Pages) -> None:
@@ -351,6 +404,24 @@ def test_whoever_guesses_has_to_wait(pages: Pages) -> None:
         browser.post("/login", team="red", password="wrong", token="")
     answer = browser.post("/login", team="red", password=access.known(pages.home, "red").password, token="")
     assert (answer.status_code, "Wait a minute" in answer.text) == (403, True)
+
+
+def test_what_opens_the_pages_stands_in_no_log(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: logged.append(f"{record.name}: {record.getMessage()}")  # type: ignore[method-assign]
+    monkeypatch.setattr(logging.root, "handlers", [*logging.root.handlers, listener])
+    monkeypatch.setattr(logging.root, "level", logging.DEBUG)
+    link, password = passes.issue(pages.home, "red", passes.LINK, seconds=60), access.known(pages.home, "red").password
+    browser = pages.browser()
+    assert browser.get(f"/in/{link}").status_code == 303
+    browser.post("/login", team="red", password=password)
+    pages.browser().post("/login", team="red", password="a-wrong-guess")
+    assert waiting.until(lambda: len(pages.events) >= 3, seconds=10)
+    said = [line for line in logged if not line.startswith("urllib3")]  # the browser's own
+    said += [repr(pages.events), repr(pages.failures)]
+    for text in (link, password, "a-wrong-guess", *(str(cookie.value) for cookie in browser.session.cookies)):
+        assert not [line for line in said if text in line]
 
 
 def test_another_site_cannot_log_anybody_in_or_press_a_button(pages: Pages) -> None:
