@@ -57,6 +57,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--name", metavar="HOST", multiple=True, help="A name of this machine, for the self-made certificate.")
 @click.option("--certificate", type=_FILE, help="A certificate for the web pages, as PEM. Default: a self-made one.")
 @click.option("--key", type=_FILE, help="Its private key, as PEM.")
+@click.option("--record", is_flag=True, help="Keep what terminals show, in door/recordings. Each one says so.")
 @options.common
 def serve_command(
     ssh: Place | None,
@@ -65,6 +66,7 @@ def serve_command(
     name: tuple[str, ...],
     certificate: Path | None,
     key: Path | None,
+    record: bool,
 ) -> None:
     """Open the classroom's doors, by which teams come in, until Ctrl-C.
 
@@ -94,25 +96,35 @@ def serve_command(
             from labctl.board import server as pages
 
             files = (certificate, key) if certificate and key else (pages.self_made(home, name),) * 2
-            asyncio.run(_serve(home, ssh, https, dashboards, files))
+            asyncio.run(_serve(home, _Doors(ssh, https, dashboards, record), files))
 
 
-async def _serve(
-    home: Home, ssh: Place | None, https: Place | None, dashboards: Place | None, files: tuple[Path, Path]
-) -> None:
+@dataclass(frozen=True)
+class _Doors:
+    """What is opened, and whether what terminals show is kept."""
+
+    ssh: Place | None
+    https: Place | None
+    dashboards: Place | None
+    record: bool
+
+
+async def _serve(home: Home, wanted: _Doors, files: tuple[Path, Path]) -> None:
     from labctl.board import server as pages
     from labctl.board.windows import LIBRARIES
     from labctl.door import hall, server
     from labctl.lab import access
     from labctl.lab.visit import Visits
 
+    ssh, https, dashboards = wanted.ssh, wanted.https, wanted.dashboards
+    recordings = home.root / "door" / "recordings" if wanted.record else None
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as doors:
         port = None
         behind = await doors.enter_async_context(
-            hall.opened(Visits(home), record=partial(_record, home), failed=_failed)
+            hall.opened(Visits(home), record=partial(_record, home), failed=_failed, recordings=recordings)
         )
         if ssh is not None:
             there = server.Listening(address=ssh.address, port=ssh.port, host_key=access.door_key(home).private)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from labctl.door.labs import Calls, Labs
 from labctl.door.logins import Logins
+from labctl.door.recording import Recordings
 from labctl.errors import LabctlError
 from labctl.lab.sessions import SessionEvent
 from labctl.lab.visit import Mark
 
 _MINUTE = 60.0
 _WATCH = 2.0  # seconds between looks whether labs have changed
+
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each write to a visitor who has just vanished
 
 
 class Guest(Protocol):
@@ -41,6 +46,7 @@ class Hall:
     Args:
         record: writes events down; called in a thread.
         failed: told what went wrong meanwhile, the same thing at most once a minute.
+        recordings: folder for what terminals show; None keeps nothing of it.
 
     Attributes:
         guests: those for whom labs are watched.
@@ -52,8 +58,10 @@ class Hall:
         *,
         record: Callable[[Sequence[SessionEvent]], None],
         failed: Callable[[LabctlError], None],
+        recordings: Path | None = None,
     ) -> None:
         self.labs = Calls(labs)
+        self.recordings = Recordings(recordings, failed=self.failed) if recordings is not None else None
         self.logins = Logins(self.labs)
         self.guests: set[Guest] = set()
         self._record, self._tell = record, failed
@@ -118,9 +126,10 @@ async def opened(
     *,
     record: Callable[[Sequence[SessionEvent]], None],
     failed: Callable[[LabctlError], None],
+    recordings: Path | None = None,
 ) -> AsyncIterator[Hall]:
     """Keep the hall while a `with` statement lasts, in which its doors are opened; see `Hall`."""
-    hall = Hall(labs, record=record, failed=failed)
+    hall = Hall(labs, record=record, failed=failed, recordings=recordings)
     tasks = [asyncio.create_task(work) for work in (hall.write(), hall.watch())]
     try:
         yield hall

@@ -98,6 +98,7 @@ class _Door:
             by_address=Limit(_WRONG_OF_ADDRESS, _MINUTE, time.monotonic),
             record=hall.note,
             failed=hall.failed,
+            recordings=hall.recordings,
         )
 
     def visitor(self) -> Visitor:

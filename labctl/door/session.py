@@ -11,6 +11,7 @@ from typing import Any
 import asyncssh
 
 from labctl.door.logins import Kept, Logins
+from labctl.door.recording import TOLD, Recording
 from labctl.errors import InputError, LabctlError
 from labctl.lab.visit import Mark
 
@@ -68,6 +69,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._typed: asyncio.Queue[bytes] = asyncio.Queue()
         self._command: str | None = None
         self._subsystem: str | None = None
+        self._recording: Recording | None = None
         self._over = False
         self.place: Place | None = None
 
@@ -80,6 +82,18 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def terminal(self) -> bool:
         """Whether the visitor sits at a terminal."""
         return self._channel is not None and self._channel.get_terminal_type() is not None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows of the visitor's terminal; zeros where there is none."""
+        columns, rows, *_ = self._channel.get_terminal_size() if self._channel is not None else (0, 0)
+        return columns, rows
+
+    def record(self, recording: Recording | None) -> None:
+        """Keep what the node prints from now on, and tell the visitor."""
+        self._recording = recording
+        if recording is not None:
+            self._write(TOLD.encode(), None)
 
     def say(self, text: str) -> None:
         """Write to the visitor, lines ended as a terminal in raw mode wants them."""
@@ -170,6 +184,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
         """Tell the node."""
         if self._node is not None:
             self._node.change_terminal_size(width, height, pixwidth, pixheight)
+        if self._recording is not None:
+            self._recording.resize(width, height)
 
     def signal_received(self, signal: str) -> None:
         """Tell the node."""
@@ -194,6 +210,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def receive(self, data: bytes, datatype: int | None) -> None:
         """Pass bytes on to the visitor."""
+        if self._recording is not None:
+            self._recording.show(data)
         self._write(data, datatype)
 
     def received_all(self) -> None:
@@ -283,6 +301,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._over = True
         if self._kept is not None:
             self._logins.give(self._kept)
+        if self._recording is not None:
+            self._recording.close()
         if why:
             self._write(f"{why}\n".replace("\n", "\r\n").encode(), _STDERR)
         if self._channel is not None:

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from labctl.door.console import SerialConsole
 from labctl.door.hall import Hall
 from labctl.door.picture import Picture
+from labctl.door.recording import TOLD, Recording
 from labctl.door.shell import Shell
 from labctl.errors import InputError, RefusedError
 from labctl.lab.sessions import SessionEvent
@@ -114,6 +115,7 @@ class Terminal:
         self._mark, self._source, self._ended = mark, source, ended
         self._screens: list[Screen] = []
         self._taken: Screen | None = None
+        self._recording: Recording | None = None
         self._printed = bytearray(source.printed)
         self._total = len(self._printed)
         self._size = size
@@ -130,6 +132,13 @@ class Terminal:
     def _typists(self) -> list[Screen]:
         """The team, or the organiser where nobody of the team looks at it."""
         return [screen for screen in self._screens if not screen.organiser] or self._screens
+
+    def record(self, recording: Recording | None) -> None:
+        """Keep what is printed from now on, and tell everybody who joins; nobody has joined yet."""
+        self._recording = recording
+        if recording is not None:
+            self._printed += TOLD.encode()
+            self._total = len(self._printed)
 
     async def join(self, screen: Screen) -> None:
         """Show it to somebody, what was printed before included."""
@@ -169,6 +178,8 @@ class Terminal:
             return
         self._size = (columns, rows)
         self._source.resize(columns, rows)
+        if self._recording is not None:
+            self._recording.resize(columns, rows)
         for each in self._screens:
             if each is not screen:
                 await each.size(columns, rows)
@@ -197,6 +208,8 @@ class Terminal:
         await self._over.wait()
         pump.cancel()
         self._source.close()
+        if self._recording is not None:
+            self._recording.close()
         self._ended(self)
         for screen in self._screens:
             await screen.end(self._why or _OVER)
@@ -206,6 +219,8 @@ class Terminal:
             self._printed += data
             self._total += len(data)
             del self._printed[:-_KEPT]
+            if self._recording is not None:
+                self._recording.show(data)
             for number, screen in enumerate(list(self._screens)):
                 await self._show(screen, data, seconds=_SLOW if number else None)
 
@@ -293,6 +308,8 @@ class Terminals:
             self._changed()
 
         terminal = Terminal(kind, place, mark, source, size=size, ended=ended)
+        if self._hall.recordings is not None and size is not None:
+            terminal.record(self._hall.recordings.begin(team, node, size))
         self._open[terminal.id] = terminal
         self._hall.guests.add(terminal)
         self._note(terminal, "open", address)

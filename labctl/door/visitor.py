@@ -13,6 +13,7 @@ import asyncssh
 from labctl.door import menu
 from labctl.door.labs import Calls
 from labctl.door.logins import Logins
+from labctl.door.recording import Recordings
 from labctl.door.session import Place, Session
 from labctl.door.tunnel import Tunnel
 from labctl.errors import InputError, LabctlError, RefusedError
@@ -61,6 +62,7 @@ class Building:
         by_team, by_address: count wrong passwords.
         record: is told what happens.
         failed: is told what went wrong.
+        recordings: of what terminals show; None where nothing is kept.
     """
 
     labs: Calls
@@ -69,6 +71,7 @@ class Building:
     by_address: Limit
     record: Callable[[SessionEvent], None]
     failed: Callable[[LabctlError], None]
+    recordings: Recordings | None
 
     async def access(self, team: str) -> Access | None:
         """Return how a team comes in; None where it does not, or its file is damaged."""
@@ -253,6 +256,8 @@ class Visitor(asyncssh.SSHServer):
             self._refuse(session.kind, wanted)
             names = ", ".join(node.name for node in lab.nodes)
             raise InputError(f"{self.team} has no node {wanted}", details=f"Its nodes are {names}.")
+        if node and self._building.recordings is not None and session.kind == "shell" and session.terminal:
+            session.record(self._building.recordings.begin(self.team, node, session.size))
         return Place(team=self.team, node=node) if node else None
 
     def _session_began(self, session: Session, what: str, place: Place, mark: Mark) -> None:

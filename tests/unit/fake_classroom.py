@@ -183,24 +183,26 @@ class Classroom:
         self.labs.access_[team] = replace(self.labs.access_[team], keys=(line,))
 
 
-def play(folder: Path, scene: Callable[[Classroom], Coroutine[Any, Any, None]]) -> None:
+def play(
+    folder: Path, scene: Callable[[Classroom], Coroutine[Any, Any, None]], *, recordings: Path | None = None
+) -> None:
     """Open a classroom, and play a scene in it, for a minute at most."""
 
     async def main() -> None:
-        async with asyncio.timeout(60), classroom(folder) as room:
+        async with asyncio.timeout(60), classroom(folder, recordings) as room:
             await scene(room)
 
     asyncio.run(main())
 
 
 @contextlib.asynccontextmanager
-async def classroom(folder: Path) -> AsyncIterator[Classroom]:
-    """Open a classroom whose node has its files in a folder."""
+async def classroom(folder: Path, recordings: Path | None) -> AsyncIterator[Classroom]:
+    """Open a classroom whose node has its files in a folder; terminals are recorded where there is a folder for it."""
     events, failures, asked = list[SessionEvent](), list[LabctlError](), list[str]()
     listening = Listening(address="127.0.0.1", port=0, host_key=DOOR.private)
     async with (
         nodes(folder, asked) as labs,
-        hall.opened(labs, record=events.extend, failed=failures.append) as behind,
+        hall.opened(labs, record=events.extend, failed=failures.append, recordings=recordings) as behind,
         server.opened(behind, listening) as port,
     ):
         yield Classroom(port=port, labs=labs, events=events, failures=failures, asked=asked)
