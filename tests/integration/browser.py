@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import re
 import shutil
 import subprocess
@@ -27,14 +29,26 @@ return seen.size;
 TAB, ENTER = "\ue004", "\ue007"
 
 
-class Driver:
-    """One browser window."""
+class BrowserError(AssertionError):
+    """The browser could not do what it was asked for; its reasons."""
 
-    def __init__(self, server: str, folder: Path) -> None:
+
+class Driver:
+    """One browser window. It finds no name but localhost, so it reaches nothing outside.
+
+    Args:
+        server: the WebDriver server.
+        folder: the browser's own.
+        load: what `open` waits for: normal for the whole page, none for nothing.
+    """
+
+    def __init__(self, server: str, folder: Path, *, load: str = "normal") -> None:
         self._session = requests.Session()
         self._session.trust_env = False
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-proxy-server", f"--user-data-dir={folder}"]
+        flags.append("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost")
         wanted = {
+            "pageLoadStrategy": load,
             "acceptInsecureCerts": True,
             "goog:chromeOptions": {"args": [*flags, "--window-size=1200,900"]},
             "goog:loggingPrefs": {"browser": "ALL"},
@@ -45,7 +59,8 @@ class Driver:
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
         answer = self._session.request(method, self._url + path, json=body if method == "POST" else None, timeout=60)
-        assert answer.ok, answer.text
+        if not answer.ok:
+            raise BrowserError(answer.text)
         return answer.json()["value"]
 
     def open(self, url: str) -> None:
@@ -63,9 +78,9 @@ class Driver:
     def text(self) -> str:
         return str(self.ask("GET", f"/element/{self.find('main')}/text"))
 
-    def until(self, text: str) -> None:
+    def until(self, text: str, *, seconds: float = 30) -> None:
         """Wait until the page says something, without loading it again."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + seconds
         while text not in (said := self.text()):
             assert time.monotonic() < deadline, said
             time.sleep(0.05)
@@ -75,9 +90,21 @@ class Driver:
         pressed = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
         self.ask("POST", "/actions", actions=[{"type": "key", "id": "keyboard", "actions": pressed}])
 
+    def script(self, text: str) -> Any:
+        """Return what a script in the page returns."""
+        return self.ask("POST", "/execute/sync", script=text, args=[])
+
     def colours(self) -> int:
         """Count the colours of the page's only canvas."""
-        return int(self.ask("POST", "/execute/sync", script=_COLOURS, args=[]))
+        return int(self.script(_COLOURS))
+
+    def frame(self, selector: str | None) -> None:
+        """Go into a frame of the page; None goes back to the page."""
+        self.ask("POST", "/frame", id={_ELEMENT: self.find(selector)} if selector else None)
+
+    def picture(self, file: Path) -> None:
+        """Save what the window shows, as PNG."""
+        file.write_bytes(base64.b64decode(self.ask("GET", "/screenshot")))
 
     def complaints(self) -> list[str]:
         """Return what the browser said of the page: scripts and styles that the policy forbids, errors."""
@@ -89,8 +116,15 @@ class Driver:
 
 
 @pytest.fixture
-def driver(tmp_path: Path) -> Iterator[str]:
+def driver() -> Iterator[str]:
     """Start the WebDriver server; give its address."""
+    with driving() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def driving() -> Iterator[str]:
+    """Start the WebDriver server while a `with` statement lasts; give its address."""
     with subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         for line in server.stdout:

@@ -14,9 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
+from labctl.board.origin import COOKIE
+from labctl.lab import hands, passes
+from labctl.state import Home
 from tests.integration.browser import Driver, driver, needs_chromium
 from tests.integration.lab_host import LABCTL, LabHost, output, root_namespace
+from tests.unit.test_board import one_way_tls
 
 __all__ = ["driver"]  # a fixture
 
@@ -82,6 +90,12 @@ def serving(host: LabHost, port: int, web: int) -> subprocess.Popen[bytes]:
         assert serve.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def page(room: Classroom, cookie: str) -> str:
+    """Return a team's page."""
+    own = str(room.host.home / "door" / "tls.pem")
+    return requests.get(f"https://localhost:{room.web}/", headers={"cookie": cookie}, verify=own, timeout=60).text
 
 
 def free_port() -> int:
@@ -267,7 +281,10 @@ def test_what_is_not_the_teams_is_refused_and_on_record(room: Classroom) -> None
     assert any(line[2] == "remote forwarding" for line in recorded)
 
 
-def test_a_reset_ends_the_sessions_of_its_node_alone(room: Classroom) -> None:
+@needs_chromium
+def test_a_reset_by_the_boards_button_ends_the_sessions_of_its_node_alone(
+    room: Classroom, driver: str, tmp_path: Path
+) -> None:
     argv = ["ssh", *room.options(), "-p", str(room.port)]
     with ThreadPoolExecutor(2) as pool:
         waiting = [
@@ -275,7 +292,12 @@ def test_a_reset_ends_the_sessions_of_its_node_alone(room: Classroom) -> None:
             for node in ("node-1", "node-2")
         ]
         until(lambda: sum(line[2] == "command" and line[0] == "open" for line in room.log()) >= 2)
-        room.host.labctl("reset", "node-1", "-t", "red")
+        with contextlib.closing(Driver(driver, tmp_path / "browser")) as browser:
+            browser.open(room.host.labctl("access", "link", "--door", f"localhost:{room.web}").stdout.split()[-1])
+            browser.open(f"https://localhost:{room.web}/team/red")
+            browser.click("tbody tr:first-child summary")
+            browser.click("tbody tr:first-child button.danger")
+            browser.until("reset done", seconds=300)
         gone = waiting[0].result(60)
         assert (gone.returncode, "node-1 was reset or removed" in gone.stderr) == (255, True)
         assert not waiting[1].done()
@@ -285,17 +307,33 @@ def test_a_reset_ends_the_sessions_of_its_node_alone(room: Classroom) -> None:
 
 
 def test_a_killed_door_harms_no_lab_and_opens_again(room: Classroom) -> None:
-    before = room.host.inventory()
+    before, home = room.host.inventory(), Home(room.host.home)
     logins = len([line for line in room.log() if line[0] == "login"])
-    with subprocess.Popen(
-        ["ssh", *room.options(), "-p", str(room.port), "red+node-2@127.0.0.1", "sleep 300"],
-        stdin=subprocess.DEVNULL,
-    ) as ssh:
+    hands.put(home, "red", up=True, text="it-was-up-before")
+    cookie = f"{COOKIE}={passes.issue(home, 'red', passes.SESSION, seconds=600)}"
+    place, trusted = f"localhost:{room.web}", one_way_tls(home.root / "door" / "tls.pem")
+    with (
+        connect(
+            f"wss://{place}/open/terminal/node-1/socket",
+            ssl=trusted,
+            origin=Origin(f"https://{place}"),
+            additional_headers={"cookie": cookie},
+            proxy=None,
+        ) as terminal,
+        subprocess.Popen(
+            ["ssh", *room.options(), "-p", str(room.port), "red+node-2@127.0.0.1", "sleep 300"],
+            stdin=subprocess.DEVNULL,
+        ) as ssh,
+    ):
+        assert terminal.recv(timeout=60)
         until(lambda: len([line for line in room.log() if line[0] == "login"]) == logins + 1)
         room.serve.send_signal(signal.SIGKILL)
         room.serve.wait()
         assert ssh.wait(30) == 255
+        with pytest.raises(ConnectionClosed):
+            list(terminal)
     room.restart()
+    until(lambda: "it-was-up-before" in page(room, cookie))
     assert room.ssh("127.0.0.1", "hostname", user="red+node-2").stdout == "node-2\n"  # by the same host key
     assert len([line for line in room.log() if line[0] == "login"]) == logins + 2
     after = room.host.inventory()
