@@ -94,6 +94,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._recording = recording
         if recording is not None:
             self._write(TOLD.encode(), None)
+            if self._over:  # the visitor left meanwhile
+                recording.close()
 
     def say(self, text: str) -> None:
         """Write to the visitor, lines ended as a terminal in raw mode wants them."""
