@@ -157,7 +157,7 @@ def _record(home: Home, events: Sequence[SessionEvent]) -> None:
 
     sessions.record(home, events)
     for event in events:
-        click.echo(f"{views.shown(event.team)} from {event.address}: {views.said(event)}")
+        click.echo(f"{views.shown(event.team) or 'the organiser'} from {event.address}: {views.said(event)}")
 
 
 def _failed(error: LabctlError) -> None:

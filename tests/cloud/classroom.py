@@ -26,13 +26,14 @@ from typing import Any
 import yaml
 
 from labctl.cloud.connect import Login, connect
-from labctl.lab import access, inside, passes
+from labctl.lab import access, hands, inside, passes
 from labctl.site import site
 from labctl.state import Home, records
 from tests.integration.browser import ENTER, BrowserError, Driver, driving
 
 LABCTL = Path(sys.executable).with_name("labctl")
 SSH, WEB, DASHBOARDS, SOCKS = 2222, 8443, 8444, 1080
+INSTANCES = f"https://localhost:{DASHBOARDS}/horizon/project/instances/"
 SECONDS = 600.0
 """For one page of an emulated cloud; an instance gets thrice as long."""
 
@@ -62,8 +63,8 @@ def main(team: str, folder: Path) -> None:
         link = passes.issue(home, team, passes.LINK, seconds=3600)
         try:
             the_pages(home, lab, view, View(board, folder), link)
-            cloud = stack.enter_context(reached(home, lab))
-            the_dashboard(lab, view, stack.enter_context(instance(lab, cloud)))
+            the_dashboard(lab, view)
+            the_screen(view, stack.enter_context(instance(stack.enter_context(reached(home, lab)))))
         except BaseException:
             own.picture(folder / "failed.png")
             raise
@@ -156,6 +157,7 @@ def by_ssh(home: Home, lab: Lab) -> None:
 
 def the_pages(home: Home, lab: Lab, view: View, board: View, link: str) -> None:
     """Use the team's page: a terminal, a screen, a hand that the board shows."""
+    hands.put(home, lab.team, up=False)
     place = f"https://localhost:{WEB}"
     organiser = passes.issue(home, passes.ORGANISER, passes.LINK, seconds=3600)
     view.see("team", "#dashboard", f"{place}/in/{link}")
@@ -168,6 +170,7 @@ def the_pages(home: Home, lab: Lab, view: View, board: View, link: str) -> None:
     board.browser.picture(board.folder / "board.png")
     view.until(lambda: "Lower the hand" in view.browser.text(), "a raised hand")
     view.click("#hand ~ form button")
+    view.until(lambda: "Raise a hand" in view.browser.text(), "a hand to raise")
     view.see("terminal-begins", "#terminal", f"{place}/open/terminal/{lab.node}")
     with step("terminal"):
         view.browser.until(f"root@{lab.node}", seconds=SECONDS)
@@ -183,8 +186,8 @@ def the_pages(home: Home, lab: Lab, view: View, board: View, link: str) -> None:
     view.browser.picture(view.folder / "screen.png")
 
 
-def the_dashboard(lab: Lab, view: View, server: str) -> None:
-    """Log in to the dashboard from the team's page, and look at an instance's screen."""
+def the_dashboard(lab: Lab, view: View) -> None:
+    """Log in to the dashboard from the team's page, as the team's user of the cloud."""
     browser = view.browser
     view.see("team-again", "#dashboard ~ p a", f"https://localhost:{WEB}/")
     view.click("#dashboard ~ p a")
@@ -194,9 +197,13 @@ def the_dashboard(lab: Lab, view: View, server: str) -> None:
     browser.type("#id_password", lab.login["auth"]["password"])
     view.click("#loginBtn")
     view.see("overview", "#navbar-collapse")
-    place = f"https://localhost:{DASHBOARDS}/horizon/project/instances/"
-    view.see("instances", "#instances", place)
-    view.see("instance", "iframe", f"{place}{server}/?tab=instance_details__console")
+    view.see("instances", "#instances", INSTANCES)
+
+
+def the_screen(view: View, server: str) -> None:
+    """Look at an instance's screen in the dashboard."""
+    browser = view.browser
+    view.see("instance", "iframe", f"{INSTANCES}{server}/?tab=instance_details__console")
     browser.script("document.querySelector('iframe').scrollIntoView()")
     browser.frame("iframe")
     with step("the instance's screen"):
@@ -244,7 +251,7 @@ def reached(home: Home, lab: Lab) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def instance(lab: Lab, cloud: Any) -> Iterator[str]:
+def instance(cloud: Any) -> Iterator[str]:
     """Give the ID of an instance that runs; one that is made for this is removed at the end."""
     found = next((server for server in cloud.compute.servers() if server.status == "ACTIVE"), None)
     if found is not None:

@@ -131,5 +131,7 @@ def driving() -> Iterator[str]:
             if found := re.search(r"on port ([1-9][0-9]*)", line):
                 break
         assert found is not None
-        yield f"http://127.0.0.1:{found[1]}"
-        server.terminate()
+        try:
+            yield f"http://127.0.0.1:{found[1]}"
+        finally:
+            server.terminate()

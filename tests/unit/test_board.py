@@ -343,7 +343,7 @@ def test_the_organiser_sees_all_and_has_no_buttons_of_teams(pages: Pages) -> Non
 
 def test_the_board_says_where_each_lab_stands_and_opens_its_faults_when_they_are_clicked(pages: Pages) -> None:
     organiser = pages.browser("")
-    row = '<td class="whole">mini, bare</td>'
+    row = "<small>mini, bare</small></th>"
     assert organiser.get("/").text.count(row) == 2
     assert organiser.get("/").text.count("</summary>None.</details>") == 2
     sabotaged(pages.home, "red", "The clock is wrong")
