@@ -241,7 +241,11 @@ async def _join(socket: WebSocket, screen: websockets.asyncio.client.ClientConne
     try:
         while (message := await socket.receive())["type"] == "websocket.receive":
             await screen.send(message.get("bytes") or message.get("text") or b"")
-    except (WebSocketDisconnect, RuntimeError):
+    except (
+        WebSocketDisconnect,
+        RuntimeError,
+        WebSocketException,
+    ):  # one of them has gone, perhaps while the other spoke
         pass
     finally:
         showing.cancel()
