@@ -47,6 +47,9 @@ SERVICES = {
         Service(name="heat", type="orchestration", role="heat", port=8004),
         Service(name="heat-cfn", type="cloudformation", role="heat-cfn", port=8000),
         Service(name="swift", type="object-store", role="swift", port=8080),
+        Service(name="gnocchi", type="metric", role="gnocchi", port=8041),
+        Service(name="aodh", type="alarming", role="aodh", port=8042),
+        Service(name="designate", type="dns", role="designate", port=9001),
     )
 }
 
@@ -121,6 +124,17 @@ class Cloud:
         from labctl.cloud.http import session
 
         return session(self.dialer)
+
+    def api(self, service: str) -> Any:
+        """Return demo's way to an API that openstacksdk does not know: its requests take paths."""
+        from keystoneauth1.adapter import Adapter
+
+        return Adapter(
+            self.demo.session,
+            service_type=SERVICES[service].type,
+            interface="public",
+            region_name=self.planned.spec.region,
+        )
 
     def nodes(self, role: str) -> list[str]:
         """Return the nodes that do what a role is for."""

@@ -256,6 +256,31 @@ def _emptied(cloud: Any, thing: Thing) -> None:
     store.delete_container(thing.id)
 
 
+def _of_api(service: str, path: str, key: str, query: str) -> Kind:
+    """Return a kind of thing of an API that openstacksdk does not know.
+
+    Args:
+        path: of all such things.
+        key: under which a thing has its ID.
+        query: that finds one by its name, which follows.
+    """
+
+    def find(cloud: Any, thing: Thing) -> list[str]:
+        return [each[key] for each in cloud.api(service).get(f"{path}?{query}{thing.name}").json()]
+
+    def remove(cloud: Any, thing: Thing) -> None:
+        answer = cloud.api(service).delete(f"{path}/{thing.id}", raise_exc=False)
+        if answer.status_code not in (204, 404):
+            raise RuntimeError(f"HTTP {answer.status_code}")
+
+    return Kind(find=find, remove=remove)
+
+
+def _zones(cloud: Any, thing: Thing) -> list[str]:
+    """Find a zone by its first label."""
+    return [zone.id for zone in cloud.demo.dns.zones() if zone.name.partition(".")[0] == thing.name]
+
+
 KINDS: dict[str, Kind] = {
     "image": Kind(
         find=_named(lambda cloud, name: cloud.demo.image.images(name=name)),
@@ -341,4 +366,11 @@ KINDS: dict[str, Kind] = {
     ),
     "container": Kind(find=lambda cloud, thing: [thing.name], remove=_quietly(_emptied)),  # noqa: ARG005 - name is ID
     "grant": Kind(find=_grants, remove=_revoke),
+    "metric": _of_api("gnocchi", "/v1/metric", "id", "name="),
+    "alarm": _of_api("aodh", "/v2/alarms", "alarm_id", "q.field=name&q.op=eq&q.value="),
+    "zone": Kind(
+        find=_zones,
+        remove=_quietly(lambda cloud, thing: cloud.demo.dns.delete_zone(thing.id)),
+        gone=_missing(lambda cloud, each: cloud.demo.dns.get_zone(each)),
+    ),
 }

@@ -16,6 +16,7 @@ from labctl.roles.shared import (
     ensure,
     merge,
     messaging,
+    notifications,
     uwsgi,
     wait_for_reports,
 )
@@ -162,7 +163,7 @@ def _settings(cloud: Cloud, node: str, *packages: str, volumes: bool) -> tuple[A
     if not volumes:
         del values["lvm"], values["DEFAULT"]["enabled_backends"]
     programs = ("cinder-volume", "lvm2", "tgt") if volumes else ()
-    common = merge(messaging(cloud), authtoken(cloud, "cinder", node), values)
+    common = merge(messaging(cloud), authtoken(cloud, "cinder", node), values, notifications(cloud))
     return (
         Packages(names=(*packages, *programs, "python3-pymysql", "curl")),
         Ini(path="/etc/cinder/cinder.conf", values=common),

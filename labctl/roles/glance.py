@@ -8,7 +8,17 @@ from labctl.changes import Ini, Packages, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.roles import login
 from labctl.roles.role import Password, Step, role
-from labctl.roles.shared import as_user, authtoken, database, endpoint, merge, uwsgi
+from labctl.roles.shared import (
+    Values,
+    as_user,
+    authtoken,
+    database,
+    endpoint,
+    merge,
+    messaging,
+    notifications,
+    uwsgi,
+)
 
 
 @role(
@@ -49,6 +59,7 @@ def glance(cloud: Cloud, node: str) -> Iterator[Step]:
                         "database": {"connection": cloud.database_url("glance")},
                         "paste_deploy": {"flavor": "keystone"},
                     },
+                    _told(cloud),
                 ),
             ),
             uwsgi("glance-api", "glance"),
@@ -64,3 +75,8 @@ def glance(cloud: Cloud, node: str) -> Iterator[Step]:
             *login.files(cloud, node),
         ),
     )
+
+
+def _told(cloud: Cloud) -> Values:
+    """Return the settings with which Glance tells what it does; it needs the message queue for nothing else."""
+    return merge(messaging(cloud), told) if (told := notifications(cloud)) else {}

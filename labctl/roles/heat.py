@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from labctl.changes import Ini, Packages, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Password, Step, role
-from labctl.roles.shared import as_user, authtoken, database, endpoint, ensure, merge, messaging, uwsgi
+from labctl.roles.shared import as_user, authtoken, database, endpoint, ensure, merge, messaging, notifications, uwsgi
 
 
 @role(
@@ -62,6 +62,7 @@ def heat(cloud: Cloud, node: str) -> Iterator[Step]:
                         "trustee": trustee,
                         "clients_keystone": {"auth_uri": f"http://{cloud.public('keystone')}:5000"},
                     },
+                    notifications(cloud),
                 ),
             ),
             uwsgi("heat-api", "heat"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from labctl.changes import Action, Ini, Packages, PutFile, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
 from labctl.roles.role import Password, Reports, Step, role
-from labctl.roles.shared import Values, as_user, authtoken, database, endpoint, merge, messaging, uwsgi
+from labctl.roles.shared import Values, as_user, authtoken, database, endpoint, merge, messaging, notifications, uwsgi
 
 VLANS = "100:199"
 """Numbers for the tenants' networks on the private network."""
@@ -120,6 +120,7 @@ def neutron(cloud: Cloud, node: str) -> Iterator[Step]:
     )
     kind = cloud.spec.carrier
     notify = {"nova": cloud.credentials("nova")} if cloud.nodes("nova") else {}
+    named = _named(cloud)
     yield Step(
         title="Neutron's configuration and tables",
         node=node,
@@ -141,6 +142,8 @@ def neutron(cloud: Cloud, node: str) -> Iterator[Step]:
                         "database": {"connection": cloud.database_url("neutron")},
                     },
                     notify,
+                    notifications(cloud),
+                    named,
                 ),
             ),
             Ini(
@@ -150,7 +153,7 @@ def neutron(cloud: Cloud, node: str) -> Iterator[Step]:
                         "type_drivers": "flat,vlan,vxlan,gre" if kind == "gre" else "flat,vlan,vxlan",
                         "tenant_network_types": kind,
                         "mechanism_drivers": "openvswitch",
-                        "extension_drivers": "port_security",
+                        "extension_drivers": "port_security,dns" if named else "port_security",
                     },
                     "ml2_type_flat": {"flat_networks": "external"},
                     # Neutron derives the MTU from what carries a network: 1500 for VLANs, 1450 VXLAN, 1458 GRE.
@@ -178,3 +181,14 @@ def neutron(cloud: Cloud, node: str) -> Iterator[Step]:
             Wait(until=f"curl -sf -o /dev/null http://{address}:9696/", what="Neutron answers", seconds=120),
         ),
     )
+
+
+def _named(cloud: Cloud) -> Values:
+    """Return the settings with which Neutron has Designate name floating addresses; none where a cloud has no names."""
+    if not cloud.nodes("designate"):
+        return {}
+    return {
+        "DEFAULT": {"external_dns_driver": "designate", "dns_domain": f"{cloud.lab.domain}."},
+        "designate": cloud.credentials("designate")
+        | {"url": f"http://{cloud.internal('designate')}:9001/v2", "allow_reverse_dns_lookup": False},
+    }

@@ -15,6 +15,7 @@ from labctl.roles.shared import (
     endpoint,
     merge,
     messaging,
+    notifications,
     uwsgi,
     wait_for_reports,
 )
@@ -62,7 +63,18 @@ def common(cloud: Cloud, node: str) -> Values:
         },
         # Elsewhere a resized instance moves to the other compute node.
         {"DEFAULT": {"allow_resize_to_same_host": True}} if len(cloud.nodes("compute")) == 1 else {},
+        _told(cloud),
     )
+
+
+def _told(cloud: Cloud) -> Values:
+    """Return the settings with which Nova tells what instances do, and once an hour which there were."""
+    if not (told := notifications(cloud)):
+        return {}
+    return told | {
+        "DEFAULT": {"instance_usage_audit": True, "instance_usage_audit_period": "hour"},
+        "notifications": {"notify_on_state_change": "vm_and_task_state"},
+    }
 
 
 def _volumes(cloud: Cloud) -> dict[str, object]:

@@ -102,6 +102,16 @@ def messaging(cloud: Cloud) -> Values:
     }
 
 
+def notifications(cloud: Cloud) -> Values:
+    """Return the settings with which a service tells what it does; none where nobody listens, for queues would fill.
+
+    What cannot be delivered is tried a few times: a service does not stand still because the message queue does.
+    """
+    if not cloud.nodes("ceilometer"):
+        return {}
+    return {"oslo_messaging_notifications": {"driver": "messagingv2", "retry": 3}}
+
+
 def endpoint(cloud: Cloud, service: str, kind: str, title: str, port: int, path: str = "") -> Action:
     """Make a service's user and its entry in the catalog; done where Keystone is."""
     public, internal = (f"http://{host}:{port}{path}" for host in (cloud.public(service), cloud.internal(service)))

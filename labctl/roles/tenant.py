@@ -8,6 +8,7 @@ from netaddr import IPRange
 
 from labctl.changes import PutFile
 from labctl.cloud.cloud import Cloud
+from labctl.roles.designate import zone
 from labctl.roles.role import Step, role
 from labctl.roles.shared import ensure
 from labctl.spec.document import Problem
@@ -45,7 +46,7 @@ def _fits(topology: Topology) -> Iterator[Problem]:
     "tenant",
     "The tenant's first resources",
     needs=("keystone", "glance", "nova", "neutron"),
-    after=("cinder",),
+    after=("cinder", "designate"),
     fits=_fits,
 )
 def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
@@ -102,7 +103,8 @@ def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
                         "name": "net1",
                         "project": "demo",
                         "subnet": {"name": "subnet1", "cidr": str(cloud.spec.tenant), "is_dhcp_enabled": True},
-                    },
+                    }
+                    | ({"dns_domain": zone(cloud)} if cloud.nodes("designate") else {}),
                 ],
                 routers=[{"name": "router1", "project": "demo", "external": "public", "subnets": ["subnet1"]}],
                 rules=[

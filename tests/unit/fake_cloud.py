@@ -28,8 +28,11 @@ from labctl.guest.fake import FakeGuest
 from labctl.plan.lab import plan
 from labctl.plan.model import Identity
 from labctl.spec import topology
+from tests.unit import fake_names
 
 IDENTITY = Identity(team="team01", lab=UUID(int=1), owner=UUID(int=2), mgmt=IPNetwork("192.168.99.0/24"))
+MORE = ("gnocchi", "ceilometer", "aodh", "designate")
+"""Roles that allinone does not have."""
 PUBLIC, INTERNAL = "allinone.example.org", "10.0.0.3"
 PATHS = {
     "keystone": "/v3",
@@ -41,6 +44,9 @@ PATHS = {
     "glance": "",
     "neutron": "",
     "placement": "",
+    "gnocchi": "",
+    "aodh": "",
+    "designate": "",
 }
 
 Answer = tuple[int, Any]
@@ -61,6 +67,7 @@ class FakeCloud:
         says: what an instance answers when its marker file is read.
         roles: of the only node; empty for all.
         old: seconds since what it shows was written.
+        names: what its name server knows, and the addresses.
     """
 
     server: ThreadingHTTPServer
@@ -75,6 +82,7 @@ class FakeCloud:
     says: str = ""
     roles: tuple[str, ...] = ()
     old: float = 0.0
+    names: dict[str, str] = field(default_factory=dict)
 
     def open(self, name: str, port: int, *, timeout: float) -> socket.socket:
         if isinstance(found := self.broken.get(port), LabctlError):
@@ -84,6 +92,8 @@ class FakeCloud:
             theirs.sendall(b"SSH-2.0-fake\r\n")
             theirs.close()
             return ours
+        if port == 53:
+            return fake_names.asked(self.names)
         return socket.create_connection(("127.0.0.1", self.server.server_port), timeout=timeout)
 
     def address(self, name: str) -> str:
@@ -194,7 +204,7 @@ class FakeCloud:
     def subject(self, **changes: Any) -> Subject:
         """Return the lab as checks see it."""
         lab = plan(topology.load("allinone"), IDENTITY, stage="installed")
-        roles = self.roles or (*lab.nodes[0].roles, "heat-cfn", "swift", "swift-storage")
+        roles = self.roles or (*lab.nodes[0].roles, "heat-cfn", "swift", "swift-storage", *MORE)
         nodes = (replace(node, roles=roles) for node in lab.nodes)
         lab = replace(lab, nodes=tuple(nodes))
         login = Login(
@@ -275,6 +285,7 @@ _ROOTS: dict[int, Answer] = {
     9292: (300, {"versions": [_version("v2.17", 9292, "/v2/")]}),
     8778: (200, {"versions": [_version("v1.0", 8778, "") | {"max_version": "1.39", "min_version": "1.0"}]}),
     9696: (200, {"versions": [_version("v2.0", 9696, "/v2.0/")]}),
+    9001: (300, {"versions": [_version("v2", 9001, "/v2")]}),
 }
 
 _ROOM = {

@@ -363,6 +363,74 @@ def test_a_stack_with_a_server_waits_for_its_signal(
     assert report.leftovers == ()
 
 
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_download_is_measured_where_the_image_service_is_heard(cloud: FakeCloud, heard: bool) -> None:
+    store: dict[str, bytes] = {}
+    image, resource = {"id": "i", "name": "n", "status": "active"}, "/v1/resource/image/i"
+
+    def put(body: bytes) -> tuple[int, Any]:
+        store["content"] = body
+        return 204, {}
+
+    cloud.answers["POST", 9292, "/v2/images"] = (201, image | {"status": "queued"})
+    cloud.answers["PUT", 9292, "/v2/images/i/file"] = put
+    cloud.answers["GET", 9292, "/v2/images/i"] = lambda _: (
+        (404, {}) if ("DELETE", 9292, "/v2/images/i") in cloud.asked else (200, image)
+    )
+    cloud.answers["GET", 9292, "/v2/images/i/file"] = lambda _: (200, store["content"])
+    cloud.answers["DELETE", 9292, "/v2/images/i"] = (204, {})
+    cloud.answers["GET", 8041, resource] = (200, {"id": "i"})
+    cloud.answers["GET", 8041, f"{resource}/metric/image.download/measures"] = lambda _: (
+        200,
+        [["2026-11-26T10:00:00", 300.0, float(len(store["content"]) if heard else 1)]],
+    )
+    report = check(cloud, "C25")
+    assert of(report, "C25").verdict is (Verdict.PASS if heard else Verdict.FAIL), of(report, "C25").first
+    assert report.leftovers == ()
+
+
+@pytest.mark.parametrize("state", ["alarm", "insufficient data"])
+def test_an_alarm_that_fires_is_green_and_removed_with_its_metric(cloud: FakeCloud, state: str) -> None:
+    sent: list[Any] = []
+
+    def send(body: bytes) -> tuple[int, Any]:
+        sent.extend(json.loads(body))
+        return 202, {}
+
+    cloud.answers["POST", 8041, "/v1/metric"] = (201, {"id": "m"})
+    cloud.answers["POST", 8041, "/v1/metric/m/measures"] = send
+    cloud.answers["GET", 8041, "/v1/metric/m/measures"] = (200, [["2026-11-26T10:00:00", 300.0, 42.0]])
+    cloud.answers["DELETE", 8041, "/v1/metric/m"] = (204, {})
+    cloud.answers["POST", 8042, "/v2/alarms"] = (201, {"alarm_id": "a"})
+    cloud.answers["GET", 8042, "/v2/alarms/a/state"] = (200, state)
+    cloud.answers["DELETE", 8042, "/v2/alarms/a"] = (204, {})
+    report = check(cloud, "C26")
+    assert of(report, "C26").verdict is (Verdict.PASS if state == "alarm" else Verdict.FAIL), of(report, "C26").first
+    assert sent[0]["value"] == 42
+    assert {("DELETE", 8041, "/v1/metric/m"), ("DELETE", 8042, "/v2/alarms/a")} <= set(cloud.asked)
+    assert report.leftovers == ()
+
+
+@pytest.mark.parametrize(("told", "says"), [("192.0.2.7", ""), ("192.0.2.8", "BIND said that"), ("", "NXDOMAIN")])
+def test_a_name_is_asked_for_where_people_would_ask(cloud: FakeCloud, told: str, says: str) -> None:
+    name = "labctl-check-run1-record.example.org."
+    zone = {"id": "z", "name": name, "status": "ACTIVE"}
+    if told:
+        cloud.names[f"www.{name}"] = told
+    cloud.answers["POST", 9001, "/v2/zones"] = (202, zone | {"status": "PENDING"})
+    cloud.answers["GET", 9001, "/v2/zones/z"] = lambda _: (
+        (404, {}) if ("DELETE", 9001, "/v2/zones/z") in cloud.asked else (200, zone)
+    )
+    cloud.answers["POST", 9001, "/v2/zones/z/recordsets"] = (202, {"id": "r", "name": f"www.{name}"})
+    cloud.answers["DELETE", 9001, "/v2/zones/z"] = (202, zone)
+    report = check(cloud, "C27:record")
+    found = of(report, "C27:record")
+    assert found.verdict is (Verdict.FAIL if says else Verdict.PASS), found.first
+    assert says in found.first
+    assert ("DELETE", 9001, "/v2/zones/z") in cloud.asked
+    assert report.leftovers == ()
+
+
 class World:
     """Things of one kind, by name."""
 

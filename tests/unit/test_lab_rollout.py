@@ -70,9 +70,11 @@ def test_an_image_that_lacks_packages_of_a_topologys_roles_is_built_again_with_t
     world.image("openstack", extras=("backup",))
     choice = Choice(topology=topology.load("icehouse"), stage="installed")
     steps = rollout.planned(world.work(), ["team01"], choice, Starting(), once=True)
-    assert steps.remarks("icehouse")[0].startswith("image openstack with backup, heat, swift is missing: it is built")
+    assert steps.remarks("icehouse")[0].startswith(
+        "image openstack with backup, heat, swift, telemetry is missing: it is built"
+    )
     rollout._supply(world.work(), topology.load("icehouse"), steps)
-    assert built == [("openstack", "backup", "heat", "swift")]
+    assert built == [("openstack", "backup", "heat", "swift", "telemetry")]
     again = rollout.planned(world.work(), ["team01"], choice, Starting(), once=True)
     assert again.images == ()
 
@@ -83,18 +85,22 @@ def test_a_cloud_is_not_made_from_an_image_that_lacks_packages_of_its_roles(
     monkeypatch.setattr(rollout.os, "geteuid", lambda: 1000)  # who is not root cannot build
     world.image("openstack")
     choice = Choice(topology=topology.load("icehouse"), stage="installed")
-    with pytest.raises(InputError, match="image openstack lacks the packages of: heat, swift") as caught:
+    with pytest.raises(InputError, match="image openstack lacks the packages of: heat, swift, telemetry") as caught:
         roll_out(world, ["team01"], choice)
-    assert caught.value.remedy == "labctl image build openstack --with heat --with swift"
+    assert caught.value.remedy == "labctl image build openstack --with heat --with swift --with telemetry"
     assert world.work().home.lab("team01").load() is None
 
 
 def test_nothing_is_installed_from_a_medium_that_lacks_packages_of_the_roles(world: World) -> None:
     world.image("openstack-medium", extras=("backup",))
     roll_out(world, ["team01"], Choice(topology=topology.load("grizzly")), once=False)
-    with pytest.raises(InputError, match="image openstack-medium lacks the packages of: munin, swift") as caught:
+    with pytest.raises(
+        InputError, match="image openstack-medium lacks the packages of: designate, munin, swift"
+    ) as caught:
         install.install(world.work(), "team01", until=None, only=None)
-    assert caught.value.remedy == "labctl image build openstack --with backup --with munin --with swift"
+    assert (
+        caught.value.remedy == "labctl image build openstack --with backup --with designate --with munin --with swift"
+    )
 
 
 def test_one_new_lab_is_not_captured(world: World) -> None:

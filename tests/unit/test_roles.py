@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import yaml
 from netaddr import IPAddress, IPNetwork, IPRange
 
 from labctl.changes import Ini, Packages, Permissions, PutFile, Python, Run, Unit, Wait
@@ -21,7 +22,7 @@ from labctl.installing.passwords import complete
 from labctl.installing.tasks import Task, packages_first, plan_tasks
 from labctl.plan.lab import INSTALLED, plan
 from labctl.plan.model import Identity
-from labctl.roles import login
+from labctl.roles import fit, login
 from labctl.roles.role import ROLES, Step, units
 from labctl.roles.shared import forget_reports
 from labctl.secret import Secret, reveal
@@ -323,6 +324,115 @@ def test_swifts_secrets_are_for_swift_alone() -> None:
         assert secret == closed == {f"/etc/swift/{name}" for name in files}
 
 
+def told(made: Cloud, role: str) -> dict[str, dict[str, object]]:
+    """Return the first settings that a role writes of its main service."""
+    return next(iter(inis(made, role).values()))
+
+
+@pytest.mark.parametrize("name", ["gridka", "allinone", "havana"])
+def test_where_nobody_listens_services_tell_nothing_and_nobody_names_addresses(name: str) -> None:
+    made = cloud(name)
+    for role in ("glance", "nova", "neutron", "cinder", "compute", "gateway"):
+        for path, values in inis(made, role).items():
+            assert not {"oslo_messaging_notifications", "notifications", "designate"} & values.keys(), path
+            assert "instance_usage_audit" not in values.get("DEFAULT", {})
+            assert "external_dns_driver" not in values.get("DEFAULT", {})
+    assert "DEFAULT" not in told(made, "glance") or "transport_url" not in told(made, "glance")["DEFAULT"]
+    assert inis(made, "neutron")["/etc/neutron/plugins/ml2/ml2_conf.ini"]["ml2"]["extension_drivers"] == "port_security"
+
+
+def test_services_tell_what_they_do_where_a_cloud_has_telemetry() -> None:
+    made = cloud("icehouse")
+    for role in ("glance", "nova", "neutron", "cinder", "heat", "compute"):
+        values = told(made, role)
+        assert values["oslo_messaging_notifications"]["driver"] == "messagingv2", role
+        assert "transport_url" in values["DEFAULT"]
+    assert told(made, "compute")["DEFAULT"]["instance_usage_audit"] is True
+
+
+def test_agents_of_telemetry_ask_for_what_the_cloud_has() -> None:
+    def polled(made: Cloud) -> set[str]:
+        (content,) = {
+            str(each.content)
+            for task in plan_tasks(made, only="ceilometer")
+            for step in task.steps
+            for each in step.actions
+            if isinstance(each, PutFile)
+        }
+        return {meter for source in yaml.safe_load(content)["sources"] for meter in source["meters"]}
+
+    made = cloud("icehouse")
+    assert {"image.size", "volume.size", "cpu"} <= polled(made)
+    nodes = [replace(node, roles=tuple(set(node.roles) - {"cinder", "ceilometer-compute"})) for node in made.lab.nodes]
+    assert polled(replace(made, lab=replace(made.lab, nodes=tuple(nodes)))) == {"image.size", "ip.floating"}
+    alone = [replace(node, roles=tuple({*node.roles} & {"ceilometer", "gnocchi"})) for node in nodes]
+    keep = [
+        replace(node, roles=(*each.roles, *({*node.roles} & {"keystone", "mariadb", "rabbitmq", "memcached"})))
+        for node, each in zip(nodes, alone, strict=True)
+    ]
+    assert polled(replace(made, lab=replace(made.lab, nodes=tuple(keep)))) == set()
+
+
+def test_demos_servers_get_names_in_its_zone_where_a_cloud_has_names() -> None:
+    made = cloud("grizzly")
+    values = told(made, "neutron")
+    assert values["DEFAULT"]["dns_domain"] == "cloud.example.org."
+    assert values["designate"]["url"] == "http://10.10.10.1:9001/v2"
+    assert "dns" in str(
+        inis(made, "neutron")["/etc/neutron/plugins/ml2/ml2_conf.ini"]["ml2"]["extension_drivers"]
+    ).split(",")
+    wanted = [
+        each.data["wanted"]
+        for task in plan_tasks(made, only="tenant")
+        for step in task.steps
+        for each in step.actions
+        if isinstance(each, Python)
+    ]
+    networks = {each["name"]: each for data in wanted for each in data.get("networks", [])}
+    assert networks["net1"]["dns_domain"] == "cloud.example.org."
+    assert "dns_domain" not in networks["public"]
+
+
+def test_bind_and_its_master_have_the_same_key_each_for_itself() -> None:
+    files = {
+        each.path: each
+        for task in plan_tasks(cloud("grizzly", **{"designate-rndc": 'a"b; }'}), only="designate")
+        for step in task.steps
+        for each in step.actions
+        if isinstance(each, PutFile)
+    }
+    mine, its = files["/etc/designate/rndc.key"], files["/etc/bind/designate.key"]
+    assert reveal(mine.content) == reveal(its.content)
+    assert 'secret "YSJiOyB9";' in reveal(mine.content)
+    assert (mine.owner, its.owner) == ("designate:designate", "bind:bind")
+    (pool,) = yaml.safe_load(str(files["/etc/designate/pools.yaml"].content))
+    assert pool["targets"][0]["options"]["rndc_key_file"] == mine.path
+    assert pool["targets"][0]["masters"] == [{"host": "10.10.10.1", "port": 5354}]
+
+
+def test_demos_zone_has_the_nodes_public_names() -> None:
+    (data,) = (
+        each.data
+        for task in plan_tasks(cloud("grizzly"), only="designate")
+        for step in task.steps
+        for each in step.actions
+        if isinstance(each, Python) and "zone" in each.title
+    )
+    assert data["name"] == "cloud.example.org."
+    assert data["addresses"] == {
+        "controller.cloud.example.org.": "192.168.0.101",
+        "compute1.cloud.example.org.": "192.168.0.102",
+        "compute2.cloud.example.org.": "192.168.0.103",
+    }
+
+
+def test_telemetry_of_instances_is_for_compute_nodes() -> None:
+    spec = topology.load("icehouse")
+    nodes = {**spec.nodes, "osmeter": spec.nodes["osmeter"].model_copy(update={"roles": ["ceilometer-compute"]})}
+    found = [each.message for each in fit.problems(spec.model_copy(update={"nodes": nodes}))]
+    assert any("give it to a node with the role compute" in message for message in found)
+
+
 def shapes(values: Mapping[str, Mapping[str, object]]) -> list[str]:
     """Return the names of the types of all values."""
     return [type(value).__name__ for options in values.values() for value in options.values()]
@@ -445,7 +555,7 @@ def test_every_node_logs_in_by_a_network_that_it_is_on() -> None:
             assert ("public" if public else "internal") in text
 
 
-@pytest.mark.parametrize("name", [role.name for role in ROLES if role.clean])
+@pytest.mark.parametrize("name", [role.name for role in ROLES if " delete " in role.clean])
 @pytest.mark.parametrize("works", [True, False])
 def test_cleaning_up_deletes_what_is_gone_and_fails_aloud(name: str, works: bool, tmp_path: Path) -> None:
     program, asked = tmp_path / "openstack", tmp_path / "asked"
@@ -459,10 +569,30 @@ def test_cleaning_up_deletes_what_is_gone_and_fails_aloud(name: str, works: bool
     assert asked.read_text().endswith("one two\n") == works
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_a_name_server_that_was_reset_takes_up_the_zones_that_it_forgot(works: bool, tmp_path: Path) -> None:
+    conf, asked = tmp_path / "designate.conf", tmp_path / "asked"
+    conf.write_text("[service:mdns]\nlisten = 10.10.10.1:5354\n")
+    for name, line in (
+        ("openstack", "echo one.; echo two.; " + ("" if works else "exit 1")),
+        ("rndc", f'shift 2; [ "$1 $2" = "zonestatus two." ] || [ $1 = addzone ] && echo "$@" >>{asked}'),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    line = f"set -e; {ROLES['designate'].clean.strip()}".replace("/etc/designate/designate.conf", f"{conf}")
+    done = subprocess.run(["sh", "-c", line], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
+    assert (done.returncode == 0) == works
+    said = asked.read_text() if works else ""
+    assert ("addzone one. { type secondary; primaries { 10.10.10.1 port 5354; };" in said) == works
+    assert "addzone two." not in said
+
+
 def test_apis_under_uwsgi_tell_that_they_end_each_connection(tasks: tuple[Cloud, list[Task]]) -> None:
     actions = [action for task in tasks[1] for step in task.steps for action in step.actions]
     apis = [each for each in actions if isinstance(each, Ini) and each.path.endswith("-uwsgi.ini")]
-    assert len(apis) == 7 + len(tasks[0].nodes("heat")) + len(tasks[0].nodes("heat-cfn"))
+    assert len(apis) == 7 + len(
+        [node for name in ("heat", "heat-cfn", "gnocchi", "aodh", "designate") for node in tasks[0].nodes(name)]
+    )
     assert all(api.values["uwsgi"]["add-header"] == "Connection: close" for api in apis)
 
 
