@@ -34,10 +34,12 @@ def measures(log: Log) -> None:
             log.until(lambda: gnocchi.get(resource).json(), "Gnocchi knew the image", _SECONDS)
         # A download is not enough to make the image known: what is told of it lacks its format.
         log.ask("download", lambda: cloud.demo.image.download_image(image.id), node=glance, suspect="glance")
+        metric = f"{resource}/metric/image.download"
+        with log.step("told", node=glance, suspect="glance: what it tells the message queue"):
+            log.until(lambda: gnocchi.get(metric).json(), "Gnocchi knew of a download", _SECONDS)
         with log.step("measure", node=cloud.node("gnocchi"), suspect="gnocchi: its metricd"):
-            path = f"{resource}/metric/image.download/measures"
             log.until(
-                lambda: _BYTES in [value for _, _, value in gnocchi.get(path).json()],
+                lambda: _BYTES in [value for _, _, value in gnocchi.get(f"{metric}/measures").json()],
                 "Gnocchi had the bytes of the download",
                 _SECONDS,
             )

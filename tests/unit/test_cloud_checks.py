@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from openstack.exceptions import ConflictException, NotFoundException
 
+from labctl.checks import c25_measures, c26_alarm, c27_names
 from labctl.checks import log as logs
 from labctl.checks import run as runner
 from labctl.checks.canary import Canary
@@ -363,8 +364,13 @@ def test_a_stack_with_a_server_waits_for_its_signal(
     assert report.leftovers == ()
 
 
-@pytest.mark.parametrize("heard", [True, False])
-def test_a_download_is_measured_where_the_image_service_is_heard(cloud: FakeCloud, heard: bool) -> None:
+@pytest.mark.parametrize(
+    ("told", "computed", "blamed"), [(True, True, ""), (False, False, "glance"), (True, False, "gnocchi")]
+)
+def test_a_download_that_is_not_measured_is_blamed_on_who_lost_it(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, told: bool, computed: bool, blamed: str
+) -> None:
+    monkeypatch.setattr(c25_measures, "_SECONDS", (0.2, 0.2))
     store: dict[str, bytes] = {}
     image, resource = {"id": "i", "name": "n", "status": "active"}, "/v1/resource/image/i"
 
@@ -380,17 +386,25 @@ def test_a_download_is_measured_where_the_image_service_is_heard(cloud: FakeClou
     cloud.answers["GET", 9292, "/v2/images/i/file"] = lambda _: (200, store["content"])
     cloud.answers["DELETE", 9292, "/v2/images/i"] = (204, {})
     cloud.answers["GET", 8041, resource] = (200, {"id": "i"})
-    cloud.answers["GET", 8041, f"{resource}/metric/image.download/measures"] = lambda _: (
+    metric = f"{resource}/metric/image.download"
+    if told:
+        cloud.answers["GET", 8041, metric] = (200, {"id": "m"})
+    cloud.answers["GET", 8041, f"{metric}/measures"] = lambda _: (
         200,
-        [["2026-11-26T10:00:00", 300.0, float(len(store["content"]) if heard else 1)]],
+        [["2026-11-26T10:00:00", 300.0, float(len(store["content"]))]] if computed else [],
     )
     report = check(cloud, "C25")
-    assert of(report, "C25").verdict is (Verdict.PASS if heard else Verdict.FAIL), of(report, "C25").first
+    found = of(report, "C25")
+    assert found.verdict is (Verdict.FAIL if blamed else Verdict.PASS), found.first
+    assert blamed in (found.first.suspect if found.first else "")
     assert report.leftovers == ()
 
 
 @pytest.mark.parametrize("state", ["alarm", "insufficient data"])
-def test_an_alarm_that_fires_is_green_and_removed_with_its_metric(cloud: FakeCloud, state: str) -> None:
+def test_an_alarm_that_fires_is_green_and_removed_with_its_metric(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setattr(c26_alarm, "_SECONDS", (0.2, 0.2))
     sent: list[Any] = []
 
     def send(body: bytes) -> tuple[int, Any]:
@@ -412,7 +426,10 @@ def test_an_alarm_that_fires_is_green_and_removed_with_its_metric(cloud: FakeClo
 
 
 @pytest.mark.parametrize(("told", "says"), [("192.0.2.7", ""), ("192.0.2.8", "BIND said that"), ("", "NXDOMAIN")])
-def test_a_name_is_asked_for_where_people_would_ask(cloud: FakeCloud, told: str, says: str) -> None:
+def test_a_name_is_asked_for_where_people_would_ask(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, told: str, says: str
+) -> None:
+    monkeypatch.setattr(c27_names, "_SECONDS", (0.2, 0.2))
     name = "labctl-check-run1-record.example.org."
     zone = {"id": "z", "name": name, "status": "ACTIVE"}
     if told:
