@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from labctl.changes import Permissions
+from labctl.changes import Line
 from labctl.sabotage.fault import Drawn, Scene, Typed, fault
 from labctl.sabotage.services import BASE, changed, every, stopped
 
@@ -33,7 +33,7 @@ _VARIANTS = {
     variants=_VARIANTS,
 )
 def draw(scene: Scene, random: Random) -> Drawn:
-    """Stop the worker that tells BIND of zones, or BIND; or close the key with which BIND takes orders."""
+    """Stop the worker that tells BIND of zones, or BIND; or spoil the key with which BIND takes orders."""
     variant, (unit, effect) = scene.choose(random, _VARIANTS)
     node = scene.pick(random, "designate")
     if unit:
@@ -41,11 +41,11 @@ def draw(scene: Scene, random: Random) -> Drawn:
         return stopped(node, unit, service="designate", variant=variant, explanation=explanation)
     return changed(
         node.name,
-        Permissions(path=_KEY, owner="root:root"),
+        Line(path=_KEY, match="    algorithm hmac-sha256;", line="    algorithm hmac-sha512;"),
         "designate-worker",
         service="designate",
         variant=variant,
-        explanation=f"{_KEY} of {node.name} belongs to root, so Designate's worker cannot read it, and rndc refuses.",
-        repair=(Typed(node=node.name, line=f"chown designate:designate {_KEY}"),),
+        explanation=f"{_KEY} of {node.name} says hmac-sha512; the copy in /etc/bind says hmac-sha256.",
+        repair=(Typed(node=node.name, line=f"sed -i 's/hmac-sha512/hmac-sha256/' {_KEY}"),),
         cheat=(Typed(node=node.name, line="systemctl restart designate-worker"),),
     )
