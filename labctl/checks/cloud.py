@@ -127,14 +127,9 @@ class Cloud:
 
     def api(self, service: str) -> Any:
         """Return demo's way to an API that openstacksdk does not know: its requests take paths."""
-        from keystoneauth1.adapter import Adapter
+        from labctl.cloud.connect import requests_to
 
-        return Adapter(
-            self.demo.session,
-            service_type=SERVICES[service].type,
-            interface="public",
-            region_name=self.planned.spec.region,
-        )
+        return requests_to(SERVICES[service].type, self.demo, region=self.planned.spec.region)
 
     def nodes(self, role: str) -> list[str]:
         """Return the nodes that do what a role is for."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import openstack
+from keystoneauth1.adapter import Adapter
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 
@@ -57,3 +58,8 @@ def connect(dialer: Dialer, login: Login, *, timeout: float, straight: bool = Fa
     return openstack.connection.Connection(
         session=session, region_name=login.region, interface=login.interface, **known
     )
+
+
+def requests_to(service_type: str, connection: openstack.connection.Connection, *, region: str) -> Adapter:
+    """Return a connection's way to a service that openstacksdk does not know: its requests take paths."""
+    return Adapter(connection.session, service_type=service_type, interface="public", region_name=region)
