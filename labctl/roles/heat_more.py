@@ -1,4 +1,4 @@
-"""What the guides have of orchestration beside its own API: CloudFormation's, and a panel of the dashboard."""
+"""What the guides have of orchestration beside its own API: CloudFormation's."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from labctl.spec.topology import Topology
 _PORT = 8000
 
 
-def _beside(topology: Topology, name: str, other: str) -> Iterator[Problem]:
-    for node, machine in topology.nodes.items():
-        if name in machine.roles and other not in machine.roles:
-            text = f"the role {name} is a part of {other}: give it to a node with this role"
-            yield Problem(("nodes", node, "roles", machine.roles.index(name)), text)
+def _fits(topology: Topology) -> Iterator[Problem]:
+    for name, node in topology.nodes.items():
+        if "heat-cfn" in node.roles and "heat" not in node.roles:
+            text = "the role heat-cfn is a part of heat: give it to a node with this role"
+            yield Problem(("nodes", name, "roles", node.roles.index("heat-cfn")), text)
 
 
 @role(
@@ -26,7 +26,7 @@ def _beside(topology: Topology, name: str, other: str) -> Iterator[Problem]:
     "Orchestration, CloudFormation's API",
     needs=("heat",),
     single=True,
-    fits=lambda topology: _beside(topology, "heat-cfn", "heat"),
+    fits=_fits,
     layer="heat",
 )
 def cfn(cloud: Cloud, node: str) -> Iterator[Step]:
@@ -65,24 +65,3 @@ def cfn(cloud: Cloud, node: str) -> Iterator[Step]:
     )
     engine = Unit(names=("heat-engine",), seconds=120)
     yield Step(title="Heat's engine knows CloudFormation's API", node=node, live=True, actions=(engine,))
-
-
-@role(
-    "heat-dashboard",
-    "Orchestration in the dashboard",
-    needs=("heat", "horizon"),
-    fits=lambda topology: _beside(topology, "heat-dashboard", "horizon"),
-    layer="heat",
-)
-def panel(cloud: Cloud, node: str) -> Iterator[Step]:
-    """Show stacks in the dashboard."""
-    ask = f"curl -s -o /dev/null -w '%{{http_code}}' http://{cloud.address(node)}/horizon/project/stacks/"
-    yield Step(
-        title="the dashboard has a panel for stacks",
-        node=node,
-        actions=(
-            Packages(names=("python3-heat-dashboard", "curl")),
-            Unit(names=("apache2",)),
-            Wait(until=f'[ "$({ask})" = 302 ]', what="the dashboard's panel for stacks asks for a login", seconds=90),
-        ),
-    )

@@ -1,10 +1,10 @@
-"""Orchestration beside Heat's own API: CloudFormation's, and the dashboard's panel."""
+"""Orchestration beside Heat's own API: CloudFormation's."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from labctl.changes import Ini, Python, Unit, Wait
+from labctl.changes import Ini, Python, Unit
 from labctl.installing.tasks import Task, plan_tasks
 from labctl.roles import fit
 from labctl.roles.role import ROLES
@@ -29,18 +29,10 @@ def test_cloudformations_api_is_in_the_catalogue_and_heats_engine_knows_it() -> 
     assert [each.names for each in actions(tasks, Unit)] == [("heat-api-cfn",), ("heat-engine",)]
 
 
-def test_the_panel_of_stacks_is_there_when_it_asks_for_a_login() -> None:
-    (wait,) = actions(plan_tasks(cloud("icehouse"), only="heat-dashboard"), Wait)
-    assert "http://10.0.100.149/horizon/project/stacks/" in wait.until
-    assert wait.until.endswith("= 302 ]")
-
-
 def test_parts_of_a_service_are_on_its_node() -> None:
     text = topology.load("icehouse").document()
-    for node, role, other in (("osnetwork", "heat-cfn", "heat"), ("osnetwork", "heat-dashboard", "horizon")):
-        for machine in text["nodes"].values():
-            machine["roles"] = [name for name in machine["roles"] if name != role]
-        text["nodes"][node]["roles"].append(role)
-        messages = [each.message for each in fit.problems(topology.restore(text))]
-        assert f"the role {role} is a part of {other}: give it to a node with this role" in messages
-    assert ROLES["heat-cfn"].layer == ROLES["heat-dashboard"].layer == "heat"
+    text["nodes"]["oscontroller"]["roles"].remove("heat-cfn")
+    text["nodes"]["osnetwork"]["roles"].append("heat-cfn")
+    messages = [each.message for each in fit.problems(topology.restore(text))]
+    assert messages == ["the role heat-cfn is a part of heat: give it to a node with this role"]
+    assert ROLES["heat-cfn"].layer == "heat"
