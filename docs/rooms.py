@@ -70,7 +70,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     "Use cases": {"lab": set()},  # which may import every room below
     "Results": {"report": {"changes", "checks", "host", "images", "lab", "plan", "rounds", "sabotage", "sets", "spec"}},
     "Doors": {
-        "door": {"lab", "plan", "remote", "report"},
+        "door": {"lab", "modes", "plan", "remote", "report"},
         "board": {"door", "lab", "plan", "report", "roles", "site", "state"},
     },
     "Users": {

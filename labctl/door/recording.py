@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from labctl import modes
 from labctl.errors import LabctlError
 
 TOLD = "Your organiser records what this terminal shows.\r\n"
@@ -90,7 +91,7 @@ class Recordings:
         """Begin a recording of a terminal on a node; None where it cannot be written, which is told."""
         name = f"{team}-{node}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}.cast"
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            modes.private(self._folder)
             handle = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as exc:
             self._failed(exc)

@@ -107,7 +107,7 @@ def go_all_the_way(text: str, keys: SeedKeys) -> Topology:
         assert json.dumps(views.plan_document(lab, {}))
         render(lab, keys)
     if spec.openstack:
-        install(lab)
+        install(lab, keys)
     return spec
 
 
@@ -119,10 +119,10 @@ def render(lab: LabPlan, keys: SeedKeys) -> None:
             assert yaml.safe_load(document)
 
 
-def install(lab: LabPlan) -> None:
+def install(lab: LabPlan, keys: SeedKeys) -> None:
     """Do what `install --dry-run` does, and write what the actions would."""
     nested = {node.name: "qemu" for node in lab.nodes}
-    cloud = Cloud.of(lab, complete({}, lab), slow=True, nested=nested)
+    cloud = Cloud.of(lab, complete({}, lab), slow=True, nested=nested, known_hosts=keys.known_hosts)
     for task in packages_first(plan_tasks(cloud)):
         for step in task.steps:
             for action in step.actions:
