@@ -13,6 +13,7 @@ from labctl.lab.hands import Hand
 from labctl.lab.notices import Notice
 from labctl.lab.rounds import Seat
 from labctl.lab.sabotage import Ledger
+from labctl.plan.lab import BARE, stage_name
 from labctl.rounds.events import Checked, HintTaken, Reported, Reset
 from labctl.rounds.points import Clock
 from labctl.state import Home, LabRecord, records
@@ -75,6 +76,7 @@ class TeamView:
 
     Attributes:
         lab: the team whose lab it works on: its own, but in a round after a swap; empty where there is none.
+        stage: bare, installed, or after:glance where the chapters up to Glance are installed.
         trouble: why nothing is known of the lab.
         checks: of the lab, for the organiser alone; None where none ever ran.
         faults: what was broken on purpose and may still be, for the organiser alone.
@@ -159,7 +161,7 @@ def _team(
         team=team,
         lab=line.team if line is not None else "",
         topology=plan.topology if plan is not None else "",
-        stage=plan.stage if plan is not None else "",
+        stage=_stage(record) if record is not None else "",
         nodes=nodes,
         trouble=line.trouble if line is not None else "",
         checks=_checks(home, line.team, seat) if line is not None else None,
@@ -167,6 +169,11 @@ def _team(
         round=_round(seat, now) if seat is not None else None,
         hand=hand,
     )
+
+
+def _stage(record: LabRecord) -> str:
+    """Return the stage of a lab; of a bare one into which chapters were installed, the last of these: after:glance."""
+    return stage_name(record.stage, (record.reached or record.chapter) if record.stage == BARE else "")
 
 
 def _checks(home: Home, lab: str, seat: Seat | None) -> ChecksView | None:

@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +356,10 @@ def test_the_board_says_where_each_lab_stands_and_opens_its_faults_when_they_are
     pages.home.lab("red").write(LEDGER, "no ledger")
     organiser.until(f"{LEDGER} is damaged")
     assert "2 of 2 run" in organiser.get("/").text  # one file does not hide the others
+    record = pages.home.lab("blue").load()
+    assert record is not None
+    pages.home.lab("blue").save(replace(record, reached="glance"))
+    organiser.until("<small>mini, after:glance</small></th>")
 
 
 def test_every_answer_forbids_what_pages_do_not_need(pages: Pages) -> None:
