@@ -241,12 +241,8 @@ async def _join(socket: WebSocket, screen: websockets.asyncio.client.ClientConne
     try:
         while (message := await socket.receive())["type"] == "websocket.receive":
             await screen.send(message.get("bytes") or message.get("text") or b"")
-    except (
-        WebSocketDisconnect,
-        RuntimeError,
-        WebSocketException,
-    ):  # one of them has gone, perhaps while the other spoke
-        pass
+    except (WebSocketDisconnect, RuntimeError, WebSocketException):
+        pass  # one of them has gone, perhaps while the other spoke
     finally:
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)

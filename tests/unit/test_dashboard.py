@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 import requests
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Origin, Subprotocol
@@ -170,6 +171,28 @@ def test_the_screen_of_an_instance_is_reached_by_the_link_in_the_dashboards_page
         screen.send(b"RFB 003.008")
         assert screen.recv(timeout=20) == b"RFB 003.008"
     assert [line[:2] for line in lab.labs.dialled] == [("red", "node-1"), ("red", "node-2")]
+
+
+def test_an_instance_that_ends_while_somebody_types_ends_its_screen_quietly() -> None:
+    class Browser:
+        async def receive(self) -> dict[str, object]:
+            return {"type": "websocket.receive", "bytes": b"x"}
+
+        async def close(self) -> None:
+            pass
+
+    class Screen:
+        async def send(self, data: bytes) -> None:
+            raise ConnectionClosedError(None, None)
+
+        def __aiter__(self) -> Screen:
+            return self
+
+        async def __anext__(self) -> bytes:
+            await asyncio.sleep(3600)
+            raise StopAsyncIteration
+
+    asyncio.run(dashboard._join(Browser(), Screen()))  # type: ignore[arg-type]
 
 
 def test_why_there_is_no_dashboard_is_told(lab: Pages) -> None:
