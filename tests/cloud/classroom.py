@@ -25,6 +25,7 @@ from typing import Any
 
 import yaml
 
+from labctl import waiting
 from labctl.cloud.connect import Login, connect
 from labctl.lab import access, hands, inside, passes
 from labctl.site import site
@@ -123,13 +124,13 @@ class View:
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> None:
         """Wait for a condition; a page that is just being left refuses to answer."""
-        deadline = time.monotonic() + seconds
-        while True:
+
+        def there() -> bool:
             with contextlib.suppress(BrowserError):
-                if condition():
-                    return
-            assert time.monotonic() < deadline, f"there is not: {what}"
-            time.sleep(0.2)
+                return bool(condition())
+            return False
+
+        assert waiting.until(there, seconds=seconds, pause=0.2), f"there is not: {what}"
 
 
 def by_ssh(home: Home, lab: Lab) -> None:
@@ -140,7 +141,7 @@ def by_ssh(home: Home, lab: Lab) -> None:
         ask.chmod(0o700)
         env = os.environ | {"SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}
         env["GIVEN"] = access.known(home, lab.team).password
-        options = ["-F/dev/null", "-oStrictHostKeyChecking=no", f"-oUserKnownHostsFile={folder}/known", "-N"]
+        options = ["-F/dev/null", "-oStrictHostKeyChecking=accept-new", f"-oUserKnownHostsFile={folder}/known", "-N"]
         argv = ["ssh", *options, "-D", f"127.0.0.1:{SOCKS}", "-p", str(SSH), f"{lab.team}@127.0.0.1"]
         with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL) as ssh:
             try:
@@ -292,12 +293,13 @@ def step(title: str) -> Iterator[None]:
 
 def answers(port: int) -> None:
     """Wait until somebody listens on a port of loopback."""
-    deadline = time.monotonic() + 60
-    while True:
+
+    def heard() -> bool:
         with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
-            return
-        assert time.monotonic() < deadline, f"nobody listens on port {port}"
-        time.sleep(0.1)
+            return True
+        return False
+
+    assert waiting.until(heard, seconds=60), f"nobody listens on port {port}"
 
 
 def curl() -> list[str]:
