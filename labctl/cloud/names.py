@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import dns.exception
 import dns.message
 import dns.query
@@ -19,7 +21,7 @@ def addresses(dialer: Dialer, server: str, name: str, *, timeout: float) -> list
 
     Args:
         server: name or address in the lab.
-        timeout: seconds for each of the connection and its answers.
+        timeout: seconds for the connection, and again for the answer.
 
     Raises:
         RemoteError: the server says that there is no such name, does not want to tell, or answers nonsense.
@@ -28,10 +30,14 @@ def addresses(dialer: Dialer, server: str, name: str, *, timeout: float) -> list
     question = dns.message.make_query(name, "A")
     with dialer.open(server, 53, timeout=timeout) as opened:
         opened.setblocking(False)
+        until = time.time() + timeout
         try:
-            answer = dns.query.tcp(question, server, timeout=timeout, sock=opened)
+            dns.query.send_tcp(opened, question, until)
+            answer, _ = dns.query.receive_tcp(opened, until)
         except (dns.exception.DNSException, EOFError, OSError) as exc:
             raise RemoteError(f"{server} does not answer a question for {name}", details=str(exc)) from exc
+    if not question.is_response(answer):
+        raise RemoteError(f"{server} answers another question than the one for {name}")
     if code := answer.rcode():
         raise RemoteError(f"{server} says {dns.rcode.to_text(code)} to {name}")
     return [found.address for records in answer.answer for found in records if isinstance(found, A)]
