@@ -8,7 +8,7 @@ import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
-from dns.rdtypes.IN.A import A
+import dns.rdatatype
 
 from labctl.cloud.http import Dialer
 from labctl.errors import RemoteError
@@ -40,4 +40,4 @@ def addresses(dialer: Dialer, server: str, name: str, *, timeout: float) -> list
         raise RemoteError(f"{server} answers another question than the one for {name}")
     if code := answer.rcode():
         raise RemoteError(f"{server} says {dns.rcode.to_text(code)} to {name}")
-    return [found.address for records in answer.answer for found in records if isinstance(found, A)]
+    return [found.to_text() for records in answer.answer if records.rdtype == dns.rdatatype.A for found in records]
