@@ -76,7 +76,8 @@ class Driver:
         self.ask("POST", f"/element/{self.find(selector)}/click")
 
     def text(self) -> str:
-        return str(self.ask("GET", f"/element/{self.find('main')}/text"))
+        """Return what the page says; nothing while it is being loaded again."""
+        return str(self.script('return document.querySelector("main")?.innerText ?? ""'))
 
     def until(self, text: str, *, seconds: float = 30) -> None:
         """Wait until the page says something, without loading it again."""

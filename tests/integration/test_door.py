@@ -288,7 +288,7 @@ def test_a_reset_by_the_boards_button_ends_the_sessions_of_its_node_alone(
     argv = ["ssh", *room.options(), "-p", str(room.port)]
     with ThreadPoolExecutor(2) as pool:
         waiting = [
-            pool.submit(run, [*argv, f"red+{node}@127.0.0.1", "sleep 300"], timeout=600)
+            pool.submit(run, [*argv, f"red+{node}@127.0.0.1", "sleep 120"], timeout=600)
             for node in ("node-1", "node-2")
         ]
         until(lambda: sum(line[2] == "command" and line[0] == "open" for line in room.log()) >= 2)
