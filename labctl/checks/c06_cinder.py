@@ -26,11 +26,12 @@ def services(log: Log) -> None:
     if not node:
         log.skip("no node has the role cinder")
     others: set[str] = set()
+    stored = ["ceph"] if cloud.nodes("ceph-mon") else []
 
     def ask() -> Iterable[ServiceReport]:
         for each in cloud.admin.block_storage.services():
             host, _, backend = each.host.partition("@")
-            if backend not in ("", "lvm"):
+            if backend not in ("", "lvm", *stored):
                 others.add(each.host)
             if each.updated_at:
                 on = each.status == "enabled"

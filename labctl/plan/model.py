@@ -215,6 +215,11 @@ class LabPlan:
         does = duties({each.name: each.roles for each in self.nodes})
         return [each for each in self.nodes if duty in does[each.name]]
 
+    def spare(self, node: str) -> list[str]:
+        """Return the letters of a node's data disks that no volume group takes."""
+        letters = [disk.device for disk in self.node(node).disks[1:]]
+        return letters[1:] if "cinder-volume" in self.duties(node) else letters
+
     def node(self, name: str) -> NodePlan:
         """Return the node of that name; KeyError when the topology has none."""
         return {node.name: node for node in self.nodes}[name]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from labctl.changes import Action, Ini, Packages, PutFile, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
+from labctl.roles import ceph
 from labctl.roles.role import Password, Reports, Step, role
 from labctl.roles.shared import (
     Values,
@@ -47,6 +48,7 @@ def _fits(topology: Topology) -> Iterator[Problem]:
     "Volume service",
     chapter=7,
     needs=("keystone", "rabbitmq", "glance"),
+    after=("ceph-osd",),
     reports=Reports("cinder.services", "updated_at"),
     single=True,
     passwords=(Password("cinder"), Password("cinder-db")),
@@ -89,7 +91,10 @@ def cinder(cloud: Cloud, node: str) -> Iterator[Step]:
         actions=(
             ensure(
                 cloud,
-                volume_types=[{"name": "lvm", "extra_specs": {"volume_backend_name": "lvm"}}],
+                volume_types=[
+                    {"name": name, "extra_specs": {"volume_backend_name": name}}
+                    for name in ("lvm", *(["ceph"] if cloud.nodes("ceph-mon") else []))
+                ],
             ),
         ),
     )
@@ -131,11 +136,11 @@ def _settings(cloud: Cloud, node: str, *packages: str, volumes: bool) -> tuple[A
     Args:
         volumes: whether it keeps volumes.
     """
-    address = cloud.address(node)
+    address, stored = cloud.address(node), cloud.nodes("ceph-mon")
     values: Values = {
         "DEFAULT": {
             "my_ip": address,
-            "enabled_backends": "lvm",
+            "enabled_backends": "lvm,ceph" if stored else "lvm",
             "default_volume_type": "lvm",
             "glance_api_servers": f"http://{cloud.internal('glance')}:9292",
             "osapi_volume_workers": 1,
@@ -160,6 +165,16 @@ def _settings(cloud: Cloud, node: str, *packages: str, volumes: bool) -> tuple[A
             "volume_clear": "none",
         },
     }
+    if stored and volumes:
+        values["ceph"] = {
+            "volume_driver": "cinder.volume.drivers.rbd.RBDDriver",
+            "volume_backend_name": "ceph",
+            "rbd_pool": ceph.VOLUMES,
+            "rbd_user": ceph.CINDER,
+            "rbd_ceph_conf": "/etc/ceph/ceph.conf",
+            "rbd_secret_uuid": ceph.secret_id(cloud),
+            "rados_connect_timeout": cloud.seconds(10, 60),
+        }
     if not volumes:
         del values["lvm"], values["DEFAULT"]["enabled_backends"]
     programs = ("cinder-volume", "lvm2", "tgt") if volumes else ()
@@ -168,6 +183,7 @@ def _settings(cloud: Cloud, node: str, *packages: str, volumes: bool) -> tuple[A
         Packages(names=(*packages, *programs, "python3-pymysql", "curl")),
         Ini(path="/etc/cinder/cinder.conf", values=common),
         *([PutFile(path="/etc/cinder/lvm.conf", content=_LVM)] if volumes else ()),
+        *(ceph.client(cloud, ceph.CINDER, "cinder:cinder") if stored and volumes else ()),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from labctl.changes import Action, Ini, Packages, PutFile, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
-from labctl.roles import neutron, nova
+from labctl.roles import ceph, neutron, nova
 from labctl.roles.role import Step, role
 from labctl.roles.shared import Values, as_user, merge, wait_for_reports
 
@@ -79,6 +79,7 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
             *neutron.agent(cloud, node),
             Unit(names=("virtlogd.socket", "libvirtd.socket", "iscsid.socket")),
             # Nova's agent ends, as if all were well, when polkit does not let it in.
+            *(ceph.libvirt_secret(cloud) if cloud.nodes("ceph-mon") else ()),
             Wait(until=as_user("nova", "virsh -c qemu:///system list >/dev/null"), what="libvirt answers Nova's user"),
             Unit(names=("nova-compute",), seconds=120),
         ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from labctl.changes import Ini, Packages, Run, Unit, Wait
 from labctl.cloud.cloud import Cloud
-from labctl.roles import login
+from labctl.roles import ceph, login
 from labctl.roles.role import Password, Step, role
 from labctl.roles.shared import (
     Values,
@@ -26,6 +26,7 @@ from labctl.roles.shared import (
     "Image service",
     chapter=6,
     needs=("keystone",),
+    after=("ceph-osd",),
     single=True,
     passwords=(Password("glance"), Password("glance-db")),
     loses="the files of images that were uploaded since, whose records stay in the database",
@@ -35,13 +36,24 @@ from labctl.roles.shared import (
         [ -z "$gone" ] || openstack image delete $gone""",
 )
 def glance(cloud: Cloud, node: str) -> Iterator[Step]:
-    """Set up Glance with images in a folder of its node."""
+    """Set up Glance with images in a folder of its node, and in Ceph where the cloud has it."""
     yield Step(title="Glance's database", node=cloud.node("mariadb"), actions=(database(cloud, "glance"),))
     yield Step(
         title="Glance's user and endpoints",
         node=cloud.node("keystone"),
         actions=(endpoint(cloud, "glance", "image", "OpenStack Image", 9292),),
     )
+    stored: Values = {}
+    if cloud.nodes("ceph-mon"):
+        stored = {
+            # Cinder clones an image in Ceph when it is told where it is.
+            "DEFAULT": {"enabled_backends": "local:file,rbd:rbd", "show_image_direct_url": True},
+            "rbd": {
+                "rbd_store_ceph_conf": "/etc/ceph/ceph.conf",
+                "rbd_store_pool": ceph.IMAGES,
+                "rbd_store_user": ceph.GLANCE,
+            },
+        }
     yield Step(
         title="Glance's configuration and tables",
         node=node,
@@ -60,8 +72,10 @@ def glance(cloud: Cloud, node: str) -> Iterator[Step]:
                         "paste_deploy": {"flavor": "keystone"},
                     },
                     _told(cloud),
+                    stored,
                 ),
             ),
+            *(ceph.client(cloud, ceph.GLANCE, "glance:glance") if stored else ()),
             uwsgi("glance-api", "glance"),
             Run(command=as_user("glance", "glance-manage db_sync"), seconds=300),
         ),

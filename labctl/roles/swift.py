@@ -136,7 +136,7 @@ def storage(cloud: Cloud, node: str) -> Iterator[Step]:
         node=node,
         live=True,
         actions=(
-            *(action for device in _devices(cloud, node) for action in _disk(device)),
+            *(action for device in cloud.lab.spare(node) for action in _disk(device)),
             Unit(names=("rsync", *services, "swift-container-updater", "swift-object-updater"), seconds=120),
             *(_answers(cloud, node, port, f"the {name} server") for name, port in PORTS.items()),
         ),
@@ -183,12 +183,6 @@ def _rsync(address: str) -> str:
     return f"uid = swift\ngid = swift\naddress = {address}\n{modules}"
 
 
-def _devices(cloud: Cloud, node: str) -> list[str]:
-    """Return the names of a node's disks for objects; see `disks`."""
-    letters = [disk.device for disk in cloud.plan(node).disks[1:]]
-    return letters[1:] if "cinder-volume" in cloud.lab.duties(node) else letters
-
-
 def _disk(device: str) -> tuple[Action, ...]:
     """Make a file system on a disk, once, and mount it now and at each boot. Its owner is set when it is mounted."""
     place = f"/srv/node/{device}"
@@ -222,7 +216,7 @@ def _rings(cloud: Cloud) -> Action:
             "device": device,
         }
         for zone, node in enumerate(nodes, start=1)
-        for device in _devices(cloud, node)
+        for device in cloud.lab.spare(node)
     ]
     source = resources.files("labctl.roles.inside").joinpath("rings.py").read_text()
     data = {
