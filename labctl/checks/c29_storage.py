@@ -18,7 +18,7 @@ _OSD = re.compile(r"osd\.(\d+) (up|down)\s+(in|out)\b")
 
 def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
     """Ask the monitor, on its node, how the cluster is, and which OSDs it sees."""
-    return "timeout 30 ceph health; timeout 30 ceph osd dump | grep ^osd" if "ceph-mon" in node.roles else ":"
+    return "timeout 30 ceph health && timeout 30 ceph osd dump | grep ^osd" if "ceph-mon" in node.roles else ":"
 
 
 @check(
@@ -65,7 +65,7 @@ def cluster(subject: Subject) -> Iterator[Step]:
 )
 def volume(log: Log) -> None:
     """Upload a raw image of four mebibytes to the store *rbd*, make a volume of the type *ceph* of it, and remove both.
-    The volume is a clone: nothing is copied."""
+    Whether Cinder clones the image or copies it, the check does not see."""
     cloud = log.cloud
     if not all(cloud.nodes(role) for role in ("ceph-mon", "cinder", "glance")):
         log.skip("no node has the role ceph-mon, or none the role cinder, or none the role glance")

@@ -78,8 +78,8 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
         actions=(
             *neutron.agent(cloud, node),
             Unit(names=("virtlogd.socket", "libvirtd.socket", "iscsid.socket")),
-            # Nova's agent ends, as if all were well, when polkit does not let it in.
             *(ceph.libvirt_secret(cloud) if cloud.nodes("ceph-mon") else ()),
+            # Nova's agent ends, as if all were well, when polkit does not let it in.
             Wait(until=as_user("nova", "virsh -c qemu:///system list >/dev/null"), what="libvirt answers Nova's user"),
             Unit(names=("nova-compute",), seconds=120),
         ),

@@ -26,6 +26,8 @@ from labctl.sabotage.services import BASE, every, stopped
 def draw(scene: Scene, random: Random) -> Drawn:
     """Stop one OSD."""
     places = [node for node in scene.nodes("ceph-osd") for _ in scene.lab.spare(node.name)]
+    if len(places) == 1:
+        raise LookupError("the only copy would be gone")
     number = random.choice(range(len(places)))
     node, unit = places[number], f"ceph-osd@{number}"
     return stopped(node, unit, service="ceph-osd", explanation=f"{unit} of {node.name} is stopped.")

@@ -43,13 +43,14 @@ def draw(scene: Scene, random: Random) -> Drawn:
             explanation=f"{unit} is stopped.",
         )
     node, right, wrong = scene.pick(random, "cinder-volume"), scene.address("ceph-mon"), scene.free_address(random)
+    same = "ceph-mon" in node.roles  # what is asked there reads the same file
     mend = f"sed -i 's/^mon_host = .*/mon_host = {right}/' {_FILE}"
     return changed(
         node.name,
         Line(path=_FILE, match=r"mon_host = .*", line=f"mon_host = {wrong}"),
         "cinder-volume",
         variant=variant,
-        red=("C29:volume",),
+        red=("C29:cluster", "C29:volume") if same else ("C29:volume",),
         waits=False,
         explanation=f"mon_host in {_FILE} of {node.name} is {wrong}; the monitor is at {right}.",
         repair=(Typed(node=node.name, line=f"{mend}; {restart('cinder-volume')}"),),

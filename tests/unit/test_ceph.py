@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -16,6 +17,8 @@ from labctl.guest.fake import FakeGuest
 from labctl.installing.tasks import plan_tasks
 from labctl.roles import ceph, fit
 from labctl.roles.role import Step as Done
+from labctl.sabotage import draw
+from labctl.sabotage.fault import FAULTS, Scene
 from labctl.secret import reveal
 from labctl.spec import topology
 from tests.unit.test_roles import cloud, inis
@@ -136,6 +139,23 @@ def test_an_osd_needs_a_disk_that_is_not_for_volumes() -> None:
         node["roles"] = [name for name in node["roles"] if name != "ceph-osd"]
     (problem,) = fit.problems(topology.restore(text))
     assert "no node has the role ceph-osd" in problem.message
+
+
+def test_an_osd_is_stopped_where_copies_are_left() -> None:
+    lab = cloud("icehouse").lab
+    assert draw.applies(FAULTS["CE-01"], Scene(lab=lab))
+    few = replace(lab, nodes=tuple(node for node in lab.nodes if node.name not in ("osceph1", "osceph2")))
+    assert not draw.applies(FAULTS["CE-01"], Scene(lab=few))
+
+
+def test_a_wrong_address_of_the_monitor_reddens_the_clusters_check_where_the_file_is_the_monitors_too() -> None:
+    lab = cloud("icehouse").lab
+    narrow = Scene(lab=lab, only=frozenset({"cinder elsewhere"}))
+    assert FAULTS["CE-02"].draw(narrow, Random(0)).red == ("C29:cluster", "C29:volume")
+    apart = tuple(replace(n, roles=tuple(r for r in n.roles if r != "ceph-mon")) for n in lab.nodes)
+    apart = tuple(replace(n, roles=(*n.roles, "ceph-mon")) if n.name == "osceph1" else n for n in apart)
+    narrow = replace(narrow, lab=replace(lab, nodes=apart))
+    assert FAULTS["CE-02"].draw(narrow, Random(0)).red == ("C29:volume",)
 
 
 GOOD = "HEALTH_OK (muted: MGR_MODULE_DEPENDENCY)\n" + "\n".join(

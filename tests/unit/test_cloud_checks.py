@@ -154,6 +154,30 @@ def test_a_service_whose_last_report_is_old_is_dead_whatever_its_state(
     assert first.evidence == f"the cloud knows no {program} on allinone"
 
 
+def test_each_back_end_of_volumes_reports_for_itself_and_what_is_free_in_ceph_is_not_judged(cloud: FakeCloud) -> None:
+    cloud.roles = (*(role for role in cloud.subject().lab.nodes[0].roles), "ceph-mon")
+    path = ("GET", 8776, "/v3/p/os-services")
+    _, known = cloud.answer(*path, b"")
+    (volume,) = (each for each in known["services"] if each["binary"] == "cinder-volume")
+    stored = volume | {"host": "allinone@ceph"}
+    cloud.answers[path] = (200, {"services": [*known["services"], stored]})
+    pools = [("lvm", 19.0), ("ceph", "unknown")]
+    cloud.answers["GET", 8776, "/v3/p/scheduler-stats/get_pools"] = (
+        200,
+        {
+            "pools": [
+                {"name": f"allinone@{name}#{name}", "capabilities": {"free_capacity_gb": free}} for name, free in pools
+            ]
+        },
+    )
+    assert of(check(cloud), "C06").verdict is Verdict.PASS
+    stored["updated_at"] = "2020-01-01T00:00:00"
+    first = of(check(cloud), "C06").first
+    assert first is not None
+    assert (first.name, first.node) == ("cinder-volume (ceph)", "allinone")
+    assert "reported last" in first.evidence
+
+
 def test_a_report_that_is_late_is_waited_for(cloud: FakeCloud) -> None:
     cloud.age["nova-compute"] = 40
 
