@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from labctl import waiting
 from labctl.changes import Context
 from labctl.changes.kinds import KINDS
 from labctl.checks.check import chosen
@@ -37,6 +36,7 @@ KEPT = "verified.json"
 _REPAIRS = {"repair": "the reference repair", "alternative": "the alternative repair"}
 _LINES = 15  # of what a learner sees, the last
 _PATIENCE = 3.0  # times what a removal may take: a server is made, attached, and removed
+_TOGETHER = 8  # faults after which everything is checked: in an emulated cloud that takes as long as a fault
 _FOUND = 50  # percent of a fault's points for finding it; what is more is for its repair
 
 
@@ -52,17 +52,17 @@ class Wanted:
         ids: of faults; all of the lab's stage where there are none.
         service: whose faults are tried, by the name of its role; empty for all.
         resume: leave out those that were good in an earlier run on this lab.
-        quick: after a repair and the heal, check only what a fault names, and not that nothing else is red.
     """
 
     ids: Sequence[str] = ()
     service: str = ""
     resume: bool = False
-    quick: bool = False
 
 
 def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
     """Try faults on a team's lab, each of their variants, one after the other.
+
+    After each, the checks are asked that it names; after some, all that change nothing. Only then they are good.
 
     Raises:
         RefusedError: the lab is not green.
@@ -86,22 +86,64 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
                     say(f"{f'{fault.id} {variant}'.strip()}: verified earlier")
                     seen.append(kept[key])
                 else:
-                    left.append(_Trial(scene, engine, book, (fault, variant), wanted, work.cancelled))
+                    left.append(_Trial(scene, engine, book, (fault, variant), work.cancelled))
             if not wanted.ids:
-                left.sort(key=lambda trial: trial.cost)  # most of them early, and alike ones side by side
-            known: Report | None = None
-            for trial, after in zip_longest(left, left[1:]):
-                if work.cancelled.is_set():
-                    break
-                found = trial.run(known, after.names if after else ())
-                if work.cancelled.is_set():
-                    break  # what was interrupted says nothing about the fault
-                known = trial.report if found.ok else None
-                seen.append(found)
-                say(f"{trial.name}: {found.trouble or 'does what it says'} ({sum(found.seconds.values()):.0f} s)")
-                kept[found.key] = found
+                left.sort(key=lambda trial: trial.turn)
+
+            def keep(found: Sequence[Verified]) -> None:
+                kept.update({each.key: each for each in found})
                 folder.write(KEPT, matrix.write(kept.values()))
+
+            return seen + _in_turn(left, engine, plan.stage, say, keep)
+
+
+def _in_turn(
+    trials: Sequence[_Trial],
+    engine: Engine,
+    stage: str,
+    say: Callable[[str], None],
+    keep: Callable[[Sequence[Verified]], None],
+) -> list[Verified]:
+    """Run trials. After some, see that all of the lab is green; only then is what they found kept.
+
+    A lab that is not ends the run: nothing could be proven in it.
+    """
+    seen: list[Verified] = []
+    tried: list[Verified] = []  # since all was checked
+    known: Report | None = None
+    for one, after in zip_longest(trials, trials[1:]):
+        found = one.run(known, after.names if after else ())
+        if engine.cancelled.is_set():
+            break  # what was interrupted says nothing about a fault
+        known = one.report if found.ok else None
+        say(f"{one.name}: {found.trouble or 'does what it says'} ({sum(found.seconds.values()):.0f} s)")
+        tried.append(found)
+        if after and len(tried) < _TOGETHER:
+            continue
+        wrong = _wrong(engine, stage)
+        if engine.cancelled.is_set():
+            break
+        tried = [replace(each, trouble=each.trouble or wrong) for each in tried]
+        keep(tried)
+        seen += tried
+        if wrong:
+            say(f"The lab is not green any more, so nothing else is tried: {wrong}")
+            break
+        tried = []
     return seen
+
+
+def _wrong(engine: Engine, stage: str) -> str:
+    """Return what is red in a lab of all that can be checked without changing anything; empty once nothing is."""
+    ids, said = [each.id for each in chosen(stage, quick=True)], ""
+
+    def green() -> bool:
+        nonlocal said
+        said = _still(engine.check(ids))
+        return not said
+
+    engine.becomes(green, REPORTS)
+    return f"after its repair and its heal, or those of a fault next to it: {said}" if said else ""
 
 
 def _trials(scene: Scene, faults: Sequence[Fault]) -> list[tuple[Fault, str, Scene]]:
@@ -128,10 +170,9 @@ class _Trial:
         engine: Engine,
         book: Ledger,
         what: tuple[Fault, str],
-        wanted: Wanted,
         cancelled: threading.Event,
     ) -> None:
-        self._cancelled, self._quick = cancelled, wanted.quick
+        self._cancelled = cancelled
         self._scene, self._engine, self._book = scene, engine, book
         self._fault, self._variant = what
         self._seed = f"verify-{uuid.uuid4().hex[:6]}"
@@ -154,9 +195,13 @@ class _Trial:
         return (*entry.red, *entry.green)
 
     @property
-    def cost(self) -> float:
-        """How long its checks may take, in seconds of emulated nodes."""
-        return sum(each.limit[1] for each in chosen(self._scene.lab.stage, self.names))
+    def turn(self) -> tuple[int, float]:
+        """What puts trials in order: most faults are tried early, and those with the same checks side by side.
+
+        Which variant it is, and how long its checks may take, in seconds of emulated nodes.
+        """
+        seconds = sum(each.limit[1] for each in chosen(self._scene.lab.stage, self.names))
+        return self._fault.variants.index(self._variant), seconds
 
     def run(self, known: Report | None = None, ahead: Sequence[str] = ()) -> Verified:
         """Try it; the lab is healed whatever comes out.
@@ -200,8 +245,8 @@ class _Trial:
             if self._lesson is not None and self._lesson.after and seen.meets:
                 self._shell(self._lesson.user, self._lesson.after)
             self._seconds["heal"] = round(time.monotonic() - began, 1)
-            if not self._becomes_green(entry, everything=True, ahead=ahead):
-                raise _Broken(f"it is not green after the heal: {self._still()}")
+            if not self._becomes_green(entry, ahead=ahead):
+                raise _Broken(f"it is not green after the heal: {_still(self.report)}")
         except (_Broken, LabctlError) as exc:
             self._clear()
             seen = replace(seen, trouble=str(exc).splitlines()[0])
@@ -254,14 +299,14 @@ class _Trial:
         what = _REPAIRS[kind]
         began = time.monotonic()
         self._type(typed)
-        if not self._becomes_green(entry, everything=True):
-            raise _Broken(f"{what} does not repair it: {self._still()}")
+        if not self._becomes_green(entry):
+            raise _Broken(f"{what} does not repair it: {_still(self.report)}")
         self._seconds["repair"] = round(time.monotonic() - began, 1)
         units = tuple(unit for _, record in entry.records for unit in record.restart)
         if units:
             self._engine.restart(entry)
             if not self._becomes_green(entry):
-                raise _Broken(f"{what} is lost when these are restarted: {', '.join(units)}: {self._still()}")
+                raise _Broken(f"{what} is lost when these are restarted: {', '.join(units)}: {_still(self.report)}")
         self._score(kind, entry, held=True)
         if self._points[kind] < 100:
             raise _Broken(f"{what} is worth {self._points[kind]} percent of the points")
@@ -301,15 +346,13 @@ class _Trial:
         for entry in halves or self._injected:  # a heal that leaves something is one that failed
             self._engine.restore(entry, "its trial ended early")
 
-    def _green(self, entry: Entry, *, everything: bool = False, ahead: Sequence[str] = ()) -> bool:
-        """Check what the fault names, or everything that can be checked without changing anything, too.
+    def _green(self, entry: Entry, *, ahead: Sequence[str] = ()) -> bool:
+        """Check what the fault names.
 
         Args:
             ahead: checks that are asked as well, and of which nothing is expected.
         """
         ids = [*entry.red, *entry.green]
-        if everything:
-            ids += [each.id for each in chosen(self._scene.lab.stage, quick=True)]
         self.report = self._engine.check([*ids, *ahead])
         if self._cancelled.is_set():
             raise Cancelled("interrupted")
@@ -321,25 +364,8 @@ class _Trial:
         wanted = [each.id for each in chosen(self._scene.lab.stage, tuple(ids))]
         return all(said.get(name) in (Verdict.PASS, Verdict.SKIPPED) for name in wanted)
 
-    def _becomes_green(self, entry: Entry, *, everything: bool = False, ahead: Sequence[str] = ()) -> bool:
-        """Ask again for some time: `networkctl up` returns before a card has its routes, a restart before all is up."""
-        rounds = (False, True) if everything and not self._quick else (False,)
-        return all(
-            waiting.until(
-                partial(self._green, entry, everything=thorough, ahead=ahead if thorough == rounds[-1] else ()),
-                seconds=self._engine.patience(REPORTS if thorough else entry.red),
-                pause=pace(self._engine.virt).settles / 120,
-                slowest=pace(self._engine.virt).settles / 40,
-                cancelled=self._cancelled,
-            )
-            for thorough in rounds
-        )
-
-    def _still(self) -> str:
-        """Return what the last checks found wrong."""
-        assert self.report is not None
-        bad = [each for each in self.report.results if each.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
-        return "; ".join(f"{each.name}: {each.first.evidence if each.first else each.verdict}" for each in bad[:3])
+    def _becomes_green(self, entry: Entry, *, ahead: Sequence[str] = ()) -> bool:
+        return self._engine.becomes(partial(self._green, entry, ahead=ahead), entry.red)
 
     def _type(self, typed: Sequence[Typed]) -> None:
         seconds = pace(self._engine.virt).repair
@@ -348,6 +374,12 @@ class _Trial:
 
     def _context(self, node: str) -> Context:
         return self._engine.context(self._engine.guest(node))
+
+
+def _still(report: Report | None) -> str:
+    """Return what checks found wrong; empty when nothing is."""
+    bad = [each for each in report.results if each.verdict not in (Verdict.PASS, Verdict.SKIPPED)] if report else []
+    return "; ".join(f"{each.name}: {each.first.evidence if each.first else each.verdict}" for each in bad[:3])
 
 
 def _differs(now: dict[str, Any], before: dict[str, Any]) -> str:

@@ -171,14 +171,7 @@ class Engine:
         """Check a lab once what faults had turned red had time to answer again: a service takes a while to start."""
         red = sorted({each.id for entry in healed for name in entry.red for each in named(name) if each.quick})
         if red:
-            settles = pace(self.virt).settles
-            waiting.until(
-                lambda: self.check(red).green,
-                seconds=self.patience(red),
-                pause=settles / 120,
-                slowest=settles / 40,
-                cancelled=self.cancelled,
-            )
+            self.becomes(lambda: self.check(red).green, red)
         return self.check(checks)
 
     def restart(self, entry: Entry) -> None:
@@ -190,7 +183,21 @@ class Engine:
         for node, record in entry.records:
             changes.restart(record.restart, self.context(self.guest(node)))
 
-    def patience(self, red: Collection[str]) -> float:
+    def becomes(self, look: Callable[[], bool], red: Collection[str]) -> bool:
+        """Look until something is so, as long as named checks may take to turn; return whether it is.
+
+        `networkctl up` returns before a card has its routes, a restart before all is up.
+        """
+        settles = pace(self.virt).settles
+        return waiting.until(
+            look,
+            seconds=self._patience(red),
+            pause=settles / 120,
+            slowest=settles / 40,
+            cancelled=self.cancelled,
+        )
+
+    def _patience(self, red: Collection[str]) -> float:
         """Return how long a named check may take to turn red, or green again after a repair, in seconds."""
         own = pace(self.virt)
         return own.silent if REPORTS & set(red) else own.settles
@@ -233,7 +240,7 @@ class Engine:
         # An API is long in coming up; what nodes themselves tell of a unit is so when its restart has ended.
         pause = pace(self.virt).settles / (12 if any(name.startswith("C") for name in entry.red) else 120)
         patient = restarted or bool(REPORTS & set(entry.red))
-        seconds = self.patience(entry.red) if patient else 0.0
+        seconds = self._patience(entry.red) if patient else 0.0
         waiting.until(shows, seconds=seconds, pause=pause, cancelled=self.cancelled)
         return reports[-1]
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from labctl.changes import Card, DropIn, Line, Member, Permissions, PutFile, Refusal, SwitchPort, UnitState
+from labctl.checks.check import chosen
 from labctl.checks.model import Report, Result, Step, Verdict
 from labctl.errors import CapacityError, InputError, RefusedError, RemoteError
 from labctl.guest import File
@@ -760,10 +761,8 @@ class Book:
         return [each for each in last.values() if each.state in ledger.OPEN]
 
 
-def on_trial(
-    lab: Lab, fault: Fault, *, check: Any = None, cancelled: threading.Event | None = None, quick: bool = True
-) -> Any:
-    from labctl.lab.verify import Wanted, _Trial
+def on_trial(lab: Lab, fault: Fault, *, check: Any = None, cancelled: threading.Event | None = None) -> Any:
+    from labctl.lab.verify import _Trial
 
     engine, mended = lab.engine(check=check or lab.check), HOSTS.replace("node-2", "node-2 # by hand")
     lab.node.answers |= {
@@ -771,7 +770,7 @@ def on_trial(
         "mend else": lambda line, stdin: lab.node.file("/etc/hosts", f"{mended}# else\n"),
         "cheat": lambda line, stdin: lab.node.file("/etc/hosts", "# nothing\n"),
     }
-    return _Trial(MINI, engine, Book(lab), (fault, ""), Wanted(quick=quick), cancelled or threading.Event())  # type: ignore[arg-type]
+    return _Trial(MINI, engine, Book(lab), (fault, ""), cancelled or threading.Event())  # type: ignore[arg-type]
 
 
 def thorough() -> Fault:
@@ -846,8 +845,11 @@ def test_a_folder_in_which_checks_make_files_is_as_it_was_but_for_its_time() -> 
     assert trial.run().trouble == ""
 
 
-def test_a_trial_whose_checks_take_longer_costs_more() -> None:
-    assert on_trial(Lab(), whole(green=("B01", "B05"))).cost > on_trial(Lab(), whole()).cost
+def test_first_variants_are_tried_first_and_those_whose_checks_take_longer_last() -> None:
+    quick, slow = on_trial(Lab(), whole()), on_trial(Lab(), whole(green=("B01", "B05")))
+    other = on_trial(Lab(), replace(whole(), variants=("", "other")))
+    other._variant = "other"
+    assert sorted([other, slow, quick], key=lambda trial: trial.turn) == [quick, slow, other]
 
 
 def test_what_was_red_a_moment_ago_is_asked_again_before_a_trial() -> None:
@@ -859,6 +861,36 @@ def test_what_was_red_a_moment_ago_is_asked_again_before_a_trial() -> None:
 
     assert on_trial(lab, thorough(), check=check).run(report("B02")).ok
     assert asked[0] == ("B02", "B01")
+
+
+@pytest.mark.parametrize("harmed", [False, True])
+def test_trials_are_good_when_the_rest_of_the_lab_is_green_too(monkeypatch: pytest.MonkeyPatch, harmed: bool) -> None:
+    from labctl.lab import verify
+
+    monkeypatch.setattr(verify, "_TOGETHER", 2)
+    monkeypatch.setattr(Engine, "_patience", lambda self, red: 0)
+    lab, everything = Lab(), [check.id for check in chosen("bare", quick=True)]
+    asked: list[str] = []
+
+    def check(ids: Sequence[str]) -> Report:
+        if ids == everything:
+            asked.append("everything")
+            return report(*(["B07"] if harmed else []))
+        return lab.check(ids)
+
+    trials = [on_trial(lab, thorough(), check=check) for _ in range(3)]
+    kept: list[int] = []
+    found = verify._in_turn(
+        trials, trials[0]._engine, "bare", asked.append, lambda rows: kept.append(sum(row.ok for row in rows))
+    )
+    if harmed:
+        assert [row.trouble.split(": ", 1)[1] for row in found] == ["B07: B07 is ill"] * 2, "the third was not tried"
+        assert kept == [0]
+        assert "not green any more" in asked[-1]
+    else:
+        assert [line.split()[0] for line in asked] == ["ZZ-01:", "ZZ-01:", "everything", "ZZ-01:", "everything"]
+        assert kept == [2, 1]
+        assert all(row.ok for row in found)
 
 
 def test_a_trial_that_is_interrupted_asks_no_more_and_leaves_nothing() -> None:
