@@ -78,6 +78,12 @@ def oslo(value: object) -> Quoted:
     return Quoted(text)
 
 
+def parser(value: object) -> Quoted:
+    """Write a value as Glance's store in Swift reads it: Python's ConfigParser, for which percent signs begin a name,
+    and which then takes one pair of quotes away (glance_store._drivers.swift.utils.SwiftConfigParser)."""
+    return Quoted('"' + _line(str(value)).replace("%", "%%") + '"')
+
+
 def python(value: str) -> Quoted:
     """Write a string literal of Python, for Django's settings."""
     return Quoted(repr(value))

@@ -57,6 +57,7 @@ def tenant(cloud: Cloud, node: str) -> Iterator[Step]:
     yield Step(
         title="flavors and the image for instances",
         node=cloud.node("glance"),
+        live=cloud.spec.images == "swift",  # whose disks are there when the nodes boot
         actions=(
             ensure(
                 cloud,

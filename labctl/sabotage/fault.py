@@ -77,6 +77,19 @@ class Scene:
         """
         return self.apart(random, role, "mariadb", "rabbitmq")
 
+    def library(self, random: Random, *others: str) -> NodePlan:
+        """Choose a node with a folder of images.
+
+        Args:
+            others: roles that it must not have.
+
+        Raises:
+            IndexError: there is none, or images are elsewhere.
+        """
+        kept = self.lab.openstack is not None and self.lab.openstack.images == "file"
+        nodes = self.nodes("glance") if kept else []
+        return random.choice([node for node in nodes if not {*others} & {*node.roles}])
+
     def apart(self, random: Random, role: str, *others: str) -> NodePlan:
         """Choose a node of a role that has none of others.
 

@@ -26,7 +26,7 @@ from labctl.sabotage.services import BASE, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Give the folder of images to root."""
-    node, path = scene.pick(random, "glance").name, "/var/lib/glance/images"
+    node, path = scene.library(random).name, "/var/lib/glance/images"
     return Drawn(
         node=node,
         service="glance",

@@ -26,7 +26,7 @@ from labctl.sabotage.services import BASE, corrected, every, restart
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Name a default store that is none of Glance's."""
-    node = scene.pick(random, "glance").name
+    node = scene.library(random).name
     return Drawn(
         node=node,
         service="glance",

@@ -28,7 +28,7 @@ _SOURCE = "/media/labctl/instance.qcow2"  # on every node whose image can make a
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Spoil the first block of the image for instances in its store."""
-    node = scene.pick(random, "glance").name
+    node = scene.library(random).name
     return Drawn(
         node=node,
         service="glance",

@@ -26,7 +26,7 @@ from labctl.sabotage.services import BASE, every
 )
 def draw(scene: Scene, random: Random) -> Drawn:
     """Fill the disk of Glance's node, but for what is root's alone, with one file."""
-    node = scene.alone(random, "glance").name
+    node = scene.library(random, "mariadb", "rabbitmq").name
     path = random.choice(("/var/lib/glance/images/.tmp-8841", "/var/lib/glance/image-cache.db-old"))
     return Drawn(
         node=node,

@@ -63,6 +63,9 @@ class OpenStack(Part):
     tenant: Subnet
     """The subnet of the first tenant network, net1."""
 
+    images: Literal["file", "swift"] = "file"
+    """Where Glance keeps images: in a folder of its node, or as objects in Swift."""
+
     nested: Literal["auto", "qemu", "kvm"] = "auto"
     """How instances run inside the compute nodes: kvm, or qemu, which is slow and always works. auto takes kvm where
     the node's processor offers it."""
@@ -94,5 +97,7 @@ class OpenStack(Part):
     def _brief(self, complete: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out keys that came later and say nothing: what is on record from before keeps its digest."""
         fields = type(self).model_fields
-        silent = {name for name in ("tunnel", "firewall", "clock") if getattr(self, name) == fields[name].default}
+        silent = {
+            name for name in ("tunnel", "firewall", "images", "clock") if getattr(self, name) == fields[name].default
+        }
         return {name: value for name, value in complete(self).items() if name not in silent}

@@ -560,7 +560,8 @@ def test_every_node_logs_in_by_a_network_that_it_is_on() -> None:
 def test_cleaning_up_deletes_what_is_gone_and_fails_aloud(name: str, works: bool, tmp_path: Path) -> None:
     program, asked = tmp_path / "openstack", tmp_path / "asked"
     program.write_text(
-        f'#!/bin/sh\necho "$@" >>{asked}\ncase $2 in list) echo one; echo two; {"" if works else "exit 1"};; esac\n'
+        f'#!/bin/sh\necho "$@" >>{asked}\n'
+        f'case $2 in list) echo one; echo two; {"" if works else "exit 1"};; show) echo \'"stores": "local"\';; esac\n'
     )
     program.chmod(0o755)
     line = f"set -e; {ROLES[name].clean.strip()}"
