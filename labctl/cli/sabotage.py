@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -301,7 +302,8 @@ def verify_command(words: tuple[str, ...], resume: bool, service: str, matrix: P
     team = options.one_of(patterns) if patterns else options.one_team(home, None)
     with site_of(home, team) as place, working(home, place) as work:
         wanted = verify.Wanted(ids=ids, service=service, resume=resume)
-        found = verify.verify(work, team, wanted)
+        with ThreadPoolExecutor(1) as thread:  # an interrupt ends the main thread at once; this one heals first
+            found = thread.submit(verify.verify, work, team, wanted).result()
     show(output, document=[views.document(each) for each in found], text=views.text(found))
     if matrix is not None:
         known = rows.read(matrix.read_text() if matrix.exists() else None)

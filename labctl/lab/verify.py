@@ -36,6 +36,8 @@ KEPT = "verified.json"
 _REPAIRS = {"repair": "the reference repair", "alternative": "the alternative repair"}
 _LINES = 15  # of what a learner sees, the last
 _PATIENCE = 3.0  # times what a removal may take: a server is made, attached, and removed
+_SEED = "verify-"  # how the seeds of trials begin
+_EARLY = "its trial ended early"
 _TOGETHER = 8  # faults after which everything is checked: in an emulated cloud that takes as long as a fault
 _FOUND = 50  # percent of a fault's points for finding it; what is more is for its repair
 
@@ -79,6 +81,7 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
         seen: list[Verified] = []
         with check.subject(work, plan) as lab:
             engine = engine_of(work, plan, lab, book)
+            _restore(engine, book, _SEED)  # what a killed run left
             left: list[_Trial] = []
             for fault, variant, scene in trials:
                 key = (fault.id, variant, plan.topology, work.site.virt)
@@ -175,7 +178,7 @@ class _Trial:
         self._cancelled = cancelled
         self._scene, self._engine, self._book = scene, engine, book
         self._fault, self._variant = what
-        self._seed = f"verify-{uuid.uuid4().hex[:6]}"
+        self._seed = f"{_SEED}{uuid.uuid4().hex[:6]}"
         self._seconds: dict[str, float] = {}
         self._injected: list[Entry] = []
         self._red: tuple[str, ...] = ()  # what it turned red when it was proven
@@ -342,9 +345,9 @@ class _Trial:
 
     def _clear(self) -> None:
         """Leave no half trial behind: the lab is ours while it is tried, whoever changed what."""
-        halves = [entry for entry in self._book.open() if entry.seed == self._seed]
-        for entry in halves or self._injected:  # a heal that leaves something is one that failed
-            self._engine.restore(entry, "its trial ended early")
+        if not _restore(self._engine, self._book, self._seed):  # a heal that leaves something is one that failed
+            for entry in self._injected:
+                self._engine.restore(entry, _EARLY)
 
     def _green(self, entry: Entry, *, ahead: Sequence[str] = ()) -> bool:
         """Check what the fault names.
@@ -374,6 +377,14 @@ class _Trial:
 
     def _context(self, node: str) -> Context:
         return self._engine.context(self._engine.guest(node))
+
+
+def _restore(engine: Engine, book: Ledger, seed: str) -> list[Entry]:
+    """Restore what trials left whose seeds begin so, the last first; return it."""
+    halves = [entry for entry in reversed(book.open()) if entry.seed.startswith(seed)]
+    for entry in halves:
+        engine.restore(entry, _EARLY)
+    return halves
 
 
 def _still(report: Report | None) -> str:

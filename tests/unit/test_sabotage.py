@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +35,7 @@ from labctl.sabotage.ledger import Entry, State
 from labctl.sabotage.left_out import LEFT_OUT
 from labctl.sabotage.matrix import Verified
 from labctl.spec import teams
-from labctl.state import LabFolder
+from labctl.state import Home, LabFolder
 
 SCENES = fault_files.scenes()
 MINI = next(scene for scene in SCENES if scene.lab.topology == "mini")
@@ -915,6 +920,47 @@ def test_a_trial_that_is_interrupted_asks_no_more_and_leaves_nothing() -> None:
     assert len(asked) == 3
     assert lab.node.files["/etc/hosts"] == before
     assert Book(lab).open() == []
+
+
+def test_what_a_killed_trial_left_is_restored_before_the_next_one() -> None:
+    from labctl.lab import verify
+
+    lab = Lab()
+    before = lab.node.files["/etc/hosts"]
+    killed = on_trial(lab, thorough())
+    killed._engine.act(*killed._prepare())
+    verify._restore(lab.engine(), Book(lab), "another seed")  # type: ignore[arg-type]
+    assert lab.node.files["/etc/hosts"] != before, "an organiser's own fault stays"
+    verify._restore(lab.engine(), Book(lab), "verify-")  # type: ignore[arg-type]
+    assert lab.node.files["/etc/hosts"] == before
+    assert Book(lab).open() == []
+
+
+def test_an_interrupted_verify_heals_before_the_command_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from labctl.cli import labs
+    from labctl.cli.errors import guarded
+    from labctl.cli.root import root
+
+    def verify(work: Any, team: str, wanted: Any) -> None:
+        time.sleep(0.3)  # until the main thread waits
+        os.kill(os.getpid(), signal.SIGINT)
+        assert work.cancelled.wait(10)
+        print("healed")  # noqa: T201
+
+    @contextlib.contextmanager
+    def working(home: Home, place: None) -> Iterator[Any]:
+        with labs.cancellable() as cancelled:
+            yield SimpleNamespace(cancelled=cancelled)
+
+    monkeypatch.setenv("LABCTL_HOME", str(tmp_path))
+    monkeypatch.setattr(labs, "site_of", lambda home, team: contextlib.nullcontext())
+    monkeypatch.setattr(labs, "working", working)
+    monkeypatch.setattr("labctl.lab.verify.verify", verify)
+    command = ["sabotage", "verify", "red"]
+    assert guarded(lambda: root.main(command, prog_name="labctl", standalone_mode=False)) == 130
+    assert capsys.readouterr().out == "healed\n"
 
 
 def test_the_tutorials_eleven_are_faults_of_today() -> None:
