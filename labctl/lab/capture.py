@@ -22,7 +22,6 @@ from labctl.sets.sources import SourcedLab
 from labctl.site.progress import Phase
 from labctl.site.site import Site
 from labctl.site.work import Work
-from labctl.state import records
 from labctl.state.ledger import Ledger
 from labctl.state.records import Lab
 
@@ -44,9 +43,7 @@ def capture(work: Work, team: str, name: str | None = None, *, until: str | None
         LabctlError: a probe does not hold, or something could not be written; nothing is left of the set then.
     """
     home = work.home
-    with records.locked(home, [team]):
-        hold.release(work, team)
-        work = work.again()
+    with hold.locked(work, [team]) as work:
         site = work.site
         lab = sources.lab_of(home, site, team)
         if lab.record.bare:
@@ -82,9 +79,7 @@ def snapshot(work: Work, team: str, name: str) -> GoldenManifest:
     """
     check_name(name)
     home = work.home
-    with records.locked(home, [team]):
-        hold.release(work, team)
-        work = work.again()
+    with hold.locked(work, [team]) as work:
         site = work.site
         lab = sources.lab_of(home, site, team)
         nodes.refuse_unfinished(site, lab.plan, lab.record, [node.name for node in lab.plan.nodes])

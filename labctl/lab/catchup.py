@@ -19,7 +19,7 @@ from labctl.site.progress import Phase
 from labctl.site.site import Site
 from labctl.site.work import Work
 from labctl.spec.topology import restore
-from labctl.state import LabRecord, records
+from labctl.state import LabRecord
 from labctl.state.ledger import Ledger
 
 
@@ -87,9 +87,7 @@ def _take_down(work: Work, team: str, to: str, held: ExitStack, *, overcommit: b
         held: keeps what they take reserved.
     """
     home = work.home
-    with records.locked(home, [team]):
-        hold.release(work, team)
-        work = work.again()
+    with hold.locked(work, [team]) as work:
         site = work.site
         lab = sources.lab_of(home, site, team)
         nodes.refuse_foreign(site, [lab])

@@ -19,7 +19,6 @@ from labctl.sets.sources import SourcedLab
 from labctl.site.progress import Phase
 from labctl.site.together import Phases
 from labctl.site.work import Work
-from labctl.state import records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +64,7 @@ def create(
     Raises:
         LabctlError: see `decisions.decide`; or a node could not be made or did not get ready.
     """
-    with records.locked(work.home, teams), ExitStack() as held:
-        for team in teams:
-            hold.release(work, team)
-        work = work.again()  # what was listed before we held the locks may be old
+    with hold.locked(work, teams) as work, ExitStack() as held:
         labs = [
             _Building(work, lab, how)
             for lab in decisions.decide(work, teams, choice, overcommit=how.overcommit, held=held)

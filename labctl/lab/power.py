@@ -83,9 +83,7 @@ def start(work: Work, team: str, names: Sequence[str], how: Starting) -> Started
         LabctlError: a node could not be started, or did not get ready.
     """
     home, progress = work.home, work.progress
-    with records.locked(home, [team]), ExitStack() as held:
-        hold.release(work, team)
-        work = work.again()
+    with hold.locked(work, [team]) as work, ExitStack() as held:
         site = work.site
         lab = sources.lab_of(home, site, team)
         nodes.refuse_foreign(site, [lab])

@@ -99,11 +99,10 @@ def _take_down(
     Args:
         held: keeps what they take reserved.
     """
-    home, site = work.home, work.site
-    with records.locked(home, [team]):
+    with hold.locked(work, [team]) as work:
+        home, site = work.home, work.site
         lab = sources.lab_of(home, site, team)
         nodes.refuse_foreign(site, [lab])
-        hold.release(work, team)
         chosen = choose(lab.plan, names)
         if lab.record.restoring and len(chosen) < len(lab.plan.nodes):
             raise RefusedError(

@@ -34,9 +34,7 @@ def restore(work: Work, team: str, name: str, *, overcommit: bool = False) -> No
     """
     home = work.home
     with ExitStack() as held:
-        with records.locked(home, [team]):
-            hold.release(work, team)
-            work = work.again()
+        with hold.locked(work, [team]) as work:
             site = work.site
             lab = sources.lab_of(home, site, team)
             nodes.refuse_foreign(site, [lab])

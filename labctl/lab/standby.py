@@ -138,8 +138,7 @@ def _repair(work: Work, name: str, how: Starting) -> None:
 
 def _pause(work: Work, name: str) -> None:
     """Pause a waiting lab, unless a team has taken it meanwhile."""
-    with records.locked(work.home, [name]):
-        hold.release(work, name)
+    with hold.locked(work, [name]) as work:
         record = work.home.lab(name).load()
         if record is None or not record.waits:
             return

@@ -9,11 +9,12 @@ node is resumed, the note is rewritten: from then on the files are older than th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -87,7 +88,22 @@ def save(work: Work, lab: Lab, stem: str) -> Held:
     return _described(site.again(), lab, stem, heads, hashes, run=run)
 
 
-def release(work: Work, team: str) -> bool:
+@contextlib.contextmanager
+def locked(work: Work, teams: Sequence[str]) -> Iterator[Work]:
+    """Hold the locks of labs, resume those that a killed run left suspended, and give the work with nothing listed yet.
+
+    What was listed before the locks were held may be old.
+
+    Raises:
+        LockedError: another process works on one of them.
+    """
+    with records.locked(work.home, teams):
+        for team in teams:
+            _release(work, team)
+        yield work.again()
+
+
+def _release(work: Work, team: str) -> bool:
     """Resume a lab that a killed run left suspended; return whether there was such a run.
 
     Nodes that are off are restored from their files, unless the lab was resumed since. The unfinished volumes are
