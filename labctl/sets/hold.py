@@ -80,7 +80,7 @@ def save(work: Work, lab: Lab, stem: str) -> Held:
         run((partial(site.hypervisor.suspend_domain, node.uuid) for node in plan.nodes), jobs=len(plan.nodes))
         run(partial(_save_node, site, lab, node, stem, heads, hashes, work.progress) for node in plan.nodes)
     except BaseException:
-        release(replace(work, cancelled=threading.Event()), team)
+        _release(replace(work, cancelled=threading.Event()), team)
         raise
     _note(home, team, stem, held=False)
     _resume(work, lab)
