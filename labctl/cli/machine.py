@@ -50,10 +50,12 @@ def host_command() -> None:
 @options.common
 def up(name: str) -> None:
     """Start the private host, if it does not run."""
-    from labctl.host import private
+    from labctl.host import merging, private
 
     host = private.up(name, Home().hosts)
     options.say(f"Private host {name} is up: {host.uri}")
+    if (found := merging.facts()) and not found.on:
+        options.say("labctl host tune --merging makes room for more labs: equal memory of labs is kept once.")
 
 
 @host_command.command("down")
@@ -103,7 +105,7 @@ def tune(merging: bool | None) -> None:
     machines of this machine. Labs from one image or golden set share much. It takes up to a sixth of a processor, and
     some minutes until it has looked at all memory twice.
     Without an option, the command shows what merging saves now. Guests may write to merged pages at any time, so create
-    does not count on what is saved: --overcommit does.
+    counts on half of what is saved; --overcommit counts on more.
     """
     from labctl.host import merging as pages
     from labctl.sizes import size

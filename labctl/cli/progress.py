@@ -19,10 +19,17 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 _STYLES = {
+    Phase.DISKS: "cyan",
+    Phase.NETWORKS: "cyan",
+    Phase.STARTING: "cyan",
+    Phase.RESTORING: "cyan",
     Phase.WAITING: "dim",
-    Phase.DEFINED: "cyan",
+    Phase.RESUMING: "yellow",
+    Phase.IDENTITY: "yellow",
+    Phase.LEASE: "yellow",
     Phase.BOOTING: "yellow",
-    Phase.SEEDED: "blue",
+    Phase.LOGIN: "blue",
+    Phase.SEEDING: "blue",
     Phase.READY: "green",
     Phase.INSTALLING: "magenta",
     Phase.PROVING: "magenta",

@@ -14,6 +14,8 @@ from labctl.hypervisor.networks import Networks
 from labctl.hypervisor.storage import Storage
 from labctl.hypervisor.translate import translated
 
+_PAGE = 4096  # bytes; x86-64 has no other size that is merged
+
 
 class Hypervisor(Networks, Storage, Domains):
     """A libvirt connection; see `Link`."""
@@ -31,6 +33,17 @@ class Hypervisor(Networks, Storage, Domains):
                 libvirt=version(self._connection.getLibVersion()),
                 qemu=version(self._connection.getVersion()),
             )
+
+    def merged(self) -> int:
+        """Return how many bytes of the host's memory are free because equal pages are kept once (KSM)."""
+        with translated("read what same-page merging saves"):
+            try:
+                found = self._connection.getMemoryParameters()
+            except libvirt.libvirtError as exc:
+                if exc.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
+                    return 0
+                raise
+            return int(found.get(libvirt.VIR_NODE_MEMORY_SHARED_PAGES_SHARING, 0)) * _PAGE
 
     def kvm_obstacle(self) -> str:
         """Say why guests cannot run under KVM, as the host itself reports; empty when they can."""

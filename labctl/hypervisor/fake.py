@@ -27,11 +27,16 @@ class FakeHypervisor(FakeNetworks, FakeStorage, FakeDomains):
             return HostFacts(
                 hostname=host.hostname,
                 memory=host.memory,
-                available=host.memory - host.others - taken,
+                available=host.memory - host.others - taken + host.merged,
                 cpus=host.cpus,
                 libvirt=host.libvirt,
                 qemu=host.qemu,
             )
+
+    def merged(self) -> int:
+        """Return how many bytes same-page merging saves."""
+        with self._does("read what same-page merging saves"):
+            return self._host.merged * 1024**2
 
     def kvm_obstacle(self) -> str:
         """Say why guests cannot run under KVM; empty when they can."""

@@ -32,6 +32,7 @@ class FakeHost:
 
     Attributes:
         memory: MiB. others: how much of it other programs take.
+        merged: how much of it is free because equal pages are kept once.
         touched: how much of its memory a running domain takes, between 0 and 1.
         disk: bytes of the file system. elsewhere: how many of them other files take.
         bridges: that exist without a network, with the addresses on them.
@@ -43,6 +44,7 @@ class FakeHost:
     def __init__(self, *, memory: int = 64 * 1024, cpus: int = 8, kvm: bool = False) -> None:
         self.hostname = "fake"
         self.memory, self.others, self.touched, self.cpus, self.kvm = memory, 0, 0.5, cpus, kvm
+        self.merged = 0
         self.qemu, self.libvirt = (7, 2, 0), (9, 0, 0)
         self.disk, self.elsewhere = 1024**4, 0
         self._make_locks()

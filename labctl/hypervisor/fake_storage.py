@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -131,6 +132,12 @@ class FakeStorage(FakeLink):
             storage.listed.add(name)
             storage.available -= len(self._host.files[path].content)
             return self._host.volume_facts(path, self._host.files[path])
+
+    def make_volume(self, pool: str, document: str, content: bytes = b"") -> None:
+        """Make the volume of an XML document and write its content."""
+        made = self.create_volume(pool, document)
+        if content:
+            self.upload(pool, made.name, io.BytesIO(content), len(content))
 
     def upload(self, pool: str, name: str, content: BinaryIO, length: int) -> None:
         """Write `length` bytes from `content` into a volume, from its start."""

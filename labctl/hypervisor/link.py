@@ -51,12 +51,10 @@ class Link:
     @staticmethod
     def _start(thing: Any, doing: str, create: Callable[[], object] | None = None) -> None:
         with translated(doing):
-            if thing.isActive():
-                return
             try:
                 (create or thing.create)()
             except libvirt.libvirtError:
-                if not thing.isActive():  # otherwise somebody was faster
+                if not thing.isActive():  # otherwise it runs already
                     raise
 
 

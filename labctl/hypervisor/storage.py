@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import io
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -49,7 +51,7 @@ class Storage(Link):
     def start_pool(self, name: str) -> None:
         """Start a pool; nothing happens when it runs."""
         with translated(f"find storage pool {name}"):
-            pool = self._connection.storagePoolLookupByName(name)
+            pool = self._pool(name)
         self._start(pool, f"start storage pool {name}")
 
     def refresh_pool(self, name: str) -> None:
@@ -58,7 +60,7 @@ class Storage(Link):
         libvirt refuses while a volume is being made in the pool. Then it is asked again for some seconds.
         """
         with translated(f"refresh storage pool {name}"):
-            pool = self._connection.storagePoolLookupByName(name)
+            pool = self._pool(name)
 
             def refreshed() -> bool:
                 try:
@@ -76,6 +78,7 @@ class Storage(Link):
         """Stop and undefine a pool, and delete its directory; nothing happens when it is gone."""
         with contextlib.suppress(NotFoundError), translated(f"remove storage pool {uuid}"):
             pool = self._connection.storagePoolLookupByUUIDString(str(uuid))
+            self._known_pools.pop(pool.name(), None)
             if pool.isActive():
                 pool.destroy()
             pool.delete()
@@ -84,7 +87,7 @@ class Storage(Link):
     def volumes(self, pool: str) -> Listing[VolumeFacts]:
         """Return every volume of a pool by name."""
         with translated(f"list the volumes of {pool}"):
-            listed = self._connection.storagePoolLookupByName(pool).listAllVolumes()
+            listed = self._pool(pool).listAllVolumes()
         every = {volume.name(): volume for volume in listed}
 
         def read(name: str) -> VolumeFacts | None:
@@ -101,13 +104,27 @@ class Storage(Link):
             AlreadyExistsError: the pool has a volume of that name.
         """
         with translated(f"create volume {_name(document)} in {pool}"):
-            storage = self._connection.storagePoolLookupByName(pool)
-            return VolumeFacts.from_xml(storage.createXML(document).XMLDesc())
+            return VolumeFacts.from_xml(self._pool(pool).createXML(document).XMLDesc())
+
+    def make_volume(self, pool: str, document: str, content: bytes = b"") -> None:
+        """Make the volume of an XML document and write its content; ask libvirt for nothing else.
+
+        Raises:
+            AlreadyExistsError: the pool has a volume of that name.
+        """
+        with translated(f"create volume {_name(document)} in {pool}"):
+            volume = self._pool(pool).createXML(document)
+        if content:
+            self._upload(volume, _name(document), io.BytesIO(content), len(content))
 
     def upload(self, pool: str, name: str, content: BinaryIO, length: int) -> None:
         """Write `length` bytes from `content` into a volume, from its start."""
+        with translated(f"find volume {name}"):
+            volume = self._pool(pool).storageVolLookupByName(name)
+        self._upload(volume, name, content, length)
+
+    def _upload(self, volume: libvirt.virStorageVol, name: str, content: BinaryIO, length: int) -> None:
         with translated(f"upload into volume {name}"), self._stream() as stream:
-            volume = self._connection.storagePoolLookupByName(pool).storageVolLookupByName(name)
             volume.upload(stream, 0, length)
             while chunk := content.read(_CHUNK):
                 stream.send(chunk)
@@ -115,7 +132,7 @@ class Storage(Link):
     def download(self, pool: str, name: str, length: int) -> bytes:
         """Return the first `length` bytes of a volume."""
         with translated(f"download volume {name}"), self._stream() as stream:
-            volume = self._connection.storagePoolLookupByName(pool).storageVolLookupByName(name)
+            volume = self._pool(pool).storageVolLookupByName(name)
             volume.download(stream, 0, length)
             parts = []
             while chunk := stream.recv(_CHUNK):
@@ -129,7 +146,7 @@ class Storage(Link):
             offset: bytes to leave out at the beginning.
         """
         with translated(f"download volume {name}"), self._stream() as stream:
-            volume = self._connection.storagePoolLookupByName(pool).storageVolLookupByName(name)
+            volume = self._pool(pool).storageVolLookupByName(name)
             volume.download(stream, offset, 0)
             while chunk := stream.recv(_CHUNK):
                 target(chunk)
@@ -145,10 +162,11 @@ class Storage(Link):
         Raises:
             AlreadyExistsError: the pool has a volume of that name.
         """
-        name = self.create_volume(pool, document).name
-        hashed = hashlib.sha256()
+        name, hashed = _name(document), hashlib.sha256()
+        with translated(f"create volume {name} in {pool}"):
+            volume = self._pool(pool).createXML(document)
         with translated(f"copy volume {source} to {name}"), self._stream() as stream:
-            self._connection.storagePoolLookupByName(pool).storageVolLookupByName(name).upload(stream, 0, 0)
+            volume.upload(stream, 0, 0)
 
             def take(chunk: bytes) -> None:
                 hashed.update(chunk)
@@ -160,7 +178,17 @@ class Storage(Link):
     def remove_volume(self, pool: str, name: str) -> None:
         """Delete a volume; nothing happens when it is gone."""
         with contextlib.suppress(NotFoundError), translated(f"delete volume {name}"):
-            self._connection.storagePoolLookupByName(pool).storageVolLookupByName(name).delete()
+            self._pool(pool).storageVolLookupByName(name).delete()
+
+    @functools.cached_property
+    def _known_pools(self) -> dict[str, libvirt.virStoragePool]:
+        return {}
+
+    def _pool(self, name: str) -> libvirt.virStoragePool:
+        """Return a pool, which is asked for once: libvirt finds it by its UUID from then on."""
+        if name not in self._known_pools:
+            self._known_pools[name] = self._connection.storagePoolLookupByName(name)
+        return self._known_pools[name]
 
     @contextlib.contextmanager
     def _stream(self) -> Iterator[libvirt.virStream]:

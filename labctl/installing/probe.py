@@ -15,6 +15,8 @@ from labctl.cloud.cloud import Cloud
 from labctl.errors import DeadlineError
 from labctl.installing.tasks import plan_tasks
 from labctl.plan.model import LabPlan
+from labctl.roles.role import ROLES
+from labctl.roles.shared import listens
 from labctl.site.site import Site
 
 SECONDS = 90.0
@@ -56,6 +58,16 @@ def probes(cloud: Cloud, *, until: str | None = None) -> list[Probe]:
                         node=step.node, about=task.node, what=each.what, line=each.until
                     )
     return [*(_active(node, list(dict.fromkeys(names))) for node, names in units.items()), *waits.values()]
+
+
+def listeners(cloud: Cloud, name: str) -> list[Probe]:
+    """Return the questions to the message queue whether those programs of a node listen that need not report."""
+    found = []
+    for role in ROLES:
+        for program, topic in role.listens.items() if name in cloud.nodes(role.name) else ():
+            line, what = listens(f"{topic}.{name}").until, f"{program} of {name} listens"
+            found.append(Probe(node=cloud.node("rabbitmq"), about=name, what=what, line=line))
+    return found
 
 
 def script(asked: Iterable[Probe], seconds: float) -> str:

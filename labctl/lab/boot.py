@@ -71,15 +71,16 @@ class Boot:
         if missing:
             if found is not None:
                 lab.remove(node)
+            lab.tell(node, Phase.DISKS)
             lab.make(node)
             self.made.append(node.domain)
-        lab.tell(node, Phase.DEFINED)
         if not state.active:
             self._power_on(node, fresh=missing)
             self.started.append(node.name)
         elif state is State.PAUSED:
             self.resumed.append(node.name)
         if state is State.PAUSED or not state.active:
+            lab.tell(node, Phase.WAITING)
             self.paused.append(node)
 
     def _power_on(self, node: NodePlan, *, fresh: bool) -> None:
@@ -87,8 +88,10 @@ class Boot:
         lab = self._lab
         if not fresh:
             trouble.refuse_lost(lab.site, lab.plan, [node])
+        lab.tell(node, Phase.NETWORKS)
         for nic in node.nics:
             self._running[nic.network].wait()
         # Memory belongs to the disks of its moment: none goes onto disks that a node has written to since.
         if not (fresh and self._restore(node)):
+            lab.tell(node, Phase.STARTING)
             lab.start(node, paused=True)

@@ -69,6 +69,8 @@ def create(
             _Building(work, lab, how)
             for lab in decisions.decide(work, teams, choice, overcommit=how.overcommit, held=held)
         ]
+        for lab in labs:
+            lab.restoring.remark()
         named = " ".join(teams)
         remedy = f"labctl create {named} continues where this stopped; labctl destroy {named} removes everything."
         phases = Phases(cancelled=work.cancelled, brief="not everything could be made", remedy=remedy)
@@ -123,9 +125,11 @@ class _Building:
         )
 
     def _release(self, node: NodePlan) -> None:
+        self._lab.tell(node, Phase.RESUMING)
         self.proving.before_release(node)
         self._lab.site.hypervisor.resume_domain(node.uuid)
-        self._lab.tell(node, Phase.BOOTING)
+        if node.name not in self._lab.restored:
+            self._lab.tell(node, Phase.BOOTING)
 
     def _wake(self, node: NodePlan) -> None:
         """See that a node which stood still until a team took its lab works now."""
@@ -139,5 +143,6 @@ class _Building:
         if node.name in lab.restored:
             self.restoring.identify(node, self._release)
         if self._wait:
-            ready.wait(lab.work, lab.ledger, lab.plan, node, seeded=node.name in lab.restored)
+            wait = ready.reached if node.name in lab.restored else ready.wait
+            wait(lab.work, lab.ledger, lab.plan, node)
             self.proving.ask(node)

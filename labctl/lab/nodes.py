@@ -6,7 +6,6 @@ volumes; whatever an interrupted run left without a domain is made again. Remova
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -53,8 +52,7 @@ def make_node(site: Site, ledger: Ledger, lab: SourcedLab, node: NodePlan, keys:
         room = replace(disk, capacity=max(disk.capacity, base.manifest.virtual_size if base else 0))
         _make_volume(site, ledger, disk.volume, xml.disk_xml(room, backing=base.path if base else None))
     content = seed.iso(seed.documents(node, lab.plan, keys=keys))
-    _make_volume(site, ledger, node.seed, xml.volume_xml(node.seed, "raw", len(content)))
-    site.hypervisor.upload(site.settings.pool.name, node.seed, io.BytesIO(content), len(content))
+    _make_volume(site, ledger, node.seed, xml.volume_xml(node.seed, "raw", len(content)), content=content)
     _make_volume(site, ledger, node.console, xml.volume_xml(node.console, "raw", 0))
     try:
         site.hypervisor.define_domain(document(site, lab.plan, node, images=images))
@@ -176,13 +174,15 @@ def _lacks(site: Site, node: NodePlan) -> tuple[str, ...]:
     return tuple(name for name in site.machine.lacks if name not in needed)
 
 
-def _make_volume(site: Site, ledger: Ledger, name: str, document: str, source: str | None = None) -> None:
+def _make_volume(
+    site: Site, ledger: Ledger, name: str, document: str, source: str | None = None, content: bytes = b""
+) -> None:
     pool = site.settings.pool.name
     if name in ledger.earlier:  # an interrupted run may have left it, half made
         site.hypervisor.remove_volume(pool, name)
     try:
         if source is None:
-            site.hypervisor.create_volume(pool, document)
+            site.hypervisor.make_volume(pool, document, content)
         else:
             site.hypervisor.copy_volume(pool, source, document)
     except AlreadyExistsError as exc:

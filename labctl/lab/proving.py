@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from labctl.cloud.cloud import Cloud
-from labctl.errors import DeadlineError, HypervisorError
+from labctl.errors import DeadlineError, HypervisorError, RemoteError
 from labctl.installing import probe
 from labctl.installing.probe import Probe
 from labctl.lab import install
@@ -15,6 +15,7 @@ from labctl.lab.construction import Construction
 from labctl.plan.lab import BARE, INSTALLED
 from labctl.plan.model import NodePlan
 from labctl.roles import shared
+from labctl.roles.role import ROLES
 from labctl.sets.manifest import GoldenManifest
 from labctl.site.progress import Phase
 from labctl.site.site import Site
@@ -33,6 +34,7 @@ class Proving:
         self._cloud: Cloud | None = None
         self._probes: list[Probe] = []
         self._forgotten: set[str] = set()  # nodes whose services are down for the others until they report
+        self._listeners: dict[str, list[Probe]] = {}  # what the message queue is asked of nodes that go on alone
         self.installed: list[str] = []
 
     def prepare(self) -> None:
@@ -45,20 +47,37 @@ class Proving:
             self._probes = probe.probes(self._cloud, until=golden.chapter or None)
 
     def before_release(self, node: NodePlan) -> None:
-        """Have the cloud take the services of a node that goes on alone for down, until they report."""
+        """Have the cloud take the services of a node that goes on alone for down, until they listen or report."""
         lab = self._lab
         if self._cloud is None or node.name not in lab.restored or lab.whole:
             return
+        listening = self._drop_connections(node)
         database = lab.plan.node(self._cloud.node("mariadb"))
         reports = any((each.node, each.about) == (database.name, node.name) for each in self._probes)
         if not reports or database.name in lab.restored:
             return  # what a restored database knows of the node is as old as the node
-        if why := forget_reports(lab.site, database, self._cloud, node.name, lab.work.cancelled):
+        line = shared.forget_reports(self._cloud, node.name, besides=listening)
+        if why := told(lab.site, database, line, lab.work.cancelled):
             lab.work.progress.say(
                 f"{node.domain}: its services cannot be marked as down, so their reports are not awaited: {why}"
             )
         else:
             self._forgotten.add(node.name)
+
+    def _drop_connections(self, node: NodePlan) -> list[str]:
+        """Have the message queue end a node's old connections; return the programs that it can be asked for then."""
+        lab, cloud = self._lab, self._cloud
+        assert cloud is not None
+        if not node.roles or not cloud.nodes("rabbitmq"):
+            return []
+        queue = lab.plan.node(cloud.node("rabbitmq"))
+        if queue.name in lab.restored:
+            return []
+        if why := told(lab.site, queue, shared.drop_connections(cloud, node.name), lab.work.cancelled):
+            lab.work.progress.say(f"{node.domain}: the message queue does not end its old connections: {why}")
+            return []
+        self._listeners[node.name] = probe.listeners(cloud, node.name)
+        return [program for role in node.roles for program in ROLES[role].listens]
 
     def ask(self, node: NodePlan) -> None:
         """Wait until all that a node's roles do holds, in a cloud that goes on from memory."""
@@ -67,6 +86,7 @@ class Proving:
             lab.tell(node, Phase.PROVING)
             about = node.name if node.name in self._forgotten else None
             asked = [each for each in self._probes if each.node == node.name or each.about == about]
+            asked += self._listeners.get(node.name, [])
             probe.ask(lab.site, lab.plan, asked, lab.work.cancelled)
 
     def pieces(self) -> list[Callable[[], None]]:
@@ -108,15 +128,16 @@ class Proving:
         self.installed += outcome.changed
 
 
-def forget_reports(site: Site, database: NodePlan, cloud: Cloud, name: str, cancelled: threading.Event) -> str:
-    """Mark the services of a node that is to go on alone as down, until they report.
+def told(site: Site, node: NodePlan, line: str, cancelled: threading.Event) -> str:
+    """Run a shell line on a node of a cloud in which another node is about to go on alone.
 
     Returns:
         Why it could not be done: a ruined cloud is no reason to keep a node back. Empty when it was done.
     """
-    timeout, line = site.pace.reports, shared.forget_reports(cloud, name)
     try:
-        said = site.hypervisor.run_inside(database.uuid, line, timeout=timeout, cancelled=cancelled)
-    except (DeadlineError, HypervisorError) as exc:
+        said = site.hypervisor.run_inside(node.uuid, line, timeout=site.pace.reports, cancelled=cancelled)
+    except (DeadlineError, HypervisorError, RemoteError) as exc:
+        if cancelled.is_set():
+            raise
         return exc.brief
-    return f"{database.domain}: {said.stderr.strip()}" if said.exit_code else ""
+    return f"{node.domain}: {said.stderr.strip()}" if said.exit_code else ""

@@ -1,8 +1,10 @@
-"""Sees whether a node is ready: its SSH answers with the host key we gave it, and its cloud-init succeeded."""
+"""Sees whether a node is ready: its SSH answers, and it has become the node that it is to be."""
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 from labctl.errors import DeadlineError, LabctlError, RemoteError
 from labctl.lab import secrets, trouble
@@ -17,35 +19,48 @@ from labctl.site.work import Work
 from labctl.state.ledger import Ledger
 
 
-def wait(work: Work, ledger: Ledger, lab: LabPlan, node: NodePlan, *, seeded: bool = False) -> None:
-    """Wait until a node is ready, and record it.
+def wait(work: Work, ledger: Ledger, lab: LabPlan, node: NodePlan) -> None:
+    """Wait until a node that boots is ready, and record it.
 
-    Args:
-        seeded: whether cloud-init has nothing to do in it, because its memory was restored.
+    Its SSH answers with the host key that we gave it, and its cloud-init succeeded.
 
     Raises:
         DeadlineError: it took too long; the details name the last state seen.
         RemoteError: the node shows another host key, or its cloud-init failed.
     """
-    progress, cancelled = work.progress, work.cancelled
+    progress = work.progress
     deadline = time.monotonic() + work.site.pace.boot
-    remedy = trouble.silent(lab, node).remedy
-    try:
-        with _login(work, lab, node, deadline) as transport:
-            progress.node(lab.team, node.name, Phase.SEEDED)
-            result = None if seeded else cloudinit.wait_seeded(transport, deadline=deadline, cancelled=cancelled)
-    except (DeadlineError, RemoteError) as exc:
-        if cancelled.is_set():
-            raise Cancelled(f"{node.domain} was not waited for") from exc
-        progress.node(lab.team, node.name, Phase.FAILED, exc.brief)
-        raise type(exc)(f"{node.domain}: {exc.brief}", details=exc.details, remedy=exc.remedy or remedy) from exc
-    if result is not None and not result.ok:
+    with _waiting(work, lab, node), _login(work, lab, node, deadline) as transport:
+        progress.node(lab.team, node.name, Phase.SEEDING)
+        result = cloudinit.wait_seeded(transport, deadline=deadline, cancelled=work.cancelled)
+    if not result.ok:
         progress.node(lab.team, node.name, Phase.FAILED, "cloud-init failed")
         raise RemoteError(
-            f"{node.domain}: cloud-init failed", details="\n".join([*result.errors, result.log]), remedy=remedy
+            f"{node.domain}: cloud-init failed",
+            details="\n".join([*result.errors, result.log]),
+            remedy=trouble.silent(lab, node).remedy,
         )
     ledger.ready(node)
     progress.node(lab.team, node.name, Phase.READY)
+
+
+def reached(work: Work, ledger: Ledger, lab: LabPlan, node: NodePlan) -> None:
+    """Wait until a restored node is ready, and record it: it has its lease, and its SSH server greets.
+
+    The caller has given it its identity. That ended only when the SSH server had read the node's keys, so there is no
+    login: it would cost an emulated node a second of its processor, and all nodes of a fork log in at once.
+
+    Raises:
+        DeadlineError: it took too long; the details name the last state seen.
+        RemoteError: the wait was given up.
+    """
+    work.progress.node(lab.team, node.name, Phase.LEASE)
+    deadline = time.monotonic() + work.site.pace.boot
+    with _waiting(work, lab, node):
+        address = str(node.mgmt)
+        remote_wait.wait_for_ssh(work.site.dialer, address, deadline=deadline, cancelled=work.cancelled).close()
+    ledger.ready(node)
+    work.progress.node(lab.team, node.name, Phase.READY)
 
 
 def answers(site: Site, node: NodePlan, *, timeout: float) -> bool:
@@ -54,6 +69,19 @@ def answers(site: Site, node: NodePlan, *, timeout: float) -> bool:
         return remote_wait.banner(site.dialer, str(node.mgmt), timeout=timeout) is not None
     except LabctlError:
         return False
+
+
+@contextlib.contextmanager
+def _waiting(work: Work, lab: LabPlan, node: NodePlan) -> Iterator[None]:
+    """Name the node in the error of a wait, and say what to do next."""
+    try:
+        yield
+    except (DeadlineError, RemoteError) as exc:
+        if work.cancelled.is_set():
+            raise Cancelled(f"{node.domain} was not waited for") from exc
+        work.progress.node(lab.team, node.name, Phase.FAILED, exc.brief)
+        remedy = exc.remedy or trouble.silent(lab, node).remedy
+        raise type(exc)(f"{node.domain}: {exc.brief}", details=exc.details, remedy=remedy) from exc
 
 
 def _login(work: Work, lab: LabPlan, node: NodePlan, deadline: float) -> SshTransport:
@@ -66,4 +94,5 @@ def _login(work: Work, lab: LabPlan, node: NodePlan, deadline: float) -> SshTran
         host_key=secrets.host_key(folder, node.name),
         deadline=deadline,
         cancelled=work.cancelled,
+        greeted=lambda: work.progress.node(lab.team, node.name, Phase.LOGIN),
     )

@@ -12,6 +12,7 @@ from labctl.plan.model import NodePlan
 from labctl.render import identity
 from labctl.sets import warm
 from labctl.site.progress import Phase
+from labctl.sizes import size
 
 
 class Restoring:
@@ -29,12 +30,21 @@ class Restoring:
             healthy.inherit(lab.folder, golden)
             lab.ledger.change(inherits=False)
 
+    def remark(self) -> None:
+        """Say what is about to be read: a fork whose golden set is not in the host's cache waits for its disk."""
+        lab = self._lab
+        memory = [lab.memory[name] for name in lab.missing if name in lab.memory]
+        if memory:
+            what = f"{len(memory)} node{'s continue' if len(memory) > 1 else ' continues'} from memory"
+            lab.work.progress.say(f"{lab.plan.team}: {what}, {size(sum(each.size for each in memory))} are read")
+
     def restore(self, node: NodePlan) -> bool:
         """Restore a node's memory, paused; return whether it has any and it could be."""
         lab = self._lab
         memory = lab.memory.get(node.name)
         if memory is None:
             return False
+        lab.tell(node, Phase.RESTORING)
         own = nodes.document(lab.site, lab.plan, node, images=lab.sourced.images)
         try:
             warm.restore(lab.work, lab.ledger, node, memory, own)
@@ -53,6 +63,7 @@ class Restoring:
         """
         lab = self._lab
         for last in (False, True):
+            lab.tell(node, Phase.IDENTITY)
             try:
                 alone = last or not lab.whole
                 warm.identify(lab.site, node, lab.keys[node.name], lab.work.cancelled, alone=alone)

@@ -57,6 +57,7 @@ class LabStatus:
         golden_id: its ID, which tells it from others of that name; empty for none.
         bare: nodes of an installed lab that stand at stage bare.
         reached: the last role up to which the cloud is installed, where it is not whole; empty for none.
+        merged: bytes that same-page merging saves on the host now, with all labs on it.
     """
 
     team: str
@@ -71,6 +72,7 @@ class LabStatus:
     golden: str
     golden_id: str
     bare: tuple[str, ...]
+    merged: int
     reached: str = ""
 
 
@@ -102,6 +104,7 @@ def status(home: Home, site: Site, team: str, *, timeout: float = 5.0) -> LabSta
             golden_id=record.golden,
             bare=record.bare,
             reached=record.reached,
+            merged=site.hypervisor.merged(),
             nodes=tuple(found),
             missing=tuple(
                 network.name

@@ -20,6 +20,10 @@ full all of it is thrown away: with less than what the services come to run, the
 VCPUS_PER_CPU = 16
 """Virtual processors for each of the host's; OpenStack's own default ratio. Idle nodes take 1 % of a processor."""
 
+MERGED = 0.5
+"""How much of the memory that same-page merging saves counts as left. Guests that work write to pages that were equal:
+a host that gave all of it away would have to take it back from somebody."""
+
 LIKELY_OVERLAY = {"bare": 400 * MIB, "installed": 3 * GIB}
 """What a node's overlay grows to in a workshop, by stage, in bytes; data disks are counted with a tenth."""
 
@@ -59,6 +63,7 @@ class Capacity:
         disk: bytes free in the pool, and not likely to be taken by disks that are there.
         subnets: management subnets that can still be leased; None when not known.
         reserved: MiB of memory that other commands are about to take; they are not in `memory` any more.
+        merged: MiB that are free only because equal pages are kept once, and are not in `memory`; see `MERGED`.
     """
 
     memory: int
@@ -67,6 +72,7 @@ class Capacity:
     disk: int
     subnets: int | None = None
     reserved: int = 0
+    merged: int = 0
 
 
 def need(plans: Iterable[LabPlan], virt: Literal["kvm", "qemu"], *, made: Collection[str] = ()) -> Need:
@@ -108,6 +114,7 @@ def judge(need: Need, have: Capacity, overcommit: bool) -> tuple[str, ...]:
     limit = have.cpus * VCPUS_PER_CPU
     memory = f"memory: {size(need.memory * MIB)} needed, {size(max(0, have.memory) * MIB)} available"
     memory += f" beside {size(have.reserved * MIB)} that other commands are about to take" if have.reserved else ""
+    memory += f", and {size(have.merged * MIB)} that merging saves and guests may take back" if have.merged else ""
     disk = f"disk: {size(need.disk)} needed, {size(max(0, have.disk))} free in the pool"
     vcpus = f"processors: {need.vcpus} virtual ones needed"
     vcpus += f" beside {have.vcpus} of running domains" if have.vcpus else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from labctl.errors import DeadlineError, LabctlError, RemoteError
@@ -35,6 +36,7 @@ class LogIn(Protocol):
         host_key: str,
         deadline: float,
         cancelled: threading.Event | None = None,
+        greeted: Callable[[], object] = lambda: None,
     ) -> SshTransport:
         """Log in to a node as soon as it lets us."""
         ...
@@ -86,6 +88,7 @@ def log_in(
     user: str = "root",
     sudo: bool = False,
     cancelled: threading.Event | None = None,
+    greeted: Callable[[], object] = lambda: None,
     port: int = 22,
 ) -> SshTransport:
     """Log in to a node as soon as it lets us.
@@ -96,6 +99,7 @@ def log_in(
     Args:
         name, key, host_key, user, sudo: see `SshTransport.connect`.
         deadline, cancelled: see `wait_for_ssh`.
+        greeted: called when its SSH server answers, before each login.
 
     Raises:
         DeadlineError: it did not let us in by then.
@@ -108,6 +112,7 @@ def log_in(
     refused_at: float | None = None
     while True:
         stream = wait_for_ssh(dialer, address, deadline=deadline, cancelled=cancelled, port=port)
+        greeted()
         left = min(_HANDSHAKE, max(deadline - time.monotonic(), 0.1))
         try:
             return SshTransport.connect(

@@ -14,6 +14,9 @@ CLOCK = 'read -r now </sys/class/rtc/rtc0/since_epoch; date -s "@$now.5" >/dev/n
 It tells whole seconds; the kernel adds half a second as well when it boots (drivers/rtc/class.c).
 """
 
+_LOOKS = 600
+"""So many looks, with a tenth of a second in between, whether the SSH server listens again."""
+
 
 def script(node: NodePlan, keys: SeedKeys, *, entropy: str, alone: bool) -> str:
     """Return a script for the node's shell: what is unique to a machine, the clock, and a lease of its own network.
@@ -34,7 +37,7 @@ def script(node: NodePlan, keys: SeedKeys, *, entropy: str, alone: bool) -> str:
         "set -eu",
         CLOCK,
         f"printf %s {word(entropy)} >/dev/urandom",
-        "umask 077; mkdir -p /root/.ssh",
+        "umask 077; [ -d /root/.ssh ] || mkdir /root/.ssh",
         f"printf '%s\\n' {' '.join(map(word, keys.authorized))} >/root/.ssh/authorized_keys",
         f"printf %s {word(keys.host_private)} >/etc/ssh/ssh_host_ed25519_key",
         "umask 022",
@@ -43,7 +46,9 @@ def script(node: NodePlan, keys: SeedKeys, *, entropy: str, alone: bool) -> str:
         f"if [ -e {_KNOWN} ]; then printf %s {word(keys.known_hosts)} >{_KNOWN}; fi",
         "rm -f /etc/machine-id",
         f"printf '%s\\n' {word(node.machine_id)} >/etc/machine-id",
-        "read -r server </run/sshd.pid; kill -HUP $server",
+        # The server reads its keys when it starts, and hands them to each connection (OpenSSH since 9.8). It begins
+        # anew in the same process, and writes this file when it has read them and listens.
+        "read -r server </run/sshd.pid; : >/run/sshd.pid; kill -HUP $server",
     ]
     if alone and addresses:
         # Ended here, so that services connect again now, and other nodes are told when they next send anything.
@@ -51,4 +56,8 @@ def script(node: NodePlan, keys: SeedKeys, *, entropy: str, alone: bool) -> str:
     if card:
         # networkd forgets its lease with the carrier, and asks the new network's server for one.
         lines.append(f"ip link set {word(card)} down; ip link set {word(card)} up")
+    lines += [
+        "late() { echo 'its SSH server does not listen again' >&2; exit 1; }",
+        f"looks=0; until [ -s /run/sshd.pid ]; do [ $((looks += 1)) -le {_LOOKS} ] || late; sleep 0.1; done",
+    ]
     return "\n".join(lines) + "\n"

@@ -37,6 +37,7 @@ def lab_document(lab: LabStatus) -> dict[str, Any]:
         "golden": lab.golden or None,
         "golden_id": lab.golden_id or None,
         "bare": list(lab.bare),
+        "host_merged_bytes": lab.merged,
         "openstack": None
         if lab.installed is None
         else {"installed": lab.installed, "reached": lab.reached or None, "nested": lab.nested},
@@ -79,6 +80,8 @@ def lab_table(lab: LabStatus) -> str:
     known = f"{lab.golden} ({lab.golden_id})" if lab.golden else f"{lab.golden_id}, which is gone"
     stands = f" It was made from golden set {known}." if lab.golden_id else ""
     lines += ["", f"It takes {size(memory)} of the host's memory and {size(disk)} of its disk.{stands}"]
+    if lab.merged:
+        lines += ["", f"Same-page merging saves {size(lab.merged)} on host {lab.host}, with all labs there."]
     if lab.bare:
         lines += ["", f"At stage bare: {', '.join(lab.bare)}."]
     if lab.installed:

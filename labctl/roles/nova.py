@@ -87,6 +87,7 @@ def _volumes(cloud: Cloud) -> dict[str, object]:
     chapter=9,
     needs=("keystone", "placement", "glance", "rabbitmq"),
     reports=Reports("nova.services", "last_seen_up"),
+    listens={"nova-conductor": "conductor", "nova-scheduler": "scheduler"},
     single=True,
     passwords=(Password("nova"), Password("nova-db"), Password("metadata")),
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from labctl.changes import Action, Unit
@@ -79,6 +79,8 @@ class Role:
         fits: yields what else in a topology does not fit the role: place and message.
         steps: yields the steps for one node that has the role.
         reports: where its services report; None where none does. Their programs' names begin with the role's.
+        listens: programs of its own that need not report to be known as up, each with the topic on which it listens.
+            The message queue is asked who listens; a program reports seldom.
         loses: what a reset of its node takes away while other nodes still speak of it; empty for nothing.
         clean: a shell line for that node which then makes the others forget it; empty where nothing can.
         nests: whether it runs virtual machines of its own.
@@ -101,6 +103,7 @@ class Role:
     keys: tuple[str, ...] = ()
     fits: Fits | None = None
     reports: Reports | None = None
+    listens: Mapping[str, str] = field(default_factory=dict)
     loses: str = ""
     clean: str = ""
     nests: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
@@ -11,6 +12,8 @@ from labctl.quoting import shell, sql, sql_name
 from labctl.roles.role import ROLES, Reports
 
 Values = dict[str, dict[str, object]]
+
+_ERLANG = "HOME=/var/lib/rabbitmq erl_call -n rabbit@$(hostname -s) -e"  # the cookie is in its home
 
 
 def database(cloud: Cloud, *names: str) -> Action:
@@ -46,21 +49,41 @@ def wait_for_reports(cloud: Cloud, node: str, *programs: str) -> Action:
     )
 
 
-def forget_reports(cloud: Cloud, node: str) -> str:
+def forget_reports(cloud: Cloud, node: str, *, besides: Iterable[str] = ()) -> str:
     """Return a shell line for the database's node: a node's services are down for the others until they report.
 
     It is for a node that goes on from older memory than the others. Neutron tells agents of changes alone; those
     that report after having been down read everything anew, and so learn what they missed.
+
+    Args:
+        besides: programs of which this is not wanted.
     """
     present = [role for role in ROLES if cloud.nodes(role.name)]
+    which = f"SUBSTRING_INDEX(host, '@', 1) = {sql(node)}"
+    if kept := ", ".join(map(sql, besides)):
+        which += f" AND `binary` NOT IN ({kept})"
     updates = [
-        f"UPDATE {table} SET {seen} = '2000-01-01' WHERE SUBSTRING_INDEX(host, '@', 1) = {sql(node)};"  # noqa: S608 - quoted
+        f"UPDATE {table} SET {seen} = '2000-01-01' WHERE {which};"  # noqa: S608 - quoted
         for table, seen in ((role.reports.table, role.reports.seen) for role in present if role.reports)
     ]
     return f"mariadb -e {shell(' '.join(updates))}"
 
 
-def listens(queue: str) -> Action:
+def drop_connections(cloud: Cloud, node: str) -> str:
+    """Return a shell line for the message queue's node: it ends the connections of a node that is gone.
+
+    The queue does not notice by itself that a node was powered off. It would count the node's listeners of that time,
+    and give them messages, until the node's kernel refuses one. A connection's name begins with the client's address
+    and port (rabbit_reader.erl).
+    """
+    ours = f'lists:prefix("{cloud.address(node)}:", binary_to_list(N))'
+    known = f"case catch rabbit_networking:connection_info(P, [name]) of [{{name, N}}] -> {ours}; _ -> false end"
+    close = 'catch rabbit_networking:close_connection(P, "its node was reset")'
+    every = shell(f"[{close} || P <- rabbit_networking:connections(), {known}].")
+    return f"said=$(echo {every} | {_ERLANG}); case $said in '{{ok,'*) ;; *) echo \"$said\" >&2; exit 1 ;; esac"
+
+
+def listens(queue: str) -> Wait:
     """Wait until somebody takes what is put into a queue; what is published before is lost.
 
     It is done on the message queue's node, by Erlang's own small client: `rabbitmqctl` starts a whole Erlang, nine
@@ -68,9 +91,8 @@ def listens(queue: str) -> Action:
     """
     count = f'{{ok, Q}} = rabbit_amqqueue:lookup({{resource, <<"/">>, queue, <<"{queue}">>}}), '
     count += "length(rabbit_amqqueue:consumers(Q))."
-    ask = "HOME=/var/lib/rabbitmq erl_call -n rabbit@$(hostname -s) -e"  # the cookie is in its home
     return Wait(
-        until=f"echo {shell(count)} | {ask} | grep -q '{{ok, [1-9]'", what=f"{queue} has a listener", seconds=180
+        until=f"echo {shell(count)} | {_ERLANG} | grep -q '{{ok, [1-9]'", what=f"{queue} has a listener", seconds=180
     )
 
 

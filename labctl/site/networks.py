@@ -50,18 +50,10 @@ def unplugged(site: Site, lab: LabPlan, network: NetworkPlan) -> list[tuple[Node
 
     This happens to all cards when a network is stopped and started again. Empty if the driver does not report it.
     """
-    found = site.hypervisor.plugged(network.uuid)
-    if found is None:
-        return []
-    return [
-        (node, nic.mac)
-        for node in lab.nodes
-        for nic in node.nics
-        if nic.network == network.key
-        and node.domain in site.domains
-        and site.domains[node.domain].state.active
-        and (node.uuid, nic.mac) not in found
-    ]
+    running = [node for node in lab.nodes if node.domain in site.domains and site.domains[node.domain].state.active]
+    cards = [(node, nic.mac) for node in running for nic in node.nics if nic.network == network.key]
+    found = site.hypervisor.plugged(network.uuid) if cards else None
+    return [] if found is None else [(node, mac) for node, mac in cards if (node.uuid, mac) not in found]
 
 
 def plug(site: Site, lab: LabPlan, network: NetworkPlan) -> list[str]:

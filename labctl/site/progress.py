@@ -7,12 +7,19 @@ from typing import Protocol
 
 
 class Phase(enum.StrEnum):
-    """How far a node is."""
+    """What is done to a node or what it does; each lasts until the next one begins."""
 
+    DISKS = "disks"
+    NETWORKS = "networks"
+    STARTING = "starting"
+    RESTORING = "restoring"
     WAITING = "waiting"
-    DEFINED = "defined"
+    RESUMING = "resuming"
+    IDENTITY = "identity"
+    LEASE = "lease"
     BOOTING = "booting"
-    SEEDED = "seeded"
+    LOGIN = "login"
+    SEEDING = "seeding"
     READY = "ready"
     INSTALLING = "installing"
     PROVING = "proving"

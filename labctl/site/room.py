@@ -77,7 +77,8 @@ def left(home: Home, site: Site, *, besides: Collection[str] = ()) -> Capacity:
     """Return what a host has left for new guests.
 
     What was promised counts as taken: all memory of running guests, the size that disks of labs are likely to reach,
-    and what other commands have reserved.
+    and what other commands have reserved. Guests may write to merged pages at any time, so a part alone of what
+    merging saves counts as left.
 
     Args:
         besides: domains whose reservations do not count: they are what is asked for.
@@ -87,13 +88,15 @@ def left(home: Home, site: Site, *, besides: Collection[str] = ()) -> Capacity:
     reserved = [promise for promise in reserved if not _runs(site, promise.domain)]
     making = [promise for promise in reserved if promise.domain not in site.domains]
     memory, resident = sum(promise.memory for promise in reserved), site.hypervisor.resident()
+    risky = int(site.hypervisor.merged() * (1 - capacity.MERGED)) // MIB
     untouched = sum(_untouched(domain, resident.get(domain.uuid, 0)) for domain in running)
     return Capacity(
-        memory=site.host.available - untouched - memory,
+        memory=site.host.available - untouched - memory - risky,
         cpus=site.host.cpus,
         vcpus=sum(domain.vcpus for domain in running) + sum(promise.vcpus for promise in reserved),
         disk=site.room().available - _growth(site) - sum(promise.disk for promise in making),
         reserved=memory,
+        merged=risky,
     )
 
 

@@ -174,6 +174,7 @@ def test_the_host_tells_what_it_has(hypervisor: Hypervisor) -> None:
     assert facts.memory >= facts.available > 0
     assert facts.cpus >= 1
     assert facts.libvirt > (1, 0, 0)
+    assert hypervisor.merged() >= 0
     assert isinstance(hypervisor.kvm_obstacle(), str)
 
 
@@ -558,6 +559,10 @@ def test_a_volume_is_refused_twice_and_removed_twice(hypervisor: Hypervisor) -> 
     hypervisor.remove_volume("p", "v")
     hypervisor.remove_volume("p", "v")
     hypervisor.remove_pool(hypervisor.pools()["p"].uuid)
+    hypervisor.create_pool(xml.pool_xml("p", POOL))
+    assert hypervisor.create_volume("p", document).capacity == MIB  # by that name it is another pool now
+    hypervisor.remove_volume("p", "v")
+    hypervisor.remove_pool(hypervisor.pools()["p"].uuid)
     hypervisor.remove_pool(uuid4())
     assert "p" not in hypervisor.pools()
     with pytest.raises(NotFoundError):
@@ -599,6 +604,16 @@ def test_bytes_come_back_as_they_were_written(machine: Machine) -> None:
     for call in (hypervisor.download, lambda pool, name, _: hypervisor.fetch(pool, name, parts.append)):
         with pytest.raises(NotFoundError):
             call("p", "x", 1)
+
+
+def test_a_volume_is_made_with_its_content(machine: Machine) -> None:
+    hypervisor, content = machine.hypervisor, os.urandom(MIB)
+    hypervisor.make_volume("p", xml.volume_xml("v", "raw", len(content)), content)
+    assert hypervisor.download("p", "v", 2 * MIB) == content
+    hypervisor.make_volume("p", xml.volume_xml("w", "raw", 0))
+    assert hypervisor.volumes("p")["w"].capacity == 0
+    with pytest.raises(AlreadyExistsError):
+        hypervisor.make_volume("p", xml.volume_xml("v", "raw", len(content)), content)
 
 
 def test_more_bytes_than_were_announced_are_refused(machine: Machine) -> None:

@@ -83,7 +83,7 @@ class World:
     Attributes:
         folder: for files that are no state.
         trace: told of every call to the host or a guest, before and after it.
-        seen: lab, node and generation of the guests that labctl has logged in to.
+        seen: lab, node and generation of the guests whose SSH server labctl has met.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -202,21 +202,36 @@ class World:
 
     # -- the way in ---------------------------------------------------------------------------------------------
 
-    def log_in(self, dialer: object, address: str, *, name: str, key: str, host_key: str, **_: object) -> SshTransport:
+    def log_in(
+        self,
+        dialer: object,
+        address: str,
+        *,
+        name: str,
+        key: str,
+        host_key: str,
+        greeted: Callable[[], object] = lambda: None,
+        **_: object,
+    ) -> SshTransport:
         """Log in to the guest at an address, which must show that host key and know that key."""
         self.trace(f"before: log in to {name}")
         guest = self.host.at(address)
         if guest is None:
             raise DeadlineError(f"{address} did not answer by SSH in time", details="Last state seen: no route to host")
+        greeted()
         files = guest.memory.get("files", {})
         if str(files.get(HOST_KEY, "")).strip() != host_key.strip():
             raise HostKeyError(f"{name}: another machine answers: its host key is not this node's")
         if public(key) not in {" ".join(line.split()[:2]) for line in str(files.get(AUTHORIZED, "")).splitlines()}:
             raise LoginError(f"{name}: the node refuses the lab's key")
-        owner = owner_of(guest.domain)
-        self.seen.add((owner.lab, owner.node, owner.generation))
+        self.met(guest)
         self.trace(f"after: log in to {name}")
         return cast(SshTransport, FakeTransport(self, address, name))
+
+    def met(self, guest: FakeGuest) -> None:
+        """Note that labctl has been in touch with a guest."""
+        owner = owner_of(guest.domain)
+        self.seen.add((owner.lab, owner.node, owner.generation))
 
 
 class Died(BaseException):
@@ -253,8 +268,10 @@ class FakeDialer:
 
     def connect(self, address: str, port: int, *, timeout: float) -> socket.socket:
         """Open a connection to a guest's SSH server, which greets."""
-        if port != 22 or self._world.host.at(address) is None:
+        guest = self._world.host.at(address)
+        if port != 22 or guest is None:
             raise RemoteError(f"{address} port {port}: no route to host")
+        self._world.met(guest)
         ours, theirs = socket.socketpair()
         theirs.sendall(b"SSH-2.0-OpenSSH_10.0\r\n")
         theirs.close()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from labctl.errors import DeadlineError, InputError
+from labctl.errors import DeadlineError, InputError, RemoteError
 from labctl.guest import Result
 from labctl.installing import probe
 from labctl.lab import proving
+from labctl.lab.proving import Proving
 from labctl.pace import pace
 from labctl.plan.model import LabPlan
 from labctl.report import golden as report
@@ -183,6 +186,7 @@ def test_a_set_from_elsewhere_that_claims_other_volumes_is_refused(hostile: dict
         (Result(exit_code=0, stdout="", stderr=""), ""),
         (Result(exit_code=1, stdout="", stderr="Can't connect\n"), "team01-db-node: Can't connect"),
         (DeadlineError("its agent did not answer"), "its agent did not answer"),
+        (RemoteError("its guest agent's answer cannot be understood"), "its guest agent's answer cannot be understood"),
     ],
 )
 def test_a_ruined_cloud_does_not_keep_a_node_back(gridka: LabPlan, answer: Result | Exception, why: str) -> None:
@@ -196,5 +200,88 @@ def test_a_ruined_cloud_does_not_keep_a_node_back(gridka: LabPlan, answer: Resul
 
     made, database = cloud("gridka"), gridka.node("db-node")
     site: Any = SimpleNamespace(pace=pace("kvm"), hypervisor=SimpleNamespace(run_inside=run_inside))
-    assert proving.forget_reports(site, database, made, "compute-1", threading.Event()) == why
-    assert asked == [(database.uuid, shared.forget_reports(made, "compute-1"))]
+    line = shared.forget_reports(made, "compute-1")
+    assert proving.told(site, database, line, threading.Event()) == why
+    assert asked == [(database.uuid, line)]
+
+
+class Asked:
+    """A host whose guests answer everything well, but those whose word is in `fails`; notes what they were asked."""
+
+    def __init__(self, *fails: str) -> None:
+        self.lines: list[tuple[UUID, str]] = []
+        self._fails = fails
+
+    def run_inside(self, uuid: UUID, line: str, *, stdin: bytes = b"", **_: object) -> Result:
+        self.lines.append((uuid, line if not stdin else stdin.decode()))
+        failed = any(word in line for word in self._fails)
+        return Result(exit_code=int(failed), stdout="", stderr="no answer" if failed else "")
+
+
+def alone(gridka: LabPlan, name: str, asked: Asked) -> tuple[Proving, list[str]]:
+    """Return the proving of a cloud in which one node goes on alone, and what is said meanwhile."""
+    said: list[str] = []
+    site: Any = SimpleNamespace(pace=pace("kvm"), hypervisor=asked)
+    progress = SimpleNamespace(say=said.append)
+    work: Any = SimpleNamespace(site=site, cancelled=threading.Event(), progress=progress)
+    lab: Any = SimpleNamespace(site=site, work=work, plan=gridka, restored={name}, whole=False, failed=set())
+    lab.tell = lambda *_: None
+    made = Proving(lab)
+    made._cloud = cloud("gridka")
+    made._probes = probe.probes(made._cloud)
+    return made, said
+
+
+def test_a_control_plane_that_comes_back_alone_is_asked_for_its_listeners_not_for_reports(gridka: LabPlan) -> None:
+    asked = Asked()
+    made, said = alone(gridka, "api-node", asked)
+    node, queue, database = (gridka.node(made._cloud.node(role)) for role in ("nova", "rabbitmq", "mariadb"))
+    assert node.name == "api-node"
+    made.before_release(node)
+    (first, dropped), (second, forgotten) = asked.lines
+    assert (first, second) == (queue.uuid, database.uuid)
+    assert f'lists:prefix("{made._cloud.address("api-node")}:"' in dropped
+    assert "NOT IN ('nova-conductor', 'nova-scheduler')" in shlex.split(forgotten)[-1]
+    asked.lines.clear()
+    made.ask(node)
+    questions = "".join(text for uuid, text in asked.lines if uuid == queue.uuid)
+    assert "conductor.api-node" in questions
+    assert "scheduler.api-node" in questions
+    assert said == []
+
+
+@pytest.mark.parametrize(("answer", "said"), [("{ok, [ok]}", ""), ("{error, badarg}", "{error, badarg}"), ("", "")])
+def test_the_message_queue_is_told_whose_connections_end_and_says_why_it_does_not(
+    tmp_path: Path, answer: str, said: str
+) -> None:
+    (tmp_path / "erl_call").write_text(f"#!/bin/sh\ncat >{tmp_path}/told; echo '{answer}'\n")
+    (tmp_path / "erl_call").chmod(0o755)
+    line = shared.drop_connections(cloud("gridka"), "api-node")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (int(not answer.startswith("{ok")), said)
+    told = (tmp_path / "told").read_text()
+    assert told.startswith("[catch rabbit_networking:close_connection(P, ")
+    assert f'lists:prefix("{cloud("gridka").address("api-node")}:", binary_to_list(N))' in told
+    assert told.endswith("].\n")  # without the full stop, Erlang waits for more
+
+
+def test_where_the_message_queue_is_ruined_all_services_report_as_before(gridka: LabPlan) -> None:
+    asked = Asked("erl_call")
+    made, said = alone(gridka, "api-node", asked)
+    made.before_release(gridka.node("api-node"))
+    assert asked.lines[-1][1] == shared.forget_reports(cloud("gridka"), "api-node")
+    assert "no answer" in said[0]
+    asked.lines.clear()
+    made.ask(gridka.node("api-node"))
+    assert not any("conductor.api-node" in text for _, text in asked.lines)
+
+
+def test_agents_of_a_node_that_comes_back_alone_report_before_it_is_ready(gridka: LabPlan) -> None:
+    asked = Asked()
+    made, _ = alone(gridka, "compute-1", asked)
+    made.before_release(gridka.node("compute-1"))
+    assert asked.lines[-1][1] == shared.forget_reports(cloud("gridka"), "compute-1")
+    asked.lines.clear()
+    made.ask(gridka.node("compute-1"))
+    assert any("nova-compute" in text and "last_seen_up" in text for _, text in asked.lines)

@@ -12,6 +12,7 @@ import pytest
 from labctl.errors import RefusedError
 from labctl.hypervisor import State
 from labctl.lab import secrets
+from labctl.sizes import size
 from tests.unit.fake_site import AUTHORIZED, KNOWN_HOSTS, MACHINE_ID, World
 
 
@@ -59,6 +60,25 @@ def test_a_forks_nodes_that_know_host_keys_know_those_of_their_own_lab(world: Wo
     node_1, node_2 = (world.host.guest(f"green-{name}").memory["files"] for name in ("node-1", "node-2"))
     assert node_1[KNOWN_HOSTS] == secrets.known_hosts(world.home.lab("green"), world.plan("green"))
     assert KNOWN_HOSTS not in node_2  # no role has written any there
+
+
+def test_a_fork_is_ready_without_a_login(forkable: World) -> None:
+    calls: list[str] = []
+    forkable.trace = calls.append
+    forkable.create("green")
+    assert not [call for call in calls if "log in to" in call]
+    assert len([call for call in calls if call == "before: run a command in green-node-1"]) == 1
+    assert forkable.record("green").ready == {"node-1": 0, "node-2": 0}
+
+
+def test_a_fork_says_how_much_is_read(forkable: World) -> None:
+    read = sum(len(file.content) for path, file in forkable.host.files.items() if path.endswith(".memory"))
+    forkable.notes.said.clear()
+    forkable.create("green")
+    assert f"green: 2 nodes continue from memory, {size(read)} are read" in forkable.notes.said
+    forkable.notes.said.clear()
+    forkable.create("green")
+    assert forkable.notes.said == []
 
 
 def test_a_fork_that_nobody_waited_for_is_kept_by_the_next_create(forkable: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from labctl.errors import CapacityError
 from labctl.plan.capacity import GIB
+from labctl.report import views
 from labctl.site import room
 from labctl.state import Home
 from tests.unit.fake_site import World, died
@@ -121,6 +122,28 @@ def test_memory_that_is_promised_and_not_yet_touched_counts_beside_other_program
     assert room.left(world.home, world.site()).memory == free - 10 * 1024
     world.host.touched = 1.0
     assert room.left(world.home, world.site()).memory == free - 10 * 1024
+
+
+def test_half_of_what_merging_saves_counts_as_left(world: World) -> None:
+    world.host.touched = 1.0
+    world.create("red")
+    free = room.left(world.home, world.site()).memory
+    world.host.merged = 200
+    assert room.left(world.home, world.site()).memory == free + 100
+    world.host.memory -= free - MINI + 200
+    with pytest.raises(CapacityError) as caught:
+        world.create("green")
+    assert "1.2 GiB available, and 100 MiB that merging saves and guests may take back" in caught.value.details
+    world.create("green", overcommit=True)
+
+
+def test_status_tells_what_merging_saves(world: World) -> None:
+    world.create("red")
+    assert "merging" not in views.lab_table(world.status("red"))
+    world.host.merged = 512
+    shown = world.status("red")
+    assert "Same-page merging saves 512 MiB on host fake" in views.lab_table(shown)
+    assert views.lab_document(shown)["host_merged_bytes"] == 512 * 1024**2
 
 
 def test_start_refuses_what_does_not_fit_any_more(world: World) -> None:

@@ -228,7 +228,7 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
     for tool in ("date", "ip", "kill"):
         (tmp_path / tool).write_text("#!/bin/sh\n")
         (tmp_path / tool).chmod(0o755)
-    for folder in ("root", "etc/ssh", "run"):
+    for folder in ("root", "etc/ssh", "run"):  # the folder /root/.ssh is made
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "run/sshd.pid").write_text("1\n")
     others = tmp_path / "etc/ssh/ssh_known_hosts"
@@ -241,6 +241,7 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
     (tmp_path / "clock").write_text("1000\n")
     script = script.replace("/sys/class/rtc/rtc0/since_epoch", f"{tmp_path}/clock")
     (tmp_path / "date").write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/set\n')
+    (tmp_path / "kill").write_text(f'#!/bin/sh\necho "$*" >{tmp_path}/told; echo 1 >{tmp_path}/run/sshd.pid\n')
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     subprocess.run(["sh", "-s"], input=script.encode(), env=environment, check=True)
     assert (tmp_path / "set").read_text() == "-s @1000.5\n"  # as whoever runs the guest's clock has it, when it is read
@@ -254,6 +255,8 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
     else:
         assert others.read_text() == keys.known_hosts
     assert (tmp_path / "etc/machine-id").read_text().strip() == node.machine_id
+    assert (tmp_path / "told").read_text() == "-HUP 1\n"
+    assert (tmp_path / "run/sshd.pid").exists(), "it has waited for the server to listen with the new key"
 
 
 def test_a_node_that_comes_back_alone_ends_its_connections_to_the_others(gridka: LabPlan, keys: SeedKeys) -> None:

@@ -29,7 +29,34 @@ def test_phases_follow_one_another_to_the_total(world: World) -> None:
     for phases in nodes.values():
         total = phases.pop("total")
         assert 0 <= sum(phases.values()) <= total + 0.1
-    assert {phase for _, _, phase in notes.phases} >= {Phase.DEFINED, Phase.READY}
+    assert [phase for _, node, phase in notes.phases if node == "node-1"] == [
+        Phase.DISKS,
+        Phase.NETWORKS,
+        Phase.STARTING,
+        Phase.WAITING,
+        Phase.RESUMING,
+        Phase.BOOTING,
+        Phase.LOGIN,
+        Phase.SEEDING,
+        Phase.READY,
+    ]
+
+
+def test_what_a_fork_does_is_told_apart(world: World) -> None:
+    world.create("red")
+    world.capture("red")
+    world.notes.phases.clear()
+    world.create("green")
+    assert [phase for team, node, phase in world.notes.phases if (team, node) == ("green", "node-1")] == [
+        Phase.DISKS,
+        Phase.NETWORKS,
+        Phase.RESTORING,
+        Phase.WAITING,
+        Phase.RESUMING,
+        Phase.IDENTITY,
+        Phase.LEASE,
+        Phase.READY,
+    ]
 
 
 def test_calls_of_libvirt_are_noted_and_print_nothing(caplog: object) -> None:
