@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import uuid
@@ -305,8 +306,8 @@ class _Trial:
         if not self._becomes_green(entry):
             raise _Broken(f"{what} does not repair it: {_still(self.report)}")
         self._seconds["repair"] = round(time.monotonic() - began, 1)
-        units = tuple(unit for _, record in entry.records for unit in record.restart)
-        if units:
+        units = [unit for _, record in entry.records for unit in record.restart]
+        if units := [unit for unit in units if not _restarts(typed, unit)]:
             self._engine.restart(entry)
             if not self._becomes_green(entry):
                 raise _Broken(f"{what} is lost when these are restarted: {', '.join(units)}: {_still(self.report)}")
@@ -377,6 +378,11 @@ class _Trial:
 
     def _context(self, node: str) -> Context:
         return self._engine.context(self._engine.guest(node))
+
+
+def _restarts(typed: Sequence[Typed], unit: str) -> bool:
+    """Whether a repair restarts a unit itself."""
+    return any(re.search(rf"systemctl restart [^;&|]*\b{re.escape(unit)}\b", each.line) for each in typed)
 
 
 def _restore(engine: Engine, book: Ledger, seed: str) -> list[Entry]:

@@ -804,6 +804,19 @@ def test_a_trial_breaks_the_lab_again_after_each_repair_and_leaves_every_byte_as
     assert Book(lab).open() == []
 
 
+def test_a_repair_outlives_a_restart_of_what_was_touched_unless_it_is_one() -> None:
+    restarts = {}
+    for line in ("mend", "mend; systemctl restart x"):
+        lab = Lab()
+        change = Line(path="/etc/hosts", match=r"10\.0\.0\.4 (.*)", line=r"10.0.0.44 \1")
+        fault = drawing(Break(node="node-1", change=change, restart=("x",)), repair=(Typed(node="node-1", line=line),))
+        trial = on_trial(lab, fault)
+        lab.node.answers |= {line: lab.node.answers["mend"], "heard.*": ""}
+        assert trial.run().trouble == ""
+        restarts[line] = sum("restart x" in each and each != line for each in lab.node.ran)
+    assert restarts["mend"] == restarts["mend; systemctl restart x"] + 1
+
+
 def test_what_a_trial_asks_last_is_what_the_next_one_would_ask_first() -> None:
     lab, asked = Lab(), []
 
