@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -220,16 +219,13 @@ class Domains(Link):
         states = [(domain, State.from_libvirt(facts.get("state.state", 0)), facts) for domain, facts in found]
         return [(domain, state, state.reason(facts.get("state.reason", 0))) for domain, state, facts in states]
 
-    @functools.cached_property
-    def _known(self) -> dict[UUID, libvirt.virDomain]:
-        return {}
-
     def _lookup(self, uuid: UUID) -> libvirt.virDomain:
         """Return a domain, which is asked for once: each call finds it by its UUID, or says that it is gone."""
-        if uuid not in self._known:
+        found = self._known.get(uuid)
+        if found is None:
             with translated(f"find domain {uuid}"):
-                self._known[uuid] = self._connection.lookupByUUIDString(str(uuid))
-        return self._known[uuid]
+                found = self._known[uuid] = self._connection.lookupByUUIDString(str(uuid))
+        return found
 
     @staticmethod
     def _domain_facts(domain: libvirt.virDomain) -> DomainFacts:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import libvirt
 
@@ -30,6 +31,7 @@ class Link:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        self._known: dict[UUID | str, Any] = {}  # domains by UUID and pools by name, which are asked for once
         events.start_loop()
         with translated(f"connect to {uri}", remedy=_connecting(uri)):
             self._connection = _opened(uri)
@@ -44,7 +46,8 @@ class Link:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; libvirt may have lost it already."""
+        """Close the connection; libvirt may have lost it already. It stays open while anything of it is kept."""
+        self._known.clear()
         with contextlib.suppress(libvirt.libvirtError):
             self._connection.close()
 

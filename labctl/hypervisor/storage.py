@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import io
 import xml.etree.ElementTree as ET
@@ -78,7 +77,7 @@ class Storage(Link):
         """Stop and undefine a pool, and delete its directory; nothing happens when it is gone."""
         with contextlib.suppress(NotFoundError), translated(f"remove storage pool {uuid}"):
             pool = self._connection.storagePoolLookupByUUIDString(str(uuid))
-            self._known_pools.pop(pool.name(), None)
+            self._known.pop(pool.name(), None)
             if pool.isActive():
                 pool.destroy()
             pool.delete()
@@ -180,15 +179,12 @@ class Storage(Link):
         with contextlib.suppress(NotFoundError), translated(f"delete volume {name}"):
             self._pool(pool).storageVolLookupByName(name).delete()
 
-    @functools.cached_property
-    def _known_pools(self) -> dict[str, libvirt.virStoragePool]:
-        return {}
-
     def _pool(self, name: str) -> libvirt.virStoragePool:
         """Return a pool, which is asked for once: libvirt finds it by its UUID from then on."""
-        if name not in self._known_pools:
-            self._known_pools[name] = self._connection.storagePoolLookupByName(name)
-        return self._known_pools[name]
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = self._connection.storagePoolLookupByName(name)
+        return found
 
     @contextlib.contextmanager
     def _stream(self) -> Iterator[libvirt.virStream]:

@@ -190,6 +190,18 @@ def test_a_node_is_made_and_started_with_a_call_for_each_thing(home: Home, calls
         calls.clear()
 
 
+def test_what_is_asked_for_once_keeps_no_connection_open() -> None:
+    hypervisor = Hypervisor("test:///default")
+    (uuid,) = (uuid for _, uuid in hypervisor.states())
+    assert hypervisor.domain(uuid) is not None
+    hypervisor.start_pool("default-pool")
+    left = []
+    close = hypervisor._connection.close
+    hypervisor._connection.close = lambda: left.append(close())
+    hypervisor.close()
+    assert left == [0]
+
+
 def test_networks_of_a_new_lab_are_asked_for_no_cards(home: Home, calls: Counter[str]) -> None:
     record = replace(records.record_of(home, "team01"), team="other", lab=UUID(int=99, version=4))
     record = replace(record, mgmt=IPNetwork("192.168.250.0/24"))
