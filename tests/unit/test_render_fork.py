@@ -216,6 +216,29 @@ def test_a_note_of_anything_else_is_refused(strange: str) -> None:
         fork.cookie(strange)
 
 
+def played(script: str, root: Path, *, sshd: str) -> subprocess.CompletedProcess[str]:
+    """Run a node's script in a folder instead of the node.
+
+    Args:
+        sshd: what its SSH server does, as a shell line, when it is told anything.
+    """
+    tools = {"date": f'echo "$@" >{root}/set', "ip": "", "kill": f'echo "$*" >{root}/told; {sshd}'}
+    for tool, does in tools.items():
+        (root / tool).write_text(f"#!/bin/sh\n{does}\n")
+        (root / tool).chmod(0o755)
+    for folder in ("root", "etc/ssh", "run"):  # the folder /root/.ssh is made
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / "run/sshd.pid").write_text("1\n")
+    for folder in ("/root", "/etc", "/run"):
+        for before in " ><":
+            script = script.replace(f"{before}{folder}/", f"{before}{root}{folder}/")
+    script = script.replace("kill -HUP", f"{root}/kill -HUP")
+    (root / "clock").write_text("1000\n")
+    script = script.replace("/sys/class/rtc/rtc0/since_epoch", f"{root}/clock")
+    environment = {"PATH": f"{root}:/usr/bin:/bin"}
+    return subprocess.run(["sh", "-s"], input=script, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+
+
 @pytest.mark.parametrize("known", ["of another lab\n", None])
 def test_the_identity_script_is_quoted_and_writes_what_it_should(
     gridka: LabPlan, keys: SeedKeys, tmp_path: Path, known: str | None
@@ -225,25 +248,12 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
     assert identity.CLOCK in script.splitlines()
     assert "ss -" not in script
     assert "ip link set eth0 down; ip link set eth0 up" in script
-    for tool in ("date", "ip", "kill"):
-        (tmp_path / tool).write_text("#!/bin/sh\n")
-        (tmp_path / tool).chmod(0o755)
-    for folder in ("root", "etc/ssh", "run"):  # the folder /root/.ssh is made
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "run/sshd.pid").write_text("1\n")
     others = tmp_path / "etc/ssh/ssh_known_hosts"
     if known is not None:
+        others.parent.mkdir(parents=True)
         others.write_text(known)
-    for folder in ("/root", "/etc", "/run"):
-        script = script.replace(f" {folder}/", f" {tmp_path}{folder}/").replace(f">{folder}/", f">{tmp_path}{folder}/")
-        script = script.replace(f"<{folder}/", f"<{tmp_path}{folder}/")
-    script = script.replace("kill -HUP", f"{tmp_path}/kill -HUP")
-    (tmp_path / "clock").write_text("1000\n")
-    script = script.replace("/sys/class/rtc/rtc0/since_epoch", f"{tmp_path}/clock")
-    (tmp_path / "date").write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/set\n')
-    (tmp_path / "kill").write_text(f'#!/bin/sh\necho "$*" >{tmp_path}/told; echo 1 >{tmp_path}/run/sshd.pid\n')
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    subprocess.run(["sh", "-s"], input=script.encode(), env=environment, check=True)
+    done = played(script, tmp_path, sshd=f"echo 1 >{tmp_path}/run/sshd.pid")
+    assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "set").read_text() == "-s @1000.5\n"  # as whoever runs the guest's clock has it, when it is read
     assert (tmp_path / "root/.ssh/authorized_keys").read_text().splitlines() == list(keys.authorized)
     private = tmp_path / "etc/ssh/ssh_host_ed25519_key"
@@ -256,7 +266,19 @@ def test_the_identity_script_is_quoted_and_writes_what_it_should(
         assert others.read_text() == keys.known_hosts
     assert (tmp_path / "etc/machine-id").read_text().strip() == node.machine_id
     assert (tmp_path / "told").read_text() == "-HUP 1\n"
-    assert (tmp_path / "run/sshd.pid").exists(), "it has waited for the server to listen with the new key"
+
+
+def test_a_restored_node_is_itself_only_when_its_ssh_server_listens_again(
+    gridka: LabPlan, keys: SeedKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = tmp_path / "run/sshd.pid"
+    script = identity.script(gridka.node("db-node"), keys, entropy="abc", alone=False)
+    done = played(script, tmp_path, sshd=f"(sleep 0.3; echo 2 >{pid}) 2>/dev/null &")
+    assert (done.returncode, pid.read_text()) == (0, "2\n")
+    monkeypatch.setattr(identity, "_LOOKS", 2)
+    script = identity.script(gridka.node("db-node"), keys, entropy="abc", alone=False)
+    done = played(script, tmp_path, sshd="")
+    assert (done.returncode, done.stderr) == (1, "its SSH server does not listen again\n")
 
 
 def test_a_node_that_comes_back_alone_ends_its_connections_to_the_others(gridka: LabPlan, keys: SeedKeys) -> None:
