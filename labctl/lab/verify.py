@@ -39,6 +39,7 @@ _LINES = 15  # of what a learner sees, the last
 _PATIENCE = 3.0  # times what a removal may take: a server is made, attached, and removed
 _SEED = "verify-"  # how the seeds of trials begin
 _EARLY = "its trial ended early"
+_RESTARTS = 5  # how often a trial restarts what a fault does: to break, by a cheat, to mend, and to heal
 _TOGETHER = 8  # faults after which everything is checked: in an emulated cloud that takes as long as a fault
 _FOUND = 50  # percent of a fault's points for finding it; what is more is for its repair
 
@@ -202,9 +203,12 @@ class _Trial:
     def turn(self) -> tuple[int, float]:
         """What puts trials in order: most faults are tried early, and those with the same checks side by side.
 
-        Which variant it is, and how long its checks may take, in seconds of emulated nodes.
+        Which variant it is, and how long its checks and its restarts may take, in seconds of emulated nodes.
         """
-        seconds = sum(each.limit[1] for each in chosen(self._scene.lab.stage, self.names))
+        entry, drawn = self._prepare()
+        checks = chosen(self._scene.lab.stage, (*entry.red, *entry.green))
+        restarts = _RESTARTS * sum(len(each.restart) for each in drawn.breaks)
+        seconds = sum(each.limit[1] for each in checks) + restarts * pace("qemu").settles
         return self._fault.variants.index(self._variant), seconds
 
     def run(self, known: Report | None = None, ahead: Sequence[str] = ()) -> Verified:
