@@ -218,7 +218,7 @@ class FakeCloud:
             "run1",
             read=lambda: self.record[-1] if self.record else None,
             write=self.record.append,
-            patience=5,
+            patience=1,
         )
         cloud = Cloud(
             planned=Planned.of(lab, {}, slow=False, nested={}),
@@ -271,7 +271,7 @@ def running() -> Iterator[FakeCloud]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         made = FakeCloud(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield made
         server.shutdown()
 

@@ -29,6 +29,7 @@ REFUSED = RemoteError("10.0.0.3 does not answer on port 9292", details="[Errno 1
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCloud]:
     monkeypatch.setattr(logs, "_PAUSE", (0.0, 0.0))
+    monkeypatch.setattr(logs, "_STILL", (0.5, 0.5))
     with fake_cloud.running() as made:
         yield made
 

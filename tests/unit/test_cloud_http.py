@@ -104,7 +104,7 @@ def lab() -> Iterator[Lab]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         made = Lab(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield made
         server.shutdown()
 

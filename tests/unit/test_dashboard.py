@@ -69,7 +69,7 @@ def lab(pages: Pages) -> Iterator[Pages]:
         nodes = tuple(replace(node, roles=roles[node.name]) for node in plan.nodes)
         pages.labs.plans[team] = replace(plan, nodes=nodes)
     web = ThreadingHTTPServer(("127.0.0.1", 0), Horizon)
-    threading.Thread(target=web.serve_forever, daemon=True).start()
+    threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
 
     def screen(socket: ServerConnection) -> None:
         assert socket.request is not None
