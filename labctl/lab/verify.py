@@ -44,7 +44,7 @@ _TOGETHER = 8  # faults after which everything is checked: in an emulated cloud 
 _FOUND = 50  # percent of a fault's points for finding it; what is more is for its repair
 
 
-class _Broken(Exception):  # noqa: N818 - it ends one fault's trial
+class _Broken(LabctlError):  # noqa: N818 - it ends one fault's trial
     """A fault does not do what it says."""
 
 
@@ -228,8 +228,8 @@ class _Trial:
             variant=self._variant,
         )
         try:
-            if known is None or not self._good(known, self.names):
-                self._engine.green_before(entry)
+            if (known is None or not self._good(known, self.names)) and not self._becomes_green(entry):
+                self._engine.green_before(entry)  # which says what is red
             entry = self._inject()
             seen = replace(seen, red=dict(entry.symptoms))
             self._red = tuple(sorted(entry.symptoms))
@@ -255,9 +255,10 @@ class _Trial:
             self._seconds["heal"] = round(time.monotonic() - began, 1)
             if not self._becomes_green(entry, ahead=ahead):
                 raise _Broken(f"it is not green after the heal: {_still(self.report)}")
-        except (_Broken, LabctlError) as exc:
+        except LabctlError as exc:
             self._clear()
-            seen = replace(seen, trouble=str(exc).splitlines()[0])
+            lines = [exc.brief, *exc.details.splitlines()]
+            seen = replace(seen, trouble=": ".join(lines[:2]))
         return replace(seen, seconds=self._seconds, points=self._points)
 
     def _prepare(self) -> tuple[Entry, Drawn]:

@@ -804,6 +804,14 @@ def test_a_trial_breaks_the_lab_again_after_each_repair_and_leaves_every_byte_as
     assert Book(lab).open() == []
 
 
+def test_a_lab_that_is_green_again_in_a_moment_is_waited_for_before_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab, said = Lab(), [report("B01"), report("B01")]
+    assert on_trial(lab, thorough(), check=lambda ids: said.pop() if said else lab.check(ids)).run().ok
+    monkeypatch.setattr(Engine, "_patience", lambda self, red: 0)
+    found = on_trial(lab, thorough(), check=lambda ids: report("B01")).run()
+    assert found.trouble == "the lab of team01 is not green, so a fault could not be proven: B01: B01 is ill"
+
+
 def test_a_repair_outlives_a_restart_of_what_was_touched_unless_it_is_one() -> None:
     restarts = {}
     for line in ("mend", "mend; systemctl restart x"):
