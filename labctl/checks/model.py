@@ -137,6 +137,12 @@ class Report:
             result.red or result.verdict is Verdict.BLOCKED for result in self.results
         )
 
+    @property
+    def trouble(self) -> str:
+        """What the first three checks found wrong that did not pass; empty where all did."""
+        bad = [each for each in self.results if each.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
+        return "; ".join(f"{each.name}: {each.first.evidence if each.first else each.verdict}" for each in bad[:3])
+
     def verdict(self, check: str) -> Verdict:
         """Return the verdict of a check, the worst of its parts, or of a part; SKIPPED where it was not run."""
         return worst(result.verdict for result in self.results if check in (result.id, result.name))

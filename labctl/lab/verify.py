@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 import uuid
@@ -76,10 +75,10 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
     with records.locked(home, [team]):
         plan = records.lab_of(home, team).plan
         folder, book = home.lab(team), Ledger(home.lab(team))
-        kept = {each.key: each for each in _kept(folder.read(KEPT))}
+        kept = {each.key: each for each in matrix.kept(folder.read(KEPT))}
         good = {key for key, each in kept.items() if wanted.resume and each.ok}
         faults = [FAULTS[name] for name in wanted.ids] or list(FAULTS)
-        trials = _trials(Scene(lab=plan, service=wanted.service), faults)
+        trials = draw.singly(Scene(lab=plan, service=wanted.service), faults)
         seen: list[Verified] = []
         with check.subject(work, plan) as lab:
             engine = engine_of(work, plan, lab, book)
@@ -144,22 +143,11 @@ def _wrong(engine: Engine, stage: str) -> str:
 
     def green() -> bool:
         nonlocal said
-        said = _still(engine.check(ids))
+        said = engine.check(ids).trouble
         return not said
 
     engine.becomes(green, REPORTS)
     return f"after its repair and its heal, or those of a fault next to it: {said}" if said else ""
-
-
-def _trials(scene: Scene, faults: Sequence[Fault]) -> list[tuple[Fault, str, Scene]]:
-    """Return the faults and variants that a lab can have, each with the lab as that variant alone is drawn for it."""
-    every = [
-        (fault, variant, replace(scene, only=frozenset({variant})))
-        for fault in faults
-        for variant in fault.variants
-        if scene.lab.stage in fault.stages
-    ]
-    return [(fault, variant, narrow) for fault, variant, narrow in every if draw.applies(fault, narrow)]
 
 
 class _Trial:
@@ -254,7 +242,7 @@ class _Trial:
                 self._shell(self._lesson.user, self._lesson.after)
             self._seconds["heal"] = round(time.monotonic() - began, 1)
             if not self._becomes_green(entry, ahead=ahead):
-                raise _Broken(f"it is not green after the heal: {_still(self.report)}")
+                raise _Broken(f"it is not green after the heal: {self._trouble}")
         except LabctlError as exc:
             self._clear()
             lines = [exc.brief, *exc.details.splitlines()]
@@ -309,13 +297,13 @@ class _Trial:
         began = time.monotonic()
         self._type(typed)
         if not self._becomes_green(entry):
-            raise _Broken(f"{what} does not repair it: {_still(self.report)}")
+            raise _Broken(f"{what} does not repair it: {self._trouble}")
         self._seconds["repair"] = round(time.monotonic() - began, 1)
         units = [unit for _, record in entry.records for unit in record.restart]
-        if units := [unit for unit in units if not _restarts(typed, unit)]:
+        if units := [unit for unit in units if not any(each.restarts(unit) for each in typed)]:
             self._engine.restart(entry)
             if not self._becomes_green(entry):
-                raise _Broken(f"{what} is lost when these are restarted: {', '.join(units)}: {_still(self.report)}")
+                raise _Broken(f"{what} is lost when these are restarted: {', '.join(units)}: {self._trouble}")
         self._score(kind, entry, held=True)
         if self._points[kind] < 100:
             raise _Broken(f"{what} is worth {self._points[kind]} percent of the points")
@@ -373,6 +361,10 @@ class _Trial:
         wanted = [each.id for each in chosen(self._scene.lab.stage, tuple(ids))]
         return all(said.get(name) in (Verdict.PASS, Verdict.SKIPPED) for name in wanted)
 
+    @property
+    def _trouble(self) -> str:
+        return self.report.trouble if self.report else ""
+
     def _becomes_green(self, entry: Entry, *, ahead: Sequence[str] = ()) -> bool:
         return self._engine.becomes(partial(self._green, entry, ahead=ahead), entry.red)
 
@@ -385,11 +377,6 @@ class _Trial:
         return self._engine.context(self._engine.guest(node))
 
 
-def _restarts(typed: Sequence[Typed], unit: str) -> bool:
-    """Whether a repair restarts a unit itself."""
-    return any(re.search(rf"systemctl restart [^;&|]*\b{re.escape(unit)}\b", each.line) for each in typed)
-
-
 def _restore(engine: Engine, book: Ledger, seed: str) -> list[Entry]:
     """Restore what trials left whose seeds begin so, the last first; return it."""
     halves = [entry for entry in reversed(book.open()) if entry.seed.startswith(seed)]
@@ -398,18 +385,5 @@ def _restore(engine: Engine, book: Ledger, seed: str) -> list[Entry]:
     return halves
 
 
-def _still(report: Report | None) -> str:
-    """Return what checks found wrong; empty when nothing is."""
-    bad = [each for each in report.results if each.verdict not in (Verdict.PASS, Verdict.SKIPPED)] if report else []
-    return "; ".join(f"{each.name}: {each.first.evidence if each.first else each.verdict}" for each in bad[:3])
-
-
 def _differs(now: dict[str, Any], before: dict[str, Any]) -> str:
     return ", ".join(f"{key} {before.get(key)} -> {now.get(key)}" for key in before if now.get(key) != before[key])
-
-
-def _kept(text: str | None) -> list[Verified]:
-    try:
-        return matrix.read(text)
-    except (ValueError, TypeError):
-        return []  # it is only there to save time

@@ -74,6 +74,17 @@ def narrowed(scene: Scene, fault: Fault) -> Scene:
     return replace(scene, only=matrix.proven(fault))
 
 
+def singly(scene: Scene, faults: Sequence[Fault]) -> list[tuple[Fault, str, Scene]]:
+    """Return the faults and variants that a lab can have, each with the lab as that variant alone is drawn for it."""
+    every = [
+        (fault, variant, replace(scene, only=frozenset({variant})))
+        for fault in faults
+        for variant in fault.variants
+        if scene.lab.stage in fault.stages
+    ]
+    return [(fault, variant, narrow) for fault, variant, narrow in every if applies(fault, narrow)]
+
+
 def lots(teams: Sequence[str], found: Sequence[Fault], *, seed: str, same: bool, service: str = "") -> list[Lot]:
     """Draw for all teams: distinct faults of one level and weight, or the same for all.
 

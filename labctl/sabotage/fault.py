@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -237,6 +238,10 @@ class Typed:
 
     node: str
     line: str
+
+    def restarts(self, unit: str) -> bool:
+        """Whether it restarts a unit."""
+        return re.search(rf"systemctl restart [^;&|]*\b{re.escape(unit)}\b", self.line) is not None
 
 
 @dataclass(frozen=True, kw_only=True)

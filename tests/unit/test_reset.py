@@ -47,6 +47,7 @@ def test_a_stage_whose_image_is_missing_costs_nothing(tmp_path: Path) -> None:
         settings=SimpleNamespace(pool=SimpleNamespace(name="labctl")),
         images=SimpleNamespace(every=lambda volumes: [image("openstack"), image("openstack-medium")]),
     )
+    site.again = lambda: site
     work = Work(home=home, site=site, jobs=1, progress=cast(Any, None), cancelled=threading.Event())
     with pytest.raises(InputError, match="no image debian-13"):
         reset.reset(work, "red", ["image-node"], stage="bare")
