@@ -15,7 +15,7 @@ from labctl.changes import Context
 from labctl.changes.kinds import KINDS
 from labctl.checks.check import chosen
 from labctl.checks.model import Report, Verdict
-from labctl.errors import DeadlineError, LabctlError
+from labctl.errors import DeadlineError, LabctlError, RefusedError
 from labctl.lab import check, events, opening, rounds
 from labctl.lab.sabotage import Ledger, engine_of, prepare
 from labctl.pace import pace
@@ -23,7 +23,7 @@ from labctl.rounds import trial
 from labctl.rounds.events import Injected
 from labctl.sabotage import draw, matrix, tutorial
 from labctl.sabotage.draw import Lot
-from labctl.sabotage.engine import REPORTS, Engine
+from labctl.sabotage.engine import Engine
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
 from labctl.sabotage.matrix import Verified
@@ -37,6 +37,7 @@ _REPAIRS = {"repair": "the reference repair", "alternative": "the alternative re
 _LINES = 15  # of what a learner sees, the last
 _PATIENCE = 3.0  # times what a removal may take: a server is made, attached, and removed
 _SEED = "verify-"  # how the seeds of trials begin
+_ALONE = "the rest of the lab was not checked after it"
 _EARLY = "its trial ended early"
 _RESTARTS = 5  # how often a trial restarts what a fault does: to break, by a cheat, to mend, and to heal
 _TOGETHER = 8  # faults after which everything is checked: in an emulated cloud that takes as long as a fault
@@ -76,14 +77,22 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
         plan = records.lab_of(home, team).plan
         folder, book = home.lab(team), Ledger(home.lab(team))
         kept = {each.key: each for each in matrix.kept(folder.read(KEPT))}
-        good = {key for key, each in kept.items() if wanted.resume and each.ok}
         faults = [FAULTS[name] for name in wanted.ids] or list(FAULTS)
         trials = draw.singly(Scene(lab=plan, service=wanted.service), faults)
         seen: list[Verified] = []
         with check.subject(work, plan) as lab:
             engine = engine_of(work, plan, lab, book)
             _restore(engine, book, _SEED)  # what a killed run left
-            left: list[_Trial] = []
+            if wrong := engine.wrong(plan.stage):
+                raise RefusedError(
+                    f"the lab of {team} is not green, so no fault could be proven",
+                    details=wrong,
+                    remedy=f"labctl check {team} --quick; labctl sabotage heal {team}",
+                )
+            # Now the rest of the lab was checked after them.
+            kept = {key: replace(each, trouble=each.trouble.removeprefix(_ALONE)) for key, each in kept.items()}
+            good = {key for key, each in kept.items() if wanted.resume and each.ok}
+            left = []
             for fault, variant, scene in trials:
                 key = (fault.id, variant, plan.topology, work.site.virt)
                 if key in good:
@@ -108,7 +117,7 @@ def _in_turn(
     say: Callable[[str], None],
     keep: Callable[[Sequence[Verified]], None],
 ) -> list[Verified]:
-    """Run trials. After some, see that all of the lab is green; only then is what they found kept.
+    """Run trials. After some, see that all of the lab is green; until then is kept that it was not looked at.
 
     A lab that is not ends the run: nothing could be proven in it.
     """
@@ -122,32 +131,21 @@ def _in_turn(
         known = one.report if found.ok else None
         say(f"{one.name}: {found.trouble or 'does what it says'} ({sum(found.seconds.values()):.0f} s)")
         tried.append(found)
+        keep([replace(found, trouble=found.trouble or _ALONE)])
         if after and len(tried) < _TOGETHER:
             continue
-        wrong = _wrong(engine, stage)
+        wrong = engine.wrong(stage)
         if engine.cancelled.is_set():
             break
-        tried = [replace(each, trouble=each.trouble or wrong) for each in tried]
+        why = f"after its repair and its heal, or those of a fault next to it: {wrong}" if wrong else ""
+        tried = [replace(each, trouble=each.trouble or why) for each in tried]
         keep(tried)
         seen += tried
+        tried = []
         if wrong:
             say(f"The lab is not green any more, so nothing else is tried: {wrong}")
             break
-        tried = []
     return seen
-
-
-def _wrong(engine: Engine, stage: str) -> str:
-    """Return what is red in a lab of all that can be checked without changing anything; empty once nothing is."""
-    ids, said = [each.id for each in chosen(stage, quick=True)], ""
-
-    def green() -> bool:
-        nonlocal said
-        said = engine.check(ids).trouble
-        return not said
-
-    engine.becomes(green, REPORTS)
-    return f"after its repair and its heal, or those of a fault next to it: {said}" if said else ""
 
 
 class _Trial:
@@ -245,6 +243,8 @@ class _Trial:
                 raise _Broken(f"it is not green after the heal: {self._trouble}")
         except LabctlError as exc:
             self._clear()
+            if not self._cancelled.is_set():
+                self._becomes_green(entry)  # the next fault shall find no service that is still starting
             lines = [exc.brief, *exc.details.splitlines()]
             seen = replace(seen, trouble=": ".join(lines[:2]))
         return replace(seen, seconds=self._seconds, points=self._points)

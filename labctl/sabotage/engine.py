@@ -14,7 +14,7 @@ from netaddr import IPAddress
 from labctl import waiting
 from labctl.changes import Admin, Context, Record
 from labctl.changes import undo as changes
-from labctl.checks.check import named
+from labctl.checks.check import chosen, named
 from labctl.checks.model import Report, Result, Verdict
 from labctl.errors import DeadlineError, LabctlError, RefusedError, RemoteError
 from labctl.guest import Guest
@@ -166,6 +166,18 @@ class Engine:
         for entry in healed:
             self.restart(entry)
         return self._settled(healed, checks)
+
+    def wrong(self, stage: str) -> str:
+        """Return what is red in a lab of all that can be checked without changing it; empty once nothing is."""
+        ids, said = [each.id for each in chosen(stage, quick=True)], ""
+
+        def green() -> bool:
+            nonlocal said
+            said = self.check(ids).trouble
+            return not said
+
+        self.becomes(green, REPORTS)
+        return said
 
     def _settled(self, healed: Sequence[Entry], checks: Sequence[str]) -> Report:
         """Check a lab once what faults had turned red had time to answer again: a service takes a while to start."""

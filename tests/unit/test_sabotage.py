@@ -908,17 +908,17 @@ def test_trials_are_good_when_the_rest_of_the_lab_is_green_too(monkeypatch: pyte
         return lab.check(ids)
 
     trials = [on_trial(lab, thorough(), check=check) for _ in range(3)]
-    kept: list[int] = []
+    kept: list[list[bool]] = []
     found = verify._in_turn(
-        trials, trials[0]._engine, "bare", asked.append, lambda rows: kept.append(sum(row.ok for row in rows))
+        trials, trials[0]._engine, "bare", asked.append, lambda rows: kept.append([row.ok for row in rows])
     )
     if harmed:
         assert [row.trouble.split(": ", 1)[1] for row in found] == ["B07: B07 is ill"] * 2, "the third was not tried"
-        assert kept == [0]
+        assert kept == [[False], [False], [False, False]]
         assert "not green any more" in asked[-1]
     else:
         assert [line.split()[0] for line in asked] == ["ZZ-01:", "ZZ-01:", "everything", "ZZ-01:", "everything"]
-        assert kept == [2, 1]
+        assert kept == [[False], [False], [True, True], [False], [True]]
         assert all(row.ok for row in found)
 
 
