@@ -50,6 +50,7 @@ SERVICES = {
         Service(name="gnocchi", type="metric", role="gnocchi", port=8041),
         Service(name="aodh", type="alarming", role="aodh", port=8042),
         Service(name="designate", type="dns", role="designate", port=9001),
+        Service(name="ec2", type="ec2", role="ec2", port=8773),
     )
 }
 

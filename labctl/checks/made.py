@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -276,6 +277,16 @@ def _of_api(service: str, path: str, key: str, query: str) -> Kind:
     return Kind(find=find, remove=remove)
 
 
+def ec2_access(name: str) -> str:
+    """Return the access key of EC2 credentials, which have no name: they are found by it."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
+def _credentials(cloud: Any, thing: Thing) -> list[str]:  # noqa: ARG001
+    """Return the ID that Keystone gives to EC2 credentials."""
+    return [hashlib.sha256(ec2_access(thing.name).encode()).hexdigest()]
+
+
 def _zones(cloud: Any, thing: Thing) -> list[str]:
     """Find a zone by its first label."""
     return [zone.id for zone in cloud.demo.dns.zones() if zone.name.partition(".")[0] == thing.name]
@@ -365,6 +376,10 @@ KINDS: dict[str, Kind] = {
         remove=_quietly(lambda cloud, thing: cloud.admin.identity.delete_user(thing.id)),
     ),
     "container": Kind(find=lambda cloud, thing: [thing.name], remove=_quietly(_emptied)),  # noqa: ARG005 - name is ID
+    "credentials": Kind(
+        find=_credentials,
+        remove=_quietly(lambda cloud, thing: cloud.demo.identity.delete_credential(thing.id)),
+    ),
     "grant": Kind(find=_grants, remove=_revoke),
     "metric": _of_api("gnocchi", "/v1/metric", "id", "name="),
     "alarm": _of_api("aodh", "/v2/alarms", "alarm_id", "q.field=name&q.op=eq&q.value="),

@@ -31,7 +31,7 @@ from labctl.spec import topology
 from tests.unit import fake_names
 
 IDENTITY = Identity(team="team01", lab=UUID(int=1), owner=UUID(int=2), mgmt=IPNetwork("192.168.99.0/24"))
-MORE = ("gnocchi", "ceilometer", "aodh", "designate")
+MORE = ("gnocchi", "ceilometer", "aodh", "designate", "ec2")
 """Roles that allinone does not have."""
 PUBLIC, INTERNAL = "allinone.example.org", "10.0.0.3"
 PATHS = {
@@ -47,6 +47,7 @@ PATHS = {
     "gnocchi": "",
     "aodh": "",
     "designate": "",
+    "ec2": "/services/Cloud",
 }
 
 Answer = tuple[int, Any]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
 
 import pytest
 from openstack.exceptions import ConflictException, NotFoundException
@@ -16,7 +19,7 @@ from labctl.checks import log as logs
 from labctl.checks import run as runner
 from labctl.checks.canary import Canary
 from labctl.checks.check import Check, Subject, chosen
-from labctl.checks.made import KINDS, Kind, Made
+from labctl.checks.made import KINDS, Kind, Made, Thing, ec2_access
 from labctl.checks.model import Report, Result, Verdict
 from labctl.errors import DeadlineError, RemoteError
 from tests.unit import fake_cloud
@@ -644,3 +647,57 @@ def test_a_leftover_is_a_finding_of_its_own(cloud: FakeCloud, things: World) -> 
     report = runner.run(lab, checks, mode="full", told=lambda result: None)
     assert len(report.leftovers) == 1
     assert not report.green
+
+
+@pytest.mark.parametrize(
+    ("lacks", "step", "suspect"),
+    [
+        ("", "", ""),
+        ("images", "images", "ec2"),
+        ("instance", "the image instance", "ec2"),
+        ("doubt", "a wrong signature", "ec2: it does not have signatures checked"),
+    ],
+)
+def test_ec2s_api_is_asked_by_signed_requests_and_the_key_is_removed(
+    cloud: FakeCloud, lacks: str, step: str, suspect: str
+) -> None:
+    image, made, asked = UUID(int=7), {}, []
+
+    def credentials(body: bytes) -> tuple[int, Any]:
+        made.update(json.loads(body)["credential"])
+        key = hashlib.sha256(json.loads(made["blob"])["access"].encode()).hexdigest()
+        cloud.answers["DELETE", 5000, f"/v3/credentials/{key}"] = (204, {})
+        return 201, {"credential": made | {"id": key}}
+
+    def ec2(body: bytes) -> tuple[int, Any]:
+        action = parse_qs(body.decode())["Action"][0]
+        asked.append(action)
+        if action == "DescribeImages" and lacks == "images":
+            return 500, b"<Response><Errors><Error><Code>InternalError</Code></Error></Errors></Response>"
+        if asked.count("DescribeInstances") == 2 and lacks != "doubt":
+            return 401, b"<Response><Errors><Error><Code>AuthFailure</Code></Error></Errors></Response>"
+        listed = "" if lacks == "instance" else f"<item><imageId>ami-{image.hex}</imageId></item>"
+        space = "http://ec2.amazonaws.com/doc/2016-11-15/"
+        return 200, f'<{action}Response xmlns="{space}">{listed}</{action}Response>'.encode()
+
+    cloud.answers["POST", 5000, "/v3/credentials"] = credentials
+    cloud.answers["POST", 8773, "/services/Cloud"] = ec2
+    cloud.answers["GET", 9292, "/v2/images"] = (200, {"images": [{"id": str(image), "name": "instance"}]})
+    found = of(check(cloud, "C01", "C02", "C03", "X3"), "X3")
+    assert (found.first.name if found.first else "", found.first.suspect if found.first else "") == (step, suspect)
+    assert (made["type"], made["user_id"], made["project_id"]) == ("ec2", "u", "p")
+    assert any(method == "DELETE" and path.startswith("/v3/credentials/") for method, _, path in cloud.asked)
+    assert json.loads(cloud.record[-1]) == []
+    assert cloud.unknown == []
+
+
+def test_where_no_node_has_the_role_ec2_its_check_says_why_it_is_skipped(cloud: FakeCloud) -> None:
+    cloud.roles = ("mariadb", "memcached", "keystone")
+    found = of(check(cloud, "X3"), "X3")
+    assert found.verdict is Verdict.SKIPPED
+    assert "no node has the role ec2" in str(found.steps[0].evidence)
+
+
+def test_ec2_credentials_of_a_killed_run_are_found_by_the_name_that_it_wrote_down() -> None:
+    (found,) = KINDS["credentials"].find(None, Thing(kind="credentials", name="labctl-check-run1-ec2"))
+    assert found == hashlib.sha256(ec2_access("labctl-check-run1-ec2").encode()).hexdigest()

@@ -592,7 +592,7 @@ def test_apis_under_uwsgi_tell_that_they_end_each_connection(tasks: tuple[Cloud,
     actions = [action for task in tasks[1] for step in task.steps for action in step.actions]
     apis = [each for each in actions if isinstance(each, Ini) and each.path.endswith("-uwsgi.ini")]
     assert len(apis) == 7 + len(
-        [node for name in ("heat", "heat-cfn", "gnocchi", "aodh", "designate") for node in tasks[0].nodes(name)]
+        [node for name in ("heat", "heat-cfn", "gnocchi", "aodh", "designate", "ec2") for node in tasks[0].nodes(name)]
     )
     assert all(api.values["uwsgi"]["add-header"] == "Connection: close" for api in apis)
 

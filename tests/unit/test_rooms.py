@@ -20,7 +20,7 @@ LIBRARIES: dict[str, set[str]] = {
     "asyncssh": {"door"},
     "click": {"cli"},
     "jinja2": {"board", "render", "report"},
-    "keystoneauth1": {"cloud"},
+    "keystoneauth1": {"cloud", "roles"},  # as openstack
     "libvirt": {"hypervisor"},
     "libvirt_qemu": {"hypervisor"},
     "markupsafe": {"render", "report"},
