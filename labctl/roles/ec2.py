@@ -14,6 +14,17 @@ PORT = 8773
 """Where it listens, as Nova's did."""
 
 _FOLDER = "/usr/local/lib/ec2"
+_SERVER = {
+    "http-socket": f"0.0.0.0:{PORT}",
+    "chdir": _FOLDER,
+    "module": "ec2.api:application()",
+    "master": True,
+    "need-app": True,
+    "enable-threads": True,
+    "lazy-apps": True,
+    "die-on-term": True,
+    "disable-logging": True,  # the service writes a line for each request itself
+}
 _UNIT = """[Unit]
 Description=EC2's API
 After=network-online.target
@@ -75,24 +86,7 @@ def ec2(cloud: Cloud, node: str) -> Iterator[Step]:
                 owner="root:ec2",
                 mode=0o640,
             ),
-            Ini(
-                path="/etc/ec2/ec2-api-uwsgi.ini",
-                values={
-                    "uwsgi": {
-                        "http-socket": f"0.0.0.0:{PORT}",
-                        "chdir": _FOLDER,
-                        "module": "ec2.api:application()",
-                        "master": True,
-                        "need-app": True,
-                        "enable-threads": True,
-                        "lazy-apps": True,
-                        "die-on-term": True,
-                        "disable-logging": True,  # it writes a line for each request itself
-                    }
-                },
-                dialect="plain",
-            ),
-            uwsgi("ec2-api", "ec2"),
+            uwsgi("ec2-api", "ec2", more=_SERVER),
             PutFile(path="/etc/systemd/system/ec2-api.service", content=_UNIT),
             Unit(names=("ec2-api",)),
             # Without a signature it refuses, which is an answer.

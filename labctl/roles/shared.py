@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -175,7 +175,7 @@ def merge(*parts: Values) -> Values:
     return joined
 
 
-def uwsgi(name: str, project: str | None = None, *, green: int = 0) -> Action:
+def uwsgi(name: str, project: str | None = None, *, green: int = 0, more: Mapping[str, object] | None = None) -> Action:
     """Keep an API to few processes: a lab has few callers and little memory.
 
     It tells that it ends each connection, as Debian's files do for some: after an answer without a body (204) a client
@@ -185,9 +185,10 @@ def uwsgi(name: str, project: str | None = None, *, green: int = 0) -> Action:
         green: how many processes, where its threads are eventlet's. These live in the system's thread that began them,
             and the one that receives the answers to remote calls runs only while that thread serves a request: each
             process must have one alone.
+        more: what the file says besides, where no package has brought one.
     """
     size = {"processes": green, "threads": 1} if green else {"processes": 1, "threads": 8}
-    values = size | {"add-header": "Connection: close"}
+    values = size | {"add-header": "Connection: close"} | dict(more or {})
     return Ini(path=f"/etc/{project or name}/{name}-uwsgi.ini", values={"uwsgi": values}, dialect="plain")
 
 

@@ -118,7 +118,7 @@ def application(path: str = CONF) -> Api:
     conf.register_opts([cfg.StrOpt("region_name")], group=section)
     conf(["--config-file", path], project="ec2")
     auth = loading.load_auth_from_conf_options(conf, section)
-    return Api(Session(auth=auth, timeout=_SECONDS), auth.auth_url, conf[section].region_name)
+    return Api(Session(auth=auth, timeout=_SECONDS), conf[section].auth_url, conf[section].region_name)
 
 
 def _form(environ: Mapping[str, Any]) -> tuple[dict[str, str], bytes]:
