@@ -264,6 +264,7 @@ def test_one_unknown_instance_among_others_and_none_is_touched(world: World) -> 
     [
         (409, "Cannot 'start' instance while it is in vm_state building", (400, "IncorrectInstanceState")),
         (403, "Policy doesn't allow it", (403, "UnauthorizedOperation")),
+        (404, "Instance could not be found", (400, "InvalidInstanceID.NotFound")),
         (500, "Unexpected API Error", (500, "InternalError")),
     ],
 )

@@ -154,10 +154,16 @@ def _translated(exc: Exception, request: str) -> RefusedError:
         says = _NOT_XML.sub("", str(exc.details or exc.message))
         if exc.status_code == 403 and "uota exceeded" in says:
             return RefusedError("InstanceLimitExceeded", says)
-        known = {400: "InvalidParameterValue", 403: "UnauthorizedOperation", 409: "IncorrectInstanceState"}
+        known = {
+            400: "InvalidParameterValue",
+            403: "UnauthorizedOperation",
+            404: "InvalidInstanceID.NotFound",  # gone meanwhile, or on no compute node yet
+            409: "IncorrectInstanceState",
+        }
         if (status := cast("int", exc.status_code)) in known:
             return RefusedError(known[status], says, 403 if status == 403 else 400)
-    _LOG.error("%s: %s: %s", request, type(exc).__name__, exc)
+    expected = isinstance(exc, (exceptions.SDKException, keystone.ClientException))
+    _LOG.error("%s: %s: %s", request, type(exc).__name__, " ".join(str(exc).split()), exc_info=not expected)
     return RefusedError("InternalError", "The service could not carry out the request; its log says why", 500)
 
 
