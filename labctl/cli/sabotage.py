@@ -295,19 +295,15 @@ def verify_command(words: tuple[str, ...], resume: bool, service: str, matrix: P
     from labctl.cli.show import show
     from labctl.lab import verify
     from labctl.report import matrix as views
-    from labctl.sabotage import matrix as rows
 
     home = Home()
     ids, patterns = options.ids_and_teams(words)
     team = options.one_of(patterns) if patterns else options.one_team(home, None)
     with site_of(home, team) as place, working(home, place) as work:
-        wanted = verify.Wanted(ids=ids, service=service, resume=resume)
+        wanted = verify.Wanted(ids=ids, service=service, resume=resume, matrix=matrix)
         with ThreadPoolExecutor(1) as thread:  # an interrupt ends the main thread at once; this one heals first
             found = thread.submit(verify.verify, work, team, wanted).result()
     show(output, document=[views.document(each) for each in found], text=views.text(found))
-    if matrix is not None:
-        known = rows.read(matrix.read_text() if matrix.exists() else None)
-        matrix.write_text(rows.write(rows.merged(known, found)))
     return 0 if all(each.ok for each in found) else 1
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from labctl.changes import Context
@@ -56,11 +57,13 @@ class Wanted:
         ids: of faults; all of the lab's stage where there are none.
         service: whose faults are tried, by the name of its role; empty for all.
         resume: leave out those that were good in an earlier run on this lab.
+        matrix: a file; what was seen is merged into it as soon as it counts.
     """
 
     ids: Sequence[str] = ()
     service: str = ""
     resume: bool = False
+    matrix: Path | None = None
 
 
 def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
@@ -103,10 +106,13 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
             if not wanted.ids:
                 left.sort(key=lambda trial: trial.turn)
 
-            def keep(found: Sequence[Verified]) -> None:
-                kept.update({each.key: each for each in found})
+            def keep(rows: Sequence[Verified]) -> None:
+                kept.update({each.key: each for each in rows})
                 folder.write(KEPT, matrix.write(kept.values()))
+                if wanted.matrix:
+                    matrix.merge(wanted.matrix, (each for each in rows if each.trouble != _ALONE))
 
+            keep(seen)
             return seen + _in_turn(left, engine, plan.stage, say, keep)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from labctl.errors import InputError
 from labctl.sabotage.fault import Fault
 
 SHIPPED = Path(__file__).with_name("verified.json")
@@ -79,9 +80,17 @@ def write(rows: Iterable[Verified]) -> str:
     return json.dumps([asdict(each) for each in found], indent=1, ensure_ascii=False) + "\n"
 
 
-def merged(old: Iterable[Verified], new: Iterable[Verified]) -> list[Verified]:
-    """Return the rows of both; a newer one takes the place of an older one about the same."""
-    return sorted({each.key: each for each in (*old, *new)}.values(), key=lambda each: each.key)
+def merge(file: Path, new: Iterable[Verified]) -> None:
+    """Write rows into a file, which is made where there is none, in the place of older ones about the same.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    try:
+        old = read(file.read_text() if file.exists() else None)
+    except (ValueError, TypeError) as exc:
+        raise InputError(f"{file} is no matrix of faults", remedy="Name another file.") from exc
+    file.write_text(write({each.key: each for each in (*old, *new)}.values()))
 
 
 @functools.cache

@@ -732,15 +732,20 @@ def test_a_fault_that_takes_long_weighs_twice(monkeypatch: pytest.MonkeyPatch) -
     assert [matrix.weight(FAULTS[name]) for name in ("KS-04", "GL-01", "CP-01", "NW-01")] == [1.0, 1.0, 2.0, 1.0]
 
 
-def test_what_was_seen_is_merged_row_by_row() -> None:
+def test_what_was_seen_is_merged_row_by_row(tmp_path: Path) -> None:
+    file = tmp_path / "matrix.json"
     old, new = [seen("KS-04", "nova", trouble="bad"), seen("GL-01")], [seen("KS-04", "nova"), seen("KS-04", "glance")]
-    rows = matrix.merged(old, new)
+    matrix.merge(file, old)
+    matrix.merge(file, new)
+    rows = matrix.read(file.read_text())
     assert [(row.fault, row.variant, row.ok) for row in rows] == [
         ("GL-01", "", True),
         ("KS-04", "glance", True),
         ("KS-04", "nova", True),
     ]
-    assert matrix.read(matrix.write(rows)) == rows
+    file.write_text("[1]")
+    with pytest.raises(InputError, match="no matrix"):
+        matrix.merge(file, new)
 
 
 def seen(fault: str, variant: str = "", *, trouble: str = "", seconds: float = 1.0) -> Verified:
