@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from labctl.errors import InputError
 from labctl.state import Home
 
 if TYPE_CHECKING:
-    from labctl.lab.rounds import Seat
     from labctl.report.rounds import Board
 
 
@@ -75,7 +73,7 @@ def score_command(
     if view == "team" and not players:
         raise InputError("whose score?", remedy="Name the team that looks: labctl score team01 --view team.")
     if freeze:
-        rounds.freeze(home, every, _today(freeze, every))
+        rounds.freeze(home, every, _moment(freeze, max(seat.opened.at for seat in every)))
     elif reveal:
         rounds.reveal(home, every)
     elif checks and not replay:
@@ -97,8 +95,11 @@ def _show_scores(board: Board, output: str) -> None:
         show(output, document=views.document(board), text=views.text(board))
 
 
-def _today(text: str, some: Sequence[Seat]) -> float:
-    """Return the moment of today that the words HH:MM name, seconds since 1970.
+def _moment(text: str, opened: float) -> float:
+    """Return the moment of a round that the words HH:MM name, in seconds since 1970; the round may go past midnight.
+
+    Args:
+        opened: when the round was opened.
 
     Raises:
         InputError: they name none, or one before the round.
@@ -107,7 +108,10 @@ def _today(text: str, some: Sequence[Seat]) -> float:
         clock = datetime.strptime(text, "%H:%M").time()
     except ValueError as exc:
         raise InputError(f"{text!r} is no time of day", remedy="Say it as 16:30.") from exc
-    moment = datetime.combine(datetime.now().date(), clock).timestamp()
-    if moment < max(seat.opened.at for seat in some):
-        raise InputError(f"{text} was before the round", remedy="Name a moment of today after its opening.")
-    return moment
+    start = datetime.fromtimestamp(opened)
+    moment = datetime.combine(start.date(), clock)
+    if moment < start:
+        moment += timedelta(days=1)
+    if moment - start > timedelta(hours=12):
+        raise InputError(f"{text} was before the round", remedy="Name a moment in the twelve hours after its opening.")
+    return moment.timestamp()

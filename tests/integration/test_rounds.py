@@ -69,7 +69,7 @@ def test_a_frozen_board_stands_still_through_the_end(labs: LabHost) -> None:
     before = scores(labs, "--no-check", "--view", "public")
     opened = datetime.fromisoformat(labs.document("round", "status")[0]["opened"])
     freeze = (opened + timedelta(minutes=1)).replace(second=0, microsecond=0)  # what was won until then may be seen
-    labs.labctl("score", "--freeze", freeze.strftime("%H:%M"))
+    labs.labctl("score", "--freeze", freeze.astimezone().strftime("%H:%M"))
     time.sleep(max(0.0, (freeze - datetime.now(UTC)).total_seconds()))
     frozen = scores(labs, "--no-check", "--view", "public")
     labs.labctl("round", "close")

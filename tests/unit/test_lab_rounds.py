@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -441,6 +442,27 @@ class TestScore:
     def test_a_freeze_is_a_moment_of_the_round(self, play: Class) -> None:
         play.open()
         assert isinstance(play.labctl("score", "--freeze", "noon").exception, InputError)
+
+    @pytest.mark.parametrize(
+        ("opened", "text", "minutes"),
+        [
+            ("14:00:30", "14:30", 29.5),
+            ("23:50:00", "00:10", 20),
+            ("14:00:30", "09:00", None),
+            ("14:00:30", "14:00", None),
+        ],
+    )
+    def test_a_freeze_is_found_past_midnight_and_never_before_the_round(
+        self, opened: str, text: str, minutes: float | None
+    ) -> None:
+        from labctl.cli.scores import _moment
+
+        at = datetime.fromisoformat(f"2026-11-26T{opened}").timestamp()
+        if minutes is None:
+            with pytest.raises(InputError, match="before the round"):
+                _moment(text, at)
+        else:
+            assert _moment(text, at) - at == minutes * 60
 
     @pytest.mark.parametrize("output", ["table", "json", "yaml", "csv", "junit", "ctftime"])
     @pytest.mark.parametrize("view", ["team", "public"])
