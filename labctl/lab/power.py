@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from labctl.errors import CapacityError, HypervisorError, InputError, LabctlError
+from labctl.errors import CapacityError, DeadlineError, HypervisorError, InputError, LabctlError
 from labctl.hypervisor import DomainFacts, State
 from labctl.hypervisor.facts import IO_ERROR
 from labctl.lab import nodes, ready, trouble
 from labctl.lab.decisions import Starting
 from labctl.lab.reset import choose
 from labctl.plan.model import LabPlan, NetworkPlan, NodePlan
+from labctl.render import identity
 from labctl.sets import hold, sources
 from labctl.site import networks, room
 from labctl.site.progress import Phase
@@ -111,7 +112,10 @@ def start(work: Work, team: str, names: Sequence[str], how: Starting) -> Started
         if how.wait and (off or paused):
             ledger = Ledger(home.lab(team), lab.record)
             run(
-                (partial(ready.wait, work, ledger, lab.plan, node) for node in [*off, *paused]),
+                [
+                    *(partial(ready.wait, work, ledger, lab.plan, node) for node in off),
+                    *(partial(_wake, work, ledger, lab.plan, node) for node in paused),
+                ],
                 jobs=len(off) + len(paused),
             )
         if absent:
@@ -164,6 +168,14 @@ def _resume(work: Work, team: str, node: NodePlan) -> None:
             remedy=f"Free some room on the host (labctl image list, labctl golden list), then labctl start {team}.",
         )
     work.progress.node(team, node.name, Phase.BOOTING)
+
+
+def _wake(work: Work, ledger: Ledger, lab: LabPlan, node: NodePlan) -> None:
+    """Wait until a node that was paused is ready, and set its clock, which stood still."""
+    ready.wait(work, ledger, lab, node)
+    site = work.site
+    with suppress(DeadlineError):  # an image of somebody else's may have no agent
+        site.hypervisor.run_inside(node.uuid, identity.CLOCK, timeout=site.pace.login, cancelled=work.cancelled)
 
 
 def _stop(work: Work, team: str, node: NodePlan, force: bool) -> None:

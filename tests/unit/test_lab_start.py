@@ -36,7 +36,11 @@ def test_a_guest_whose_disk_is_still_full_is_not_said_to_run(world: World, monke
 def test_a_guest_that_somebody_paused_goes_on(world: World) -> None:
     world.create("red")
     world.host.domain("red-node-2").state = State.PAUSED
+    calls: list[str] = []
+    world.trace = calls.append
     assert world.start("red", "node-2").resumed == ("node-2",)
+    sets_its_clock = calls.index("after: run a command in red-node-2")
+    assert calls.index("after: resume domain red-node-2") < sets_its_clock
 
 
 def test_create_tells_what_is_off_or_paused_after_the_host_came_back(world: World) -> None:
