@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -291,18 +291,19 @@ def verify_command(words: tuple[str, ...], resume: bool, service: str, matrix: P
     that the fault names; after every eighth fault, all checks must be green that change nothing. Exit code 1 if a fault
     does not do what it says.
     """
-    from labctl.cli.labs import site_of, working
+    from labctl.cli.labs import batched
     from labctl.cli.show import show
-    from labctl.lab import verify
+    from labctl.lab import many, verify
     from labctl.report import matrix as views
 
     home = Home()
     ids, patterns = options.ids_and_teams(words)
     team = options.one_of(patterns) if patterns else options.one_team(home, None)
-    with site_of(home, team) as place, working(home, place) as work:
-        wanted = verify.Wanted(ids=ids, service=service, resume=resume, matrix=matrix)
-        with ThreadPoolExecutor(1) as thread:  # an interrupt ends the main thread at once; this one heals first
-            found = thread.submit(verify.verify, work, team, wanted).result()
+    wanted = verify.Wanted(ids=ids, service=service, resume=resume, matrix=matrix)
+    with batched(home) as batch:  # in a thread, which an interrupt does not end before it has healed
+        results = many.each(batch, [team], partial(verify.verify, wanted=wanted))
+    results.check()
+    found = results.done[team]
     show(output, document=[views.document(each) for each in found], text=views.text(found))
     return 0 if all(each.ok for each in found) else 1
 

@@ -8,11 +8,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from labctl.checks.model import Report, Result, Step, Verdict
 from labctl.errors import CapacityError, InputError, RefusedError, RemoteError
 from labctl.guest import File
 from labctl.guest.fake import FakeGuest
-from labctl.lab import fault_files
+from labctl.lab import fault_files, many
 from labctl.lab.sabotage import LEDGER, Ledger
 from labctl.pace import pace
 from labctl.report import matrix as matrix_views
@@ -35,7 +34,8 @@ from labctl.sabotage.ledger import Entry, State
 from labctl.sabotage.left_out import LEFT_OUT
 from labctl.sabotage.matrix import Verified
 from labctl.spec import teams
-from labctl.state import Home, LabFolder
+from labctl.state import LabFolder
+from tests.unit.fake_site import World
 
 SCENES = fault_files.scenes()
 MINI = next(scene for scene in SCENES if scene.lab.topology == "mini")
@@ -967,9 +967,8 @@ def test_what_a_killed_trial_left_is_restored_before_the_next_one() -> None:
 
 
 def test_an_interrupted_verify_heals_before_the_command_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from labctl.cli import labs
     from labctl.cli.errors import guarded
     from labctl.cli.root import root
 
@@ -979,14 +978,9 @@ def test_an_interrupted_verify_heals_before_the_command_ends(
         assert work.cancelled.wait(10)
         print("healed")  # noqa: T201
 
-    @contextlib.contextmanager
-    def working(home: Home, place: None) -> Iterator[Any]:
-        with labs.cancellable() as cancelled:
-            yield SimpleNamespace(cancelled=cancelled)
-
-    monkeypatch.setenv("LABCTL_HOME", str(tmp_path))
-    monkeypatch.setattr(labs, "site_of", lambda home, team: contextlib.nullcontext())
-    monkeypatch.setattr(labs, "working", working)
+    world.create("red")
+    monkeypatch.setenv("LABCTL_HOME", str(world.home.root))
+    monkeypatch.setattr(many.site, "opened", lambda *_, **__: contextlib.nullcontext(world.site()))
     monkeypatch.setattr("labctl.lab.verify.verify", verify)
     command = ["sabotage", "verify", "red"]
     assert guarded(lambda: root.main(command, prog_name="labctl", standalone_mode=False)) == 130
