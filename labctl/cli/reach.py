@@ -136,7 +136,8 @@ def forward_command(name: str | None, ports: tuple[str, ...], address: str, stdi
             path = "/horizon/" if port == _SHOWN["horizon"] else ""
             options.say(f"http://{opened.netloc}{path}  is  {node} port {port}")
         options.say("Ctrl-C ends it.")
-        threading.Event().wait()
+        while not threading.Event().wait(0.5):
+            pass  # a signal that another thread was given is noticed between two waits
 
 
 _SHOWN = {"horizon": 80, "keystone": 5000}

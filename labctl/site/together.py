@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from labctl.errors import LabctlError
 
+_LOOK = 0.5  # seconds after which the main thread notices an interrupt at the latest
+
 
 class Cancelled(LabctlError):  # noqa: N818 - it is no error of anybody's
     """Work was given up because something else failed or the user interrupted it."""
@@ -42,7 +44,9 @@ def together(
     with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="labctl") as executor:
         futures: list[Future[object]] = [executor.submit(piece) for piece in pieces]
         try:
-            wait(futures)
+            # The system may give a signal to any thread. That does not end a wait of the main one, which handles it.
+            while wait(futures, timeout=_LOOK).not_done:
+                pass
         except BaseException:
             cancelled.set()
             executor.shutdown(wait=False, cancel_futures=True)

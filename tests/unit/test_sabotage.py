@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import threading
 import time
@@ -974,7 +973,7 @@ def test_an_interrupted_verify_heals_before_the_command_ends(
 
     def verify(work: Any, team: str, wanted: Any) -> None:
         time.sleep(0.3)  # until the main thread waits
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert work.cancelled.wait(10)
         print("healed")  # noqa: T201
 
