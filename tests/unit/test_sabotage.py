@@ -443,6 +443,13 @@ def test_a_service_that_was_healed_has_time_to_start(monkeypatch: pytest.MonkeyP
     assert slow.asked == [("B02",), ("B02",), ("B02",), ()]
 
 
+def test_a_heal_does_not_wait_for_a_check_that_only_an_older_labctl_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry, _ = begun(whole())
+    known = Slow(monkeypatch, (), ())
+    assert Lab().engine(check=known, cancelled=known).checked([replace(entry, red=("B02", "C99:gone"))]).green
+    assert known.asked == [("B02",), ()]
+
+
 def test_a_fault_that_cuts_the_way_in_is_undone_by_the_guest_agent() -> None:
     lab = Lab()
 
