@@ -164,7 +164,8 @@ def boot(log: Log, host: str, what: str, **changes: Any) -> Any:
     # An ordinary member may not name a host: where there are several, the admin does it in the member's project.
     compute, extra = cloud.demo.compute, {"key_name": "lab"}
     if cloud.nodes("compute") != [host]:
-        compute, extra = cloud.inside.compute, {"key_name": _key(log), "host": host}
+        extra = {"key_name": _key(log), "host": host}  # before its first request there, the admin joins the project
+        compute = cloud.inside.compute
     with log.step("create", node=cloud.node("nova"), suspect="nova"):
         made = cloud.made.make("server", what, lambda name: compute.create_server(name=name, **wanted, **extra))
     with log.step("ACTIVE", node=host, suspect="nova-compute"):

@@ -115,7 +115,7 @@ class FakeCloud:
 
     def _healthy(self, method: str, port: int, path: str) -> Answer | None:
         if method != "GET":
-            return (201, {"token": self._token()}) if (port, path) == (5000, "/v3/auth/tokens") else None
+            return (201, {"token": self.token()}) if (port, path) == (5000, "/v3/auth/tokens") else None
         if path == "/":
             return _ROOTS.get(port, (300, {"versions": []}))
         if port == 6080 and path == "/vnc_lite.html":
@@ -144,7 +144,9 @@ class FakeCloud:
         }
         return (200, known[port, path]) if (port, path) in known else None
 
-    def _token(self) -> dict[str, Any]:
+    def token(self) -> dict[str, Any]:
+        """Return what Keystone tells about every token."""
+
         def endpoint(name: str, interface: str, host: str) -> dict[str, str]:
             url = f"http://{host}:{SERVICES[name].port}{PATHS[name]}"
             return {"id": f"{name}-{interface}", "interface": interface, "region_id": "RegionOne", "url": url} | {
@@ -254,7 +256,7 @@ def running() -> Iterator[FakeCloud]:
             else:
                 status, document = made.answer(self.command, port, path, body)
             content = document if isinstance(document, bytes) else json.dumps(document).encode()
-            if status == 204:
+            if status == 204 or self.command == "HEAD":
                 content = b""
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -265,7 +267,7 @@ def running() -> Iterator[FakeCloud]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815 - http.server's names
+        do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815 - http.server's names
 
         def log_message(self, *args: object) -> None:
             pass

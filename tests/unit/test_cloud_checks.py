@@ -14,11 +14,12 @@ from uuid import UUID
 import pytest
 from openstack.exceptions import ConflictException, NotFoundException
 
-from labctl.checks import c25_measures, c26_alarm, c27_names
+from labctl.checks import bench, c25_measures, c26_alarm, c27_names
 from labctl.checks import log as logs
 from labctl.checks import run as runner
 from labctl.checks.canary import Canary
 from labctl.checks.check import Check, Subject, chosen
+from labctl.checks.log import Log
 from labctl.checks.made import KINDS, Kind, Made, Thing, ec2_access
 from labctl.checks.model import Report, Result, Verdict
 from labctl.errors import DeadlineError, RemoteError
@@ -293,6 +294,29 @@ def test_a_server_that_a_killed_run_stopped_is_started(cloud: FakeCloud) -> None
     lab.made.make("stop", "stop", lambda _: SimpleNamespace(id="s"), parent="s")
     assert lab.made.remove(lab) == []
     assert len(starts) == 2
+
+
+def test_the_admin_joins_a_project_before_his_first_request_there(cloud: FakeCloud) -> None:
+    grant = ("PUT", 5000, "/v3/projects/p/users/u/roles/r")
+
+    def token(body: bytes) -> tuple[int, Any]:
+        asked = json.loads(body)["auth"]
+        user, project = asked["identity"]["password"]["user"]["name"], asked["scope"]["project"]["name"]
+        if user != project and grant not in cloud.asked:
+            return 401, {"error": {"message": "The request you have made requires authentication."}}
+        return 201, {"token": cloud.token()}
+
+    cloud.answers["POST", 5000, "/v3/auth/tokens"] = token
+    cloud.answers["GET", 5000, "/v3/roles"] = (200, {"roles": [{"id": "r", "name": "admin"}]})
+    cloud.answers[grant] = (204, {})
+    cloud.answers["GET", 9292, "/v2/images"] = (200, {"images": [{"id": "i", "name": "instance"}]})
+    cloud.answers["GET", 8774, "/v2.1/flavors/detail"] = (200, {"flavors": [{"id": "f", "name": "m1.tiny"}]})
+    cloud.answers["GET", 9696, "/v2.0/networks"] = (200, {"networks": [{"id": "n", "name": "net1"}]})
+    cloud.answers["POST", 8774, "/v2.1/os-keypairs"] = (201, {"keypair": {"name": "k"}})
+    server = {"id": "s", "name": "s", "status": "ACTIVE", "OS-EXT-SRV-ATTR:host": "compute-2"}
+    cloud.answers["POST", 8774, "/v2.1/servers"] = (202, {"server": server})
+    cloud.answers["GET", 8774, "/v2.1/servers/s"] = (200, {"server": server})
+    assert bench.boot(Log(cloud.subject(), "C10"), "compute-2", "server").id == "s"
 
 
 def test_an_image_that_was_made_is_removed_and_off_the_record(cloud: FakeCloud) -> None:
