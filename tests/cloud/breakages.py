@@ -48,7 +48,7 @@ def changed(role: str, path: str, section: str, key: str, value: str, units: str
     return Breakage(
         role=role,
         does=f"cp -a {path} {path}.good; sed -i '/^\\[{section}\\]/,/^\\[/s#^{key} *=.*#{key} = {value}#' {path}; "
-        f"! cmp -s {path} {path}.good; systemctl daemon-reload; systemctl restart {units}",
+        f"if cmp -s {path} {path}.good; then exit 1; fi; systemctl daemon-reload; systemctl restart {units}",
         undoes=f"mv {path}.good {path}; systemctl restart {units}",
         checks=checks,
         right=right,
@@ -77,7 +77,7 @@ BREAKAGES = {
         role="cinder",
         does="cp -a /etc/cinder/cinder.conf /etc/cinder/cinder.conf.good; "
         "sed -i 's#^\\(transport_url.*://[^:]*:\\)[^@]*@#\\1wrong@#' /etc/cinder/cinder.conf; "
-        "! cmp -s /etc/cinder/cinder.conf /etc/cinder/cinder.conf.good; systemctl daemon-reload; "
+        "if cmp -s /etc/cinder/cinder.conf /etc/cinder/cinder.conf.good; then exit 1; fi; systemctl daemon-reload; "
         "systemctl restart cinder-api cinder-scheduler cinder-volume",
         undoes="mv /etc/cinder/cinder.conf.good /etc/cinder/cinder.conf; "
         "systemctl restart cinder-api cinder-scheduler cinder-volume",
@@ -132,7 +132,7 @@ BREAKAGES = {
         r"\[placement\]",
     ),
     "a cell's mapping": Breakage(
-        role="nova",
+        role="mariadb",
         does="mariadb nova_api -e \"UPDATE host_mappings SET host=CONCAT(host, '-x')\"",
         undoes="mariadb nova_api -e \"UPDATE host_mappings SET host=REPLACE(host, '-x', '')\"",
         checks="C01 C03 C04 C10",
