@@ -116,6 +116,7 @@ deb: setup ## Build the Debian package, in dist/: for the Debian release of this
 bench: setup bench-packages ## Measure against other tools and the raw libvirt calls (as root)
 	$(SUDO) $(BIN)/python -m tests.bench
 	$(SUDO) $(BIN)/python -m tests.bench.golden
+	$(SUDO) $(BIN)/python -m tests.bench.many
 	$(BIN)/python -m tests.bench.door
 	$(BIN)/python -m tests.bench.board
 

@@ -47,14 +47,14 @@ def standby_command(
     """Keep labs that wait for teams: forks that are ready, and paused.
 
     After this, N labs wait. create takes one for a new lab of the same set, which is there in seconds. Run standby
-    again to fill the pool up; with a smaller N it removes labs, with 0 all of them. Waiting labs take as much memory as
-    others. They are called standby-01, standby-02, ...; labctl list shows them. The objects of a lab that was taken
-    keep these names.
+    again to fill the pool up; with a smaller N it removes labs. standby 0 alone removes all of them, whatever set they
+    are from. Waiting labs take as much memory as others. They are called standby-01, standby-02, ...; labctl list shows
+    them. The objects of a lab that was taken keep these names.
 
     \b
     labctl standby 2 --from gridka-installed
     labctl create team11 --stage installed
-    labctl standby 0 --from gridka-installed
+    labctl standby 0
     """
     from labctl.cli.labs import working
     from labctl.cli.show import show
@@ -64,10 +64,11 @@ def standby_command(
 
     home = Home()
     options.set_aside(home)
+    every = number == 0 and golden is topology is stage is None
     with site.opened(home, host) as place:
         choice = _choice(place, golden, topology, stage)
         if dry_run:
-            known = standby.waiting(home, place, standby.source(place, choice).id)
+            known = standby.waiting(home, place, None if every else standby.source(place, choice).id)
             bad = sum(not standby.sound(place, record) for record in known[:number])
             what = [("make", number - len(known)), ("repair", bad), ("remove", len(known) - number)]
             said = ", ".join(f"{verb} {count}" for verb, count in what if count > 0)
@@ -75,7 +76,7 @@ def standby_command(
             return
         how = Starting(overcommit=overcommit or place.settings.overcommit)
         with working(home, place, jobs) as work:
-            pool = standby.keep(work, number, choice, how)
+            pool = standby.clear(work) if every else standby.keep(work, number, choice, how)
     done = [f"{len(pool.made)} made" if pool.made else "", f"{len(pool.removed)} removed" if pool.removed else ""]
     text = f"Labs that wait: {', '.join(pool.waiting)}." if pool.waiting else "No lab waits."
     show(output, document=asdict(pool), text=" ".join([text, *(f"{each}." for each in done if each)]))

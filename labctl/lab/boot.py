@@ -65,6 +65,7 @@ class Boot:
                 self.woken.append(node)
                 if state is State.PAUSED:
                     self.paused.append(node)
+                    self.resumed.append(node.name)
             elif state is State.PAUSED or not state.active:
                 self.off.append(node.name)
             return

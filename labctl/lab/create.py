@@ -30,7 +30,7 @@ class Created:
         networks: networks that were off.
         plugged: nodes that ran on while a network of theirs was off, and are plugged into it again.
         started: nodes that were off.
-        resumed: nodes that an earlier run had started and not let go.
+        resumed: nodes that stood still: an earlier run had started them and not let them go, or they waited for a team.
         off: nodes of a lab that stood once and were powered off or paused since; they are left so.
         installed: steps of the cloud's installation that changed something.
     """
@@ -128,7 +128,7 @@ class _Building:
         self._lab.tell(node, Phase.RESUMING)
         self.proving.before_release(node)
         self._lab.site.hypervisor.resume_domain(node.uuid)
-        if node.name not in self._lab.restored:
+        if node.name not in self._lab.restored and node not in self.boot.woken:
             self._lab.tell(node, Phase.BOOTING)
 
     def _wake(self, node: NodePlan) -> None:

@@ -91,6 +91,10 @@ def keep(work: Work, number: int, choice: Choice, how: Starting) -> Pool:
     """
     home, site = work.home, work.site
     golden = source(site, choice)
+    for record in _passed_over(home, site, golden):
+        work.progress.say(
+            f"{record.team} waits for another golden set, so create leaves it: labctl destroy {record.team}"
+        )
     known = [record.team for record in waiting(home, site, golden.id)]
     kept, surplus = known[:number], known[number:]
     for name in surplus:
@@ -111,6 +115,18 @@ def keep(work: Work, number: int, choice: Choice, how: Starting) -> Pool:
     return Pool(waiting=(*kept, *new), made=(*repaired, *new), removed=tuple(surplus))
 
 
+def clear(work: Work) -> Pool:
+    """Remove all labs that wait on a host, whatever they are forked from; an interrupted run is continued.
+
+    Raises:
+        LabctlError: a lab could not be removed.
+    """
+    names = [record.team for record in waiting(work.home, work.site)]
+    for name in names:
+        destroy.destroy(work.again(), name)
+    return Pool(waiting=(), removed=tuple(names))
+
+
 def offered(home: Home, site: Site, golden: GoldenManifest) -> list[str]:
     """Return the names of the labs that teams can take, which are forks of that golden set."""
     return [record.team for record in waiting(home, site, golden.id) if sound(site, record)]
@@ -127,6 +143,13 @@ def take(work: Work, name: str, team: str) -> bool:
             return home.hand_over(name, team)
     except LockedError:
         return False
+
+
+def _passed_over(home: Home, site: Site, golden: GoldenManifest) -> list[LabRecord]:
+    """Return the labs that wait for a set which another one of the same topology and stage has replaced."""
+    mark = (golden.digest, golden.stage_name)
+    every = waiting(home, site)
+    return [record for record in every if record.golden != golden.id and (record.digest, record.stage_name) == mark]
 
 
 def _repair(work: Work, name: str, how: Starting) -> None:

@@ -69,7 +69,7 @@ class LabHost:
             "volumes": sorted(line.split()[0] for line in self.virsh("vol-list", "labctl").splitlines()[2:] if line),
             "links": sorted(link["ifname"] for link in links),
             "rules": [line for line in self.inside("nft", "list", "ruleset").splitlines() if "counter" not in line],
-            "processes": sorted(name for name in processes(self.pid) if name in {"qemu-system-x86", "dnsmasq"}),
+            "processes": sorted(name for name in processes(self.pid) if name.startswith(("qemu", "dnsmasq"))),
             "labs": sorted(str(path.relative_to(home)) for path in (self.home / "labs").rglob("*")),
             "locks": sorted(path.name for path in (self.home / "locks").glob("*")),
         }

@@ -90,3 +90,6 @@ def test_a_pool_is_kept_shown_and_emptied(world: World) -> None:
     assert labctl("standby", "1", *CHAPTER, "-q") == "Labs that wait: standby-02. 1 made.\n"
     assert labctl("standby", "0", *CHAPTER, "-q") == "No lab waits. 1 removed.\n"
     assert world.record("blue").label == "standby-01"
+    labctl("standby", "1", *CHAPTER)
+    assert "would remove 1" in labctl("standby", "0", "--dry-run")
+    assert labctl("standby", "0", "-q") == "No lab waits. 1 removed.\n"

@@ -16,6 +16,7 @@ from labctl.lab.decisions import Choice, Starting
 from labctl.lab.standby import Pool
 from labctl.report import inventory, logins
 from labctl.sets import store
+from labctl.site.progress import Phase
 from labctl.spec import topology
 from tests.unit.fake_site import HOST_KEY, World, died
 
@@ -57,13 +58,14 @@ def test_a_team_takes_a_lab_that_waits(forkable: World) -> None:
     key = forkable.home.lab(WAITING).read("id_ed25519")
     (created,) = roll_out(forkable, "green")
     record = forkable.record("green")
-    assert (created.made, created.off) == ((), ())
+    assert (created.made, created.resumed, created.off) == ((), ("node-1", "node-2"), ())
     assert (record.lab, record.mgmt, record.label, record.standby) == (waiting.lab, waiting.mgmt, WAITING, False)
     assert forkable.home.lab("green").read("id_ed25519") == key
     assert not forkable.home.lab(WAITING).path.exists()
     assert states(forkable, WAITING) == {State.RUNNING}
     assert all(node.ready for node in forkable.status("green").nodes)
     assert "green takes standby-01, which waits" in forkable.notes.said
+    assert ("green", "node-1", Phase.BOOTING) not in forkable.notes.phases
 
 
 def test_teams_that_find_no_lab_waiting_are_forked(forkable: World) -> None:
@@ -159,6 +161,24 @@ def test_a_lab_of_an_older_set_is_not_taken(forkable: World) -> None:
     forkable.capture("red", "newer")
     roll_out(forkable, "green")
     assert forkable.record("green").label == ""
+
+
+def test_who_fills_the_pool_is_told_of_labs_of_an_older_set(forkable: World) -> None:
+    keep(forkable, 1)
+    forkable.capture("red", "newer")
+    assert keep(forkable, 1).waiting == ("standby-02",)
+    assert (
+        f"{WAITING} waits for another golden set, so create leaves it: labctl destroy {WAITING}" in forkable.notes.said
+    )
+
+
+def test_the_whole_pool_is_emptied_whatever_its_labs_are_from(forkable: World) -> None:
+    keep(forkable, 1)
+    forkable.capture("red", "newer")
+    keep(forkable, 1)
+    assert standby.clear(forkable.work()) == Pool(waiting=(), removed=("standby-01", "standby-02"))
+    assert standby.waiting(forkable.home, forkable.site()) == []
+    assert forkable.status("red").nodes[0].ready
 
 
 def test_a_team_that_has_something_on_record_takes_none(forkable: World) -> None:
