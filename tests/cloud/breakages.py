@@ -22,7 +22,7 @@ from pathlib import Path
 from labctl.state import Home, records
 
 LABCTL = Path(sys.executable).with_name("labctl")
-_SETTLES = 60  # seconds that a mended service gets on emulated nodes
+_SETTLES = 60  # seconds that a service gets on emulated nodes after its restart, broken or mended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +193,7 @@ def main() -> None:
         node = next(node.name for node in nodes if each.role in node.roles)
         _type(options.team, node, each.does)
         try:
+            time.sleep(_SETTLES)
             report = _checked(options.team, each.checks.split())
         finally:
             _type(options.team, node, each.undoes)
