@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labctl import waiting
 from labctl.errors import DeadlineError, ProcessError
-from labctl.host import daemons, facts, firewall, processes
+from labctl.host import daemons, facts, firewall, processes, shares
 from labctl.host.answer import answers
 from labctl.host.processes import ProcessId
 from labctl.modes import shared
@@ -106,8 +106,9 @@ def start(folder: Path, lock: int) -> ProcessId:
     """
     plain = ["unshare", "--net", "--pid", "--mount", "--ipc", "--uts", "/bin/sh", "-c", _LAUNCHER]
     # A service or a session may end with all its processes: where systemd can be asked, the host gets its own scope.
-    unit = f"--unit=labctl-host-{folder.name}-{os.getpid()}"
-    scoped = ["systemd-run", "--scope", "--quiet", "--collect", unit, "--", *plain]
+    # It is delegated: the labs' shares of the processors are made in it (see `shares`).
+    unit = f"--unit={shares.SCOPE}{folder.name}-{os.getpid()}"
+    scoped = ["systemd-run", "--scope", "--quiet", "--collect", "--property=Delegate=yes", unit, "--", *plain]
     for argv in (scoped, plain) if facts.has_systemd() else (plain,):
         _spawn(argv, folder, lock)
         process = find(folder)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from labctl.errors import DeadlineError, InputError, ProcessError, RefusedError
-from labctl.host import launch, processes
+from labctl.host import guests, launch, processes, shares
 from labctl.host.answer import answers
 from labctl.host.lock import locked
 from labctl.host.namespace import NetworkNamespace
@@ -51,6 +50,18 @@ class PrivateHost:
     uri: str
     namespace: NetworkNamespace
     pool: Path = POOL
+
+    def share(self, lab: str, domains: Collection[str]) -> None:
+        """Give the running guests of a lab the share of one lab, however many they are.
+
+        Args:
+            lab: how the names of its objects begin.
+        """
+        shares.settle(self.namespace.process, _digest(self.folder), lab, domains)
+
+    def forget(self, lab: str) -> None:
+        """Remove what `share` made for a lab whose guests are gone."""
+        shares.remove(shares.groups(self.namespace.process, _digest(self.folder)).get(lab, ()))
 
 
 class State(StrEnum):
@@ -147,15 +158,17 @@ def down(name: str, root: Path, *, force: bool = False, purge: bool = False, tim
     with locked(folder, timeout=timeout):
         init = launch.find(folder)
         if init is not None:
-            guests = _guests(init)
-            if guests and not force:
+            running = sorted(guests.of(init))
+            if running and not force:
                 raise InUseError(
-                    f"Private host {name} runs {len(guests)} guests",
-                    details=", ".join(guests),
+                    f"Private host {name} runs {len(running)} guests",
+                    details=", ".join(running),
                     remedy="Stop their labs first, or add --force to cut their power.",
                 )
             launch.mark_stopping(folder)
+            made = shares.groups(init, _digest(folder))
             _end(init, timeout=timeout)
+            shares.remove(group for labs in made.values() for group in labs)
         launch.clear(folder)
         _unlink(folder)
         if purge:
@@ -172,7 +185,7 @@ def status(name: str, root: Path) -> HostStatus:
         uri=_uri(folder),
         state=_state(folder, init),
         process=init,
-        guests=_guests(init) if init else (),
+        guests=tuple(sorted(guests.of(init))) if init else (),
         labs=any((folder / "etc/qemu").glob("*.xml")),
         closed=launch.closed(folder),
     )
@@ -201,26 +214,6 @@ def _end(init: ProcessId, *, timeout: float) -> None:
             details=f"It was killed {timeout / 2:.0f} s ago; a process in it waits for the kernel, perhaps for a disk.",
             remedy="Look for state D in: ps -eo pid,stat,wchan,args",
         )
-
-
-def _guests(init: ProcessId) -> tuple[str, ...]:
-    """Return the names of the domains whose QEMU runs in the process namespace of `init`."""
-    own = processes.namespace_of(init.pid, "pid")
-    found = (
-        _guest(processes.arguments(pid))
-        for pid in processes.every()
-        if own is not None and processes.namespace_of(pid, "pid") == own
-    )
-    return tuple(sorted(name for name in found if name))
-
-
-def _guest(arguments: tuple[str, ...]) -> str | None:
-    """Return the domain of a QEMU command line: libvirt writes `-name guest=NAME,...`, a comma in it twice."""
-    for option, value in itertools.pairwise(arguments):
-        named = re.match(r"guest=((?:[^,]|,,)+)", value) if option == "-name" else None
-        if named:
-            return named[1].replace(",,", ",")
-    return None
 
 
 def _folder(name: str, root: Path) -> Path:

@@ -75,6 +75,8 @@ def create(
         remedy = f"labctl create {named} continues where this stopped; labctl destroy {named} removes everything."
         phases = Phases(cancelled=work.cancelled, brief="not everything could be made", remedy=remedy)
         phases.run((piece for lab in labs for piece in lab.boot.pieces()), jobs=work.jobs)
+        for lab in labs:
+            lab.share()
         phases.run((piece for lab in labs for piece in lab.releases()), jobs=work.jobs)
         last = [piece for lab in labs for piece in lab.last()]
         phases.run(last, jobs=len(last))
@@ -95,6 +97,11 @@ class _Building:
         self.restoring.inherit()
         self.boot = Boot(self._lab, self.restoring.restore)
         self.proving = Proving(self._lab)
+
+    def share(self) -> None:
+        """Give the nodes that are to be let go the lab's share of the host."""
+        if self.boot.paused:
+            self._lab.site.share(self._lab.plan)
 
     def releases(self) -> list[Callable[[], None]]:
         """Return the work that lets paused nodes go.

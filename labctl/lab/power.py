@@ -109,6 +109,8 @@ def start(work: Work, team: str, names: Sequence[str], how: Starting) -> Started
                 *(partial(_resume, work, team, node) for node in paused),
             ],
         )
+        if off:
+            site.share(lab.plan)
         if how.wait and (off or paused):
             ledger = Ledger(home.lab(team), lab.record)
             run(

@@ -75,7 +75,9 @@ class Restoring:
             lab.make(node)
             if last or not self.restore(node):
                 lab.restored.discard(node.name)
-                return lab.start(node, paused=False)
+                lab.start(node, paused=False)
+                return lab.site.share(lab.plan)
+            lab.site.share(lab.plan)
             release(node)
         return None
 

@@ -246,6 +246,7 @@ def _wake(site: Site, node: NodePlan, stem: str, progress: Progress) -> None:
 
 def _resume(work: Work, lab: Lab) -> None:
     site = work.site
+    site.share(lab.plan)  # nodes that were saved have started anew
 
     def resume(node: NodePlan) -> None:
         domain = site.hypervisor.domain(node.uuid)

@@ -13,9 +13,11 @@ from typing import Literal
 from labctl import pace
 from labctl.errors import HypervisorError, InputError
 from labctl.host import private
+from labctl.host.private import PrivateHost
 from labctl.hypervisor import DomainFacts, HostFacts, Hypervisor, Listing, NetworkFacts, PoolFacts, VolumeFacts
 from labctl.images.store import ImageStore
 from labctl.pace import Pace
+from labctl.plan.model import LabPlan
 from labctl.remote import dial
 from labctl.remote import wait as remote_wait
 from labctl.remote.dial import Dialer
@@ -39,6 +41,7 @@ class Site:
         virt: kvm or qemu.
         log_in: waits for a guest's SSH and logs in to it.
         emulated: why new labs are emulated there though nobody asked for it; empty where they are not.
+        private: the private host that it is, if it is one.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Site:
     virt: Literal["kvm", "qemu"]
     log_in: LogIn = remote_wait.log_in
     emulated: str = ""
+    private: PrivateHost | None = None
 
     @property
     def pace(self) -> Pace:
@@ -99,6 +103,11 @@ class Site:
         # in a few ends in a kernel panic. Linux does without the instruction where the processor has none.
         return Machine(virt="qemu", volumes=volumes, cpu="qemu64", lacks=("cx16",))
 
+    def share(self, lab: LabPlan) -> None:
+        """Give a lab's running nodes the share of one lab, where this is a private host; after nodes were started."""
+        if self.private is not None:
+            self.private.share(lab.identity.stem, [node.domain for node in lab.nodes])
+
     def again(self) -> Site:
         """Return the same site with nothing listed yet."""
         return replace(self)
@@ -129,14 +138,15 @@ def opened(
     """
     name = name or os.environ.get("LABCTL_HOST") or default_name()
     settings = load_settings(home, name)
-    uri, dialer = _door(home, name, settings, start=start)
+    uri, dialer, host = _door(home, name, settings, start=start)
     with contextlib.closing(dialer), Hypervisor(uri) as hypervisor:
         if recorded is not None:
-            yield Site(name, settings, hypervisor, dialer, "kvm" if recorded == "kvm" else "qemu")
+            yield Site(name, settings, hypervisor, dialer, "kvm" if recorded == "kvm" else "qemu", private=host)
             return
         obstacle = hypervisor.kvm_obstacle()
         chosen = _virt(obstacle, name, virt)
-        yield Site(name, settings, hypervisor, dialer, chosen, emulated="" if virt == "qemu" else obstacle)
+        emulated = "" if virt == "qemu" else obstacle
+        yield Site(name, settings, hypervisor, dialer, chosen, emulated=emulated, private=host)
 
 
 def default_name() -> str:
@@ -156,14 +166,14 @@ def load_settings(home: Home, name: str) -> Host:
     return host_files.load(file) if file.exists() else Host()
 
 
-def _door(home: Home, name: str, settings: Host, *, start: bool) -> tuple[str, Dialer]:
-    """Return the URI of a host and how its guests are dialled; a private host is started when it is down."""
+def _door(home: Home, name: str, settings: Host, *, start: bool) -> tuple[str, Dialer, PrivateHost | None]:
+    """Return the URI of a host, how its guests are dialled, and the private host, which is started when it is down."""
     if settings.uri:
-        return dial.unattended(settings.uri), dial.for_uri(settings.uri, how=settings.dial)
+        return dial.unattended(settings.uri), dial.for_uri(settings.uri, how=settings.dial), None
     host = private.up(name, home.hosts) if start else private.status(name, home.hosts).host
     if host is None:
         raise HypervisorError(f"private host {name} is down", remedy=f"labctl host up {name}")
-    return host.uri, dial.Namespace(host.namespace)
+    return host.uri, dial.Namespace(host.namespace), host
 
 
 def _virt(obstacle: str, name: str, wanted: str | None) -> Literal["kvm", "qemu"]:

@@ -19,7 +19,7 @@ import shutil
 import socket
 import threading
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +31,7 @@ from netaddr import IPNetwork
 
 from labctl.errors import DeadlineError, RemoteError
 from labctl.guest import Result
+from labctl.host.private import PrivateHost
 from labctl.hypervisor import Hypervisor, Owner
 from labctl.hypervisor.fake import FakeHypervisor
 from labctl.hypervisor.fake_disk import qcow2
@@ -83,6 +84,7 @@ class World:
     Attributes:
         folder: for files that are no state.
         trace: told of every call to the host or a guest, before and after it.
+        groups: the domains of each lab that have its share of the host, with the documents of their machines.
         seen: lab, node and generation of the guests whose SSH server labctl has met.
     """
 
@@ -98,6 +100,7 @@ class World:
         ]
         self.notes = Notes()
         self.trace: Trace = _nothing
+        self.groups: dict[str, dict[str, str | None]] = {}
         self.seen: set[tuple[UUID, str, int]] = set()
         self.folder = folder
         self.image("debian-13")
@@ -111,13 +114,14 @@ class World:
         other = copy.copy(self)
         shutil.copytree(self.home.root, folder / "home")
         other.home, other.host, other.notes, other.trace = Home(folder / "home"), self.host.twin(), Notes(), _nothing
-        other.seen = set(self.seen)
+        other.seen, other.groups = set(self.seen), dict(self.groups)
         return other
 
     def site(self) -> Site:
         """Connect to the host."""
         hypervisor = cast(Hypervisor, FakeHypervisor(self.host, trace=self.trace))
-        return Site("fake", Host(), hypervisor, FakeDialer(self), "qemu", self.log_in)
+        private = cast(PrivateHost, FakeShares(self))
+        return Site("fake", Host(), hypervisor, FakeDialer(self), "qemu", self.log_in, private=private)
 
     def image(self, name: str, *, virtual_size: int = 2 * GIB, extras: tuple[str, ...] = ()) -> str:
         """Give the host a base image; return its volume."""
@@ -232,6 +236,23 @@ class World:
         """Note that labctl has been in touch with a guest."""
         owner = owner_of(guest.domain)
         self.seen.add((owner.lab, owner.node, owner.generation))
+
+
+class FakeShares:
+    """The private host that a fake host is, as far as it shares its processors."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def share(self, lab: str, domains: Collection[str]) -> None:
+        """Note the guests that run now."""
+        every = self._world.host.domains.values()
+        self._world.groups[lab] = {each.name: each.live for each in every if each.name in domains and each.guest}
+
+    def forget(self, lab: str) -> None:
+        """Note that the lab has no guests any more."""
+        gone = self._world.groups.pop(lab, {})
+        assert not [each for each in self._world.host.domains.values() if each.name in gone and each.guest]
 
 
 class Died(BaseException):
