@@ -11,7 +11,7 @@ import pytest
 from netaddr import IPNetwork
 
 from labctl.errors import LockedError
-from labctl.host import facts, namespace, packages, private, processes
+from labctl.host import facts, guests, namespace, packages, processes
 from labctl.host.answer import answers
 from labctl.host.firewall import ruleset
 from labctl.host.lock import locked
@@ -90,7 +90,7 @@ def test_words_of_another_process_are_read_whole() -> None:
     ],
 )
 def test_the_guest_of_a_qemu_is_read_from_its_command_line(arguments: tuple[str, ...], name: str | None) -> None:
-    assert private._guest(arguments) == name
+    assert guests._named(arguments) == name
 
 
 def test_routes_are_read_as_the_kernel_writes_them() -> None:
