@@ -85,6 +85,7 @@ def room(space: int = 9853992, inodes: int = 315292, closed: str = "") -> str:
         ("B02", NAMES.replace("nameserver 192", "nameserver 10") + LAST, "it asks 10.168.99.1, not 192.168.99.1"),
         ("B03", "", None),
         ("B03", "10.0.0.4 2 packets transmitted, 0 received, 100% packet loss", "node-2 (10.0.0.4)"),
+        ("B03", "10.0.0.4 1 packets transmitted, 1 received, 0% packet loss, time 497ms", None),
         ("B03", "172.16.0.4 ping: local error: message too long, mtu=1400", "mtu=1400"),
         ("B04", "", None),
         ("B04", "10.0.0.1\n172.16.0.1", "10.0.0.1, 172.16.0.1 answers"),
