@@ -61,7 +61,7 @@ class Bench:
         self.topology.write_text(yaml.safe_dump(document))
 
     def tables(self, labs: int, forks: int, patience: float) -> Iterator[str]:
-        """Yield the rows of both tables."""
+        """Yield the lines of both tables."""
         yield from ["| what | time | ratio |", "|---|---|---|"]
         cold = took(lambda: self.create(labs, "--cold"))
         time.sleep(REST)
@@ -71,9 +71,9 @@ class Bench:
         yield row(f"{labs} labs, each booted, until all are ready", cold, cold)
         yield row("the same: one boots and is captured, the others are forked from it", once, cold)
         removed(self.host)
-        yield from self.memories(booted, forks, patience)
-        yield from ["", "| what | time | ratio |", "|---|---|---|"]
         yield from self.singles()
+        removed(self.host)
+        yield from self.memories(booted, forks, patience)
 
     def singles(self) -> Iterator[str]:
         """Yield how long one lab is waited for."""
@@ -158,7 +158,7 @@ def memory(host: LabHost) -> float:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             ours = (folder / "ns/pid").samefile(f"/proc/{host.pid}/ns/pid")
-            if ours and (folder / "comm").read_text().startswith("qemu-system"):
+            if ours and (folder / "comm").read_text().startswith("qemu:"):
                 shares.append(int(re.search(r"^Pss: +(\d+)", (folder / "smaps_rollup").read_text(), re.MULTILINE)[1]))  # type: ignore[index]
         except OSError:
             continue  # it ended meanwhile
