@@ -72,7 +72,8 @@ def standby_command(
             bad = sum(not standby.sound(place, record) for record in known[:number])
             what = [("make", number - len(known)), ("repair", bad), ("remove", len(known) - number)]
             said = ", ".join(f"{verb} {count}" for verb, count in what if count > 0)
-            click.echo(f"{len(known)} wait. standby {number} would {said or 'change nothing'}.")
+            waiting = "1 lab waits" if len(known) == 1 else f"{len(known)} labs wait"
+            click.echo(f"{waiting}. standby {number} would {said or 'change nothing'}.")
             return
         how = Starting(overcommit=overcommit or place.settings.overcommit)
         with working(home, place, jobs) as work:
