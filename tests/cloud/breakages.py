@@ -116,7 +116,7 @@ BREAKAGES = {
         does="cp -a /etc/hosts /etc/hosts.good; sed -i -E 's/^(172\\.16\\.[0-9]+)\\.[0-9]+/\\1.99/' /etc/hosts",
         undoes="mv /etc/hosts.good /etc/hosts",
         checks="B02 C01 C02 C03 C20:login",
-        right="hosts",
+        right="hosts|names",
     ),
     "a clock two hours late": Breakage(
         role="neutron",
