@@ -98,7 +98,7 @@ PATTERNS: tuple[Pattern, ...] = (
         red=("C03:detail",),
         suspects=("nova: [neutron], its account and endpoint@nova", "neutron: its internal endpoint@keystone"),
     ),
-    Pattern(red=("C03:*",), step="nonsense", says="^HTTP 5", suspects=_MIDDLEWARE),
+    Pattern(red=("C03:*",), step="nonsense", says="^HTTP 5|^no answer", suspects=_MIDDLEWARE),
     Pattern(red=("C03:*",), step="nonsense", suspects=("{part}: its pipeline checks no tokens@{part}",)),
     Pattern(
         red=("C03:*",),

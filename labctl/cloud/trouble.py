@@ -79,7 +79,7 @@ def translate(exc: BaseException) -> Trouble | None:
         return Trouble(kind=Kind.MISSING, says=text)
     kind = _kind(exc)
     found = _URL.search(str(exc))
-    url = found[0].rstrip(":,.") if found else None
+    url = found[0].rstrip(":,.") if found else getattr(getattr(exc, "request", None), "url", None)
     if kind is Kind.OTHER:
         return Trouble(kind=kind, says=text, url=url)
     # The way into the lab says best where a connection ended.

@@ -96,6 +96,11 @@ ROWS = {
         "C03:cinder",
         "volume-node: cinder: [keystone_authtoken]",
     ),
+    "C03 nonsense, no answer": (
+        [red("C03:neutron", LATE, step="list with a nonsense token")],
+        "C03:neutron",
+        "neutron: [keystone_authtoken]",
+    ),
     "C03:glance open to all": (
         [red("C03:glance", "HTTP 200 to a nonsense token", step="list with a nonsense token")],
         "C03:glance",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from labctl.cloud import http
+from labctl.cloud import http, trouble
 from labctl.cloud.connect import Login, connect
 from labctl.errors import DeadlineError, LabctlError, RemoteError
 
@@ -139,6 +139,16 @@ def test_what_the_dialer_raises_is_told_in_requests_words(
     with http.session(lab) as session, pytest.raises(expected, match=failure.brief) as caught:
         session.get("http://api-node:8774/", timeout=5)
     assert isinstance(caught.value, requests.ConnectTimeout) == (expected is requests.ConnectTimeout)
+
+
+def test_an_answer_that_does_not_come_is_told_with_its_address(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, (ours, silent) = "http://api-node:8774/v2.1", socket.socketpair()
+    monkeypatch.setattr(lab, "open", lambda name, port, *, timeout: ours)
+    with silent, http.session(lab) as session, pytest.raises(requests.ReadTimeout) as caught:
+        session.get(url, timeout=0.1)
+    told = trouble.translate(caught.value)
+    assert told is not None
+    assert (told.says, told.url) == (f"no answer in time: {url}", url)
 
 
 def test_openstacksdk_runs_in_our_own_process_over_the_dialer(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
