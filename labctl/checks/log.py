@@ -16,6 +16,7 @@ from labctl.checks.model import Step, Verdict
 T = TypeVar("T")
 
 _AGAIN = 2  # how often a broken answer is asked for again
+_ANSWER = 30.0  # seconds that every answer may take
 _STILL = (20.0, 120.0)  # seconds for which a node may stand still, as one whose memory is read back does
 _LOGIN = "C01 token at the internal address"  # a step whose time tells how fast the lab is
 _PAUSE = (1.0, 5.0)
@@ -146,15 +147,21 @@ class Log:
     def again(self, do: Callable[[], T], *, answers: bool = True) -> T:
         """Do something that changes nothing, and again where it failed as with a busy cloud or a node that rests.
 
+        A service that hangs is told from a slow one by the healthy lab's times, not by the longest that any may take.
+
         Args:
             answers: whether an answer that says that the service broke is asked for again too.
         """
+        from labctl.cloud.http import patience
         from labctl.cloud.trouble import Kind, translate
 
         still, broken, late = time.monotonic() + self.limit(_STILL), 0, False
         while True:
+            usual, longest = self.limit((_ANSWER, self.cloud.seconds)), self.cloud.seconds
             try:
-                return do()
+                # The second time also a service has enough whose memory must be read back from the disk first.
+                with patience(max(usual, longest / 2) if late else usual):
+                    return do()
             except Exception as exc:
                 found = translate(exc)
                 if found is None:

@@ -7,6 +7,9 @@ http://api-node.example.org:8774 and http://10.0.0.6:8774 are this lab's, howeve
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from labctl.errors import DeadlineError, InputError, LabctlError
@@ -23,6 +26,8 @@ except ImportError as exc:
     ) from exc
 
 _CONNECT_SECONDS = 30.0  # where the caller sets no time limit; none at all would wait for ever
+
+_PATIENCE: ContextVar[float | None] = ContextVar("patience", default=None)
 
 
 class Dialer(Protocol):
@@ -50,6 +55,16 @@ def session(dialer: Dialer) -> requests.Session:
     return made
 
 
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Within, requests of this thread wait so many seconds at most for an answer, whatever their session allows."""
+    before = _PATIENCE.set(seconds)
+    try:
+        yield
+    finally:
+        _PATIENCE.reset(before)
+
+
 class LabAdapter(HTTPAdapter):
     """Opens the connections of a `requests` session by a lab's dialer.
 
@@ -64,6 +79,14 @@ class LabAdapter(HTTPAdapter):
         """Make the pools, with connections of our own."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = _pools(self._dialer)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        """Send a request; see `patience`."""
+        if (seconds := _PATIENCE.get()) is not None:
+            given = options.get("timeout")
+            connect, read = given if isinstance(given, tuple) else (given, given)
+            options["timeout"] = connect, min(seconds, read or seconds)
+        return super().send(request, *args, **options)
 
 
 def _pools(dialer: Dialer) -> dict[str, Any]:

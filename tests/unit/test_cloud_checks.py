@@ -6,12 +6,15 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
 import pytest
+import requests
 from openstack.exceptions import ConflictException, NotFoundException
 
 from labctl.checks import bench, c25_measures, c26_alarm, c27_names
@@ -19,9 +22,11 @@ from labctl.checks import log as logs
 from labctl.checks import run as runner
 from labctl.checks.canary import Canary
 from labctl.checks.check import Check, Subject, chosen
+from labctl.checks.limits import Limits
 from labctl.checks.log import Log
 from labctl.checks.made import KINDS, Kind, Made, Thing, ec2_access
 from labctl.checks.model import Report, Result, Verdict
+from labctl.cloud import http
 from labctl.errors import DeadlineError, RemoteError
 from tests.unit import fake_cloud
 from tests.unit.fake_cloud import FakeCloud
@@ -294,6 +299,30 @@ def test_a_server_that_a_killed_run_stopped_is_started(cloud: FakeCloud) -> None
     lab.made.make("stop", "stop", lambda _: SimpleNamespace(id="s"), parent="s")
     assert lab.made.remove(lab) == []
     assert len(starts) == 2
+
+
+def test_a_service_that_hangs_is_told_from_a_slow_one_by_the_times_of_the_healthy_lab(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    @contextmanager
+    def patience(seconds: float) -> Iterator[None]:
+        waited.append(seconds)
+        yield
+
+    def hangs() -> None:
+        raise requests.ReadTimeout("no answer")
+
+    monkeypatch.setattr(http, "patience", patience)
+    subject = cloud.subject(virt="qemu")
+    assert subject.cloud is not None
+    lab = replace(subject, cloud=replace(subject.cloud, seconds=240.0))
+    for times in ({"C03:heat list": [9.0, 12.5]}, {}):
+        log = Log(replace(lab, limits=Limits(virt="qemu", times=times)), "C03:heat")
+        with pytest.raises(logs._Ended):
+            log.ask("list", hangs)
+    assert waited == [50.0, 120.0, 240.0, 240.0]
 
 
 def test_the_admin_joins_a_project_before_his_first_request_there(cloud: FakeCloud) -> None:

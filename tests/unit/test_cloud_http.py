@@ -141,11 +141,13 @@ def test_what_the_dialer_raises_is_told_in_requests_words(
     assert isinstance(caught.value, requests.ConnectTimeout) == (expected is requests.ConnectTimeout)
 
 
-def test_an_answer_that_does_not_come_is_told_with_its_address(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_does_not_come_is_waited_for_as_long_as_one_has_patience_and_told_with_its_address(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url, (ours, silent) = "http://api-node:8774/v2.1", socket.socketpair()
     monkeypatch.setattr(lab, "open", lambda name, port, *, timeout: ours)
-    with silent, http.session(lab) as session, pytest.raises(requests.ReadTimeout) as caught:
-        session.get(url, timeout=0.1)
+    with silent, http.session(lab) as session, http.patience(0.1), pytest.raises(requests.ReadTimeout) as caught:
+        session.get(url, timeout=60)
     told = trouble.translate(caught.value)
     assert told is not None
     assert (told.says, told.url) == (f"no answer in time: {url}", url)
