@@ -80,6 +80,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class Tokens:
     """A cloud whose logins take some time."""
 
+    seconds = 240.0
+
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock, self._seconds = clock, seconds
 
