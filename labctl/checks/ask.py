@@ -46,6 +46,8 @@ def script(subject: Subject, node: NodePlan, checks: Sequence[Check]) -> str:
 def answers(lines: Sequence[tuple[float, str]]) -> Mapping[str, Answer]:
     """Read the lines that a node printed, each with the moment it came."""
     heads = [number for number, (_, line) in enumerate(lines) if line.startswith(_MARK)]
+    # Lines of a busy node come seconds late; the mark that came fastest tells when the others were printed.
+    started = min((lines[head][0] - float(lines[head][1].split()[-1]) for head in heads), default=0.0)
     found = {}
     for head, after in pairwise(heads):
         check, begun = lines[head][1].removeprefix(_MARK).split()
@@ -54,7 +56,7 @@ def answers(lines: Sequence[tuple[float, str]]) -> Mapping[str, Answer]:
         found[check] = Answer(
             text="\n".join(line for _, line in body).strip(),
             seconds=round(float(ended) - float(begun), 2),
-            at=body[0][0] if body else lines[head][0],
+            at=started + float(begun),
         )
     return found
 

@@ -17,10 +17,10 @@ def question(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
 @check("B05", "Clocks are in step", exercises="clock, chrony", needs=("B01",), asks=question, limit=(10, 60))
 def time(subject: Subject) -> Iterator[Step]:
     """Compare every node's clock with this machine's; the time service must run."""
-    near = subject.scaled(3.0, 20.0)  # an answer of an emulated node is late: 9 s after eight had booted together
+    near = subject.scaled(3.0, 8.0)  # an answer of an emulated node is late
     for node, answer in subject.said("B05"):
         clock, service, _ = answer.text.split()
-        ahead = float(clock) - answer.at
+        ahead = float(clock) - min(max(float(clock), answer.at), answer.at + answer.seconds)
         trouble = f"{abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}" if abs(ahead) > near else ""
         yield judged(trouble, name="compare", node=node.name, suspect="clock", seconds=answer.seconds)
         trouble = "" if service == "active" else f"chrony is {service}"

@@ -30,7 +30,7 @@ class Answer:
     Attributes:
         text: its output and complaints.
         seconds: that the question took in the node.
-        at: when the first line came, seconds since 1970 by this machine's clock.
+        at: when the question was begun in the node, seconds since 1970 by this machine's clock; not before that.
     """
 
     text: str

@@ -196,8 +196,20 @@ def test_every_question_is_a_script_that_a_shell_understands(check: Check) -> No
 def test_answers_are_told_apart_with_their_times() -> None:
     lines = ["==> B02 10.00", "one", "two", "==> B03 10.50", "", "==> end 12.00"]
     found = ask.answers([(float(number), line) for number, line in enumerate(lines)])
-    assert found["B02"] == Answer(text="one\ntwo", seconds=0.5, at=1.0)
+    assert found["B02"] == Answer(text="one\ntwo", seconds=0.5, at=0.0)
     assert found["B03"].seconds == 1.5
+
+
+@pytest.mark.parametrize(("clock", "says"), [(120.0, ""), (121.0, ""), (135.0, "13 s ahead"), (110.0, "10 s behind")])
+def test_a_clock_is_not_blamed_for_an_answer_that_came_late(clock: float, says: str) -> None:
+    came = [
+        (110.0, "==> B02 10.00"),
+        (129.0, "==> B05 20.00"),
+        (129.0, f"{clock}\nactive\nUTC"),
+        (131.0, "==> end 22.00"),
+    ]
+    lab = subject("mini", virt="qemu", answers={("node-1", "B05"): ask.answers(came)["B05"]})
+    assert next(iter(CHECKS["B05"].steps(lab))).evidence == says
 
 
 def test_a_node_that_is_lost_midway_has_answered_what_it_answered() -> None:
