@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from netaddr import IPNetwork
 
+from labctl import waiting
 from labctl.cloud import http
 from labctl.errors import DeadlineError, ProcessError, RemoteError
 from labctl.host.namespace import wrap
@@ -88,10 +89,7 @@ def cards(bench: Bench) -> list[str]:
 
 
 def wait_until_unplugged(bench: Bench) -> None:
-    deadline = time.monotonic() + 10
-    while cards(bench):
-        assert time.monotonic() < deadline, cards(bench)
-        time.sleep(0.05)
+    assert waiting.until(lambda: not cards(bench), seconds=10, pause=0.05), cards(bench)
 
 
 @contextlib.contextmanager
@@ -182,10 +180,7 @@ def test_our_own_threads_stay_where_they_are(bench: Bench) -> None:
     with dialer(bench, "red") as red:
         red.open("api-node", 8774, timeout=5).close()
         # A thread that was joined is listed until the kernel has taken it apart.
-        deadline = time.monotonic() + 10
-        while (found := namespaces()) != {own}:
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
+        assert waiting.until(lambda: namespaces() == {own}, seconds=10, pause=0.05), namespaces()
 
 
 def namespaces() -> set[Path]:
