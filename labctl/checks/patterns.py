@@ -112,6 +112,13 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(red=("C03:glance",), says="^HTTP (401|503)", suspects=_MIDDLEWARE),
     Pattern(red=("C03:*",), says="^HTTP 401", suspects=("the clock of its node@{part}", *_MIDDLEWARE)),
+    # Without a check of tokens, Glance takes everybody for nobody, whom its policy turns away.
+    Pattern(
+        red=("C03:glance",),
+        green=("C03:nova",),
+        says="^HTTP 403",
+        suspects=("glance: its pipeline checks no tokens@glance", "glance: its policy@glance"),
+    ),
     Pattern(red=("C03:nova", "C03:glance"), says="^HTTP 403", suspects=("keystone: demo's role@keystone",)),
     Pattern(
         red=("C03:heat",),

@@ -84,6 +84,11 @@ ROWS = {
     "C03 401 glance": (lists("HTTP 401: x", "glance"), "C03:glance", "image-node: glance: [keystone_authtoken]"),
     "C03 401 one service": (lists("HTTP 401: x", "cinder"), "C03:cinder", "volume-node: the clock"),
     "C03 403": (lists("HTTP 403: x", "nova", "glance"), "C03:nova", "demo's role"),
+    "C03 403 glance": (
+        lists("HTTP 403: x", "glance"),
+        "C03:glance",
+        "image-node: glance: its pipeline checks no tokens",
+    ),
     "C03 500 one": (lists("HTTP 500: x", "neutron"), "C03:neutron", "neutron: its account in the database"),
     "C03 500 all": (lists("HTTP 500: x", "nova", "neutron", "cinder", "glance"), "C03:nova", "db-node: mariadb"),
     "C03 sometimes": (
