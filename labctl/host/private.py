@@ -59,7 +59,7 @@ class PrivateHost:
         """
         shares.settle(self.namespace.process, _digest(self.folder), lab, domains)
 
-    def forget(self, lab: str) -> None:
+    def unshare(self, lab: str) -> None:
         """Remove what `share` made for a lab whose guests are gone."""
         shares.remove(shares.groups(self.namespace.process, _digest(self.folder)).get(lab, ()))
 

@@ -51,8 +51,7 @@ def destroy(work: Work, team: str) -> None:
         errors += demolish(work, pieces)
         if errors:
             raise GroupError(f"something of {team}'s lab is left", errors, remedy=f"labctl destroy {team} tries again.")
-        if site.private is not None:
-            site.private.forget(lab.identity.stem)
+        site.unshare(lab)
         home.remove_lab(team)
 
 

@@ -108,6 +108,11 @@ class Site:
         if self.private is not None:
             self.private.share(lab.identity.stem, [node.domain for node in lab.nodes])
 
+    def unshare(self, lab: LabPlan) -> None:
+        """Remove what `share` made for a lab whose nodes are gone."""
+        if self.private is not None:
+            self.private.unshare(lab.identity.stem)
+
     def again(self) -> Site:
         """Return the same site with nothing listed yet."""
         return replace(self)

@@ -249,7 +249,7 @@ class FakeShares:
         every = self._world.host.domains.values()
         self._world.groups[lab] = {each.name: each.live for each in every if each.name in domains and each.guest}
 
-    def forget(self, lab: str) -> None:
+    def unshare(self, lab: str) -> None:
         """Note that the lab has no guests any more."""
         gone = self._world.groups.pop(lab, {})
         assert not [each for each in self._world.host.domains.values() if each.name in gone and each.guest]
