@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import ipaddress
 import json
 import os
@@ -42,8 +44,9 @@ class Plug:
 class Plugged:
     """A network namespace with cards in bridges; what is in it is a neighbour of the lab's nodes, and of nothing else.
 
-    Nothing but a descriptor of this process holds it: it is gone with its cards when it is closed and its sockets are,
-    and when this process ends, however that happens.
+    Its cards are gone when it is closed. Where this process was killed, the kernel takes them out later, minutes later
+    on a busy machine: whoever is plugged in with such an address takes them out first, for two cards with one address
+    take each other's packets.
 
     Args:
         base: network namespace of the bridges; None for the machine's own.
@@ -61,10 +64,10 @@ class Plugged:
         for plug in plugs:
             _validate(plug)
         self._descriptor, self._base = _new_namespace(), base
-        own = secrets.token_hex(3)
-        self._cards = {f"lbe{own}n{number}": plug for number, plug in enumerate(plugs)}
+        self._cards = {_card(plug): plug for plug in plugs}
         try:
             inside, outside = _batches(self._cards, self._path)
+            self._unplug()
             run(wrap(base, ["ip", "-batch", "-"]), timeout=_SECONDS, stdin=outside.encode())
             run(self.wrap(["ip", "-batch", "-"]), timeout=_SECONDS, stdin=inside.encode())
         except BaseException:
@@ -87,14 +90,26 @@ class Plugged:
         return ["nsenter", f"--net={self._path}", "--", *argv]
 
     def close(self) -> None:
-        """Close it; safe more than once."""
+        """Take its cards out and close it, whoever still has sockets in it; safe more than once."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+            self._unplug()
+
+    def _unplug(self) -> None:
+        """Take out the cards that have our names, if there are any: their bridges, or the whole host, may be gone."""
+        lines = "".join(f"link delete {card}\n" for card in self._cards)
+        with contextlib.suppress(ProcessError):
+            run(wrap(self._base, ["ip", "-force", "-batch", "-"]), timeout=_SECONDS, stdin=lines.encode())
 
     @property
     def _path(self) -> str:
         return f"/proc/{os.getpid()}/fd/{self._descriptor}"
+
+
+def _card(plug: Plug) -> str:
+    """Return the name of a plug's card beside its bridge: one address of a bridge has one card."""
+    return f"lbe{hashlib.sha256(f'{plug.bridge} {plug.address}'.encode()).hexdigest()[:10]}"
 
 
 def _new_namespace() -> int:

@@ -119,7 +119,7 @@ class Neighbour:
         return stream
 
     def close(self) -> None:
-        """Unplug; sockets that are open stay so."""
+        """Unplug; nothing comes any more on sockets that are still open."""
         with self._lock:
             if self._plugged is not None:
                 self._plugged.close()

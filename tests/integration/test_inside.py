@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -165,6 +166,26 @@ def test_a_namespace_is_gone_with_the_process_that_was_killed(bench: Bench) -> N
     ours.send_signal(signal.SIGKILL)
     ours.wait()
     wait_until_unplugged(bench)
+
+
+def test_no_card_of_an_ended_run_keeps_its_address(bench: Bench) -> None:
+    ended = Plugged(bench.host, plugs("red"))
+    held = ended.open()  # as the kernel holds it that has no time to take it apart
+    try:
+        ended.close()
+        assert cards(bench) == []
+    finally:
+        os.close(held)
+
+
+def test_a_card_of_a_killed_run_gives_way_to_the_next_with_its_address(bench: Bench) -> None:
+    killed = Plugged(bench.host, plugs("red"))
+    with contextlib.closing(killed), dialer(bench, "red") as red:
+        for _ in range(5):
+            with contextlib.closing(red.open("api-node", 8774, timeout=5)) as link:
+                link.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                assert link.recv(65536)
+        assert len(cards(bench)) == 2
 
 
 def test_a_missing_bridge_leaves_nothing(bench: Bench) -> None:
