@@ -13,6 +13,8 @@ from labctl.checks.model import Step, Verdict, judged
 from labctl.plan.model import NodePlan
 
 _BYTES = 4 * 1024**2
+_POOL = "vms"
+_FILE = re.compile(r"file\s+disk\s+\S+\s+(\S+)")  # of virsh domblklist
 _OSD = re.compile(r"osd\.(\d+) (up|down)\s+(in|out)\b")
 
 
@@ -54,6 +56,43 @@ def cluster(subject: Subject) -> Iterator[Step]:
             yield judged(trouble, name=f"osd.{number}", node=place.name, suspect="ceph-osd")
         trouble = "" if health.startswith("HEALTH_OK") else health
         yield judged(trouble, name="health", node=node.name, suspect="ceph-mon: what it warns of")
+
+
+def asked(subject: Subject, node: NodePlan) -> str:  # noqa: ARG001
+    """Ask a compute node whether Nova reaches the pool of disks, and where the disks of its instances are."""
+    if "compute" not in node.roles:
+        return ":"
+    looks = f"timeout 60 runuser -u nova -- rbd --id nova -p {_POOL} ls >/dev/null 2>&1 && echo open"
+    return f"{looks}; for each in $(virsh -q list --name); do virsh -q domblklist --details $each; done"
+
+
+@check(
+    "C29:disks",
+    "Disks of instances are in Ceph",
+    exercises="Nova's user and pool in Ceph, its back end for disks on every compute node",
+    needs=("C29:cluster",),
+    asks=asked,
+    stages=("installed",),
+    limit=(30, 180),
+)
+def disks(subject: Subject) -> Iterator[Step]:
+    """See on every compute node that Nova's user may look into the pool *vms*, and that no running instance has a disk
+    that is a file of the node. Only where the topology wants disks in Ceph."""
+    spec = subject.lab.openstack
+    if spec is None or spec.disks != "ceph":
+        yield Step(name="begin", verdict=Verdict.SKIPPED, evidence="the topology has no openstack.disks: ceph")
+        return
+    hosts = {node.name for node in subject.lab.doing("compute")}
+    for node, answer in subject.said("C29:disks"):
+        if node.name not in hosts:
+            continue
+        lines = answer.text.splitlines()
+        trouble = "" if "open" in lines else f"Nova's user cannot look into the pool {_POOL}"
+        suspect = "nova-compute: its key of ceph"
+        yield judged(trouble, name="pool", node=node.name, suspect=suspect, seconds=answer.seconds)
+        files = [found[1] for line in lines if (found := _FILE.match(line))]
+        trouble = f"{', '.join(files)} of the node" if files else ""
+        yield judged(trouble, name="disks", node=node.name, suspect="nova-compute: [libvirt] images_type")
 
 
 @cloud_check(

@@ -47,6 +47,7 @@ SERVICES = {
         Service(name="heat", type="orchestration", role="heat", port=8004),
         Service(name="heat-cfn", type="cloudformation", role="heat-cfn", port=8000),
         Service(name="swift", type="object-store", role="swift", port=8080),
+        Service(name="ceph-rgw", type="object-store", role="ceph-rgw", port=8080),
         Service(name="gnocchi", type="metric", role="gnocchi", port=8041),
         Service(name="aodh", type="alarming", role="aodh", port=8042),
         Service(name="designate", type="dns", role="designate", port=9001),

@@ -1,4 +1,4 @@
-"""Distributed storage: a monitor with a manager, OSDs on data disks, and what Cinder and libvirt need to use them."""
+"""Distributed storage: a monitor with a manager, OSDs on data disks, and what other services need to use them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,20 @@ VOLUMES, CINDER = "volumes", "cinder"
 IMAGES, GLANCE = "images", "glance"
 """The pool of images, and as whom Glance writes them."""
 
+GATEWAY = 8080
+"""Where the gateway of objects listens, as Swift's proxy does in other labs."""
+
+GATEWAY_PASSWORD = "/etc/ceph/rgw-keystone"  # noqa: S105 - a path
+"""The file with the password by which it asks Keystone about tokens."""
+
+DISKS, NOVA = "vms", "nova"
+"""The pool of instances' disks, and as whom Nova and QEMU open them; only where disks are in Ceph."""
+
 _CONF = "/etc/ceph/ceph.conf"
 _ADMIN = "client.admin"
 _COPIES = 3
 _GROUPS = 8  # placement groups of a pool: a lab has three OSDs
+_GATEWAY = {"mon": "allow rw", "mgr": "allow rw", "osd": "allow rwx"}  # it makes its own pools
 _ASK = "timeout 30 ceph"  # it waits for a monitor without end
 
 
@@ -52,27 +62,37 @@ def client(cloud: Cloud, user: str, owner: str) -> tuple[Action, ...]:
     Args:
         owner: user and group of the service.
     """
-    path = f"/etc/ceph/ceph.client.{user}.keyring"
     return (
         Run(command="mkdir -p /etc/ceph", unless="test -d /etc/ceph"),  # the libraries come without it
         PutFile(path=_CONF, content=_conf(cloud)),
-        PutFile(path=path, content=_keyring(cloud, {f"client.{user}": {}}), owner=owner, mode=0o600),
+        PutFile(path=keyring(user), content=_keyring(cloud, {f"client.{user}": {}}), owner=owner, mode=0o600),
     )
 
 
-def secret_id(cloud: Cloud) -> str:
-    """Return the UUID by which libvirt knows the key of Cinder's user, on all compute nodes alike."""
-    return _uuid(cloud, "libvirt")
+def users(cloud: Cloud) -> tuple[str, ...]:
+    """Return as whom QEMU opens disks in Ceph; nobody where there is none."""
+    if not cloud.nodes("ceph-mon"):
+        return ()
+    return (CINDER, NOVA) if cloud.spec.disks == "ceph" else (CINDER,)
 
 
-def libvirt_secret(cloud: Cloud) -> tuple[Action, ...]:
-    """Return the actions by which libvirt knows that key; done where libvirt runs."""
-    name, user = secret_id(cloud), f"client.{CINDER}"
+def secret_id(cloud: Cloud, user: str) -> str:
+    """Return the UUID by which libvirt knows the key of such a user, on all compute nodes alike."""
+    return _uuid(cloud, "libvirt" if user == CINDER else f"libvirt's {user}")
+
+
+def libvirt_secret(cloud: Cloud, short: str) -> tuple[Action, ...]:
+    """Return the actions by which libvirt knows that key; done where libvirt runs.
+
+    Args:
+        short: the user, as `users` names him.
+    """
+    name, user = secret_id(cloud, short), f"client.{short}"
     document = (
         f"<secret ephemeral='no' private='no'><uuid>{name}</uuid>"
         f"<usage type='ceph'><name>{user} secret</name></usage></secret>\n"
     )
-    file = "/etc/libvirt/ceph.xml"
+    file = "/etc/libvirt/ceph.xml" if short == CINDER else f"/etc/libvirt/ceph-{short}.xml"
     return (
         PutFile(path=file, content=document),
         Run(
@@ -81,6 +101,16 @@ def libvirt_secret(cloud: Cloud) -> tuple[Action, ...]:
             unless=f"virsh -q secret-get-value {name} >/dev/null 2>&1",
         ),
     )
+
+
+def gateway(node: str) -> str:
+    """Return as whom a node's gateway of objects opens the cluster; its unit is named after it, too."""
+    return f"rgw.{node}"
+
+
+def keyring(user: str) -> str:
+    """Return the file with the key of a service's user."""
+    return f"/etc/ceph/ceph.client.{user}.keyring"
 
 
 def _fits(topology: Topology) -> Iterator[Problem]:
@@ -111,7 +141,7 @@ def _stores(topology: Topology) -> Iterator[Problem]:
     layer="ceph",
 )
 def monitor(cloud: Cloud, node: str) -> Iterator[Step]:
-    """Set up Ceph's monitor and manager, all keys, the OSDs' numbers, pools for volumes and images."""
+    """Set up Ceph's monitor and manager, all keys, the OSDs' numbers, pools for volumes, images and disks."""
     address, store = cloud.address(node), f"/var/lib/ceph/mon/ceph-{node}"
     places = f"[v2:{address}:3300,v1:{address}:6789]"
     everything = {"mon": "allow *", "mgr": "allow *", "osd": "allow *", "mds": "allow *"}
@@ -123,6 +153,10 @@ def monitor(cloud: Cloud, node: str) -> Iterator[Step]:
         f"client.{CINDER}": _rights(VOLUMES, f", profile rbd-read-only pool={IMAGES}"),
         f"client.{GLANCE}": _rights(IMAGES),
     }
+    first |= {f"client.{gateway(name)}": _GATEWAY for name in cloud.nodes("ceph-rgw")}
+    if NOVA in users(cloud):
+        # A disk of a raw image there is its clone. Nova writes no images: Glance takes them from its API alone.
+        first[f"client.{NOVA}"] = _rights(DISKS, f", profile rbd-read-only pool={IMAGES}")
     tmp = "/var/lib/ceph/tmp"
     keys = f"{tmp}/first.keyring"
     folder = f"/var/lib/ceph/mgr/ceph-{node}"
@@ -144,7 +178,7 @@ def monitor(cloud: Cloud, node: str) -> Iterator[Step]:
                 mode=0o600,
             ),
             Run(command=f"{make} && {made}", unless=f"test -e {store}/store.db"),
-            Unit(names=(f"ceph-mon@{node}",)),
+            _daemons("mon", node, seconds=60),
             Wait(until=f"{_ASK} mon stat", what="Ceph's monitor answers", seconds=90),
         ),
     )
@@ -161,7 +195,7 @@ def monitor(cloud: Cloud, node: str) -> Iterator[Step]:
             command=f"{_ASK} osd pool create {name} {_GROUPS} && {_ASK} osd pool application enable {name} rbd",
             unless=f"{_ASK} osd pool ls detail | grep -q \"'{name}' .* application rbd\"",
         )
-        for name in (VOLUMES, IMAGES)
+        for name in (VOLUMES, IMAGES, *([DISKS] if NOVA in users(cloud) else []))
     ]
     yield Step(
         title="the OSDs' numbers, pools for volumes and images",
@@ -171,7 +205,7 @@ def monitor(cloud: Cloud, node: str) -> Iterator[Step]:
             *pools,
             # Thirteen of the manager's modules cannot be loaded: PyO3's may only be initialized once in a process.
             Run(command=f"{_ASK} health mute MGR_MODULE_DEPENDENCY --sticky"),
-            Unit(names=(f"ceph-mgr@{node}",), seconds=120),
+            _daemons("mgr", node),
         ),
     )
 
@@ -208,7 +242,7 @@ def osd(cloud: Cloud, node: str) -> Iterator[Step]:
         live=True,
         actions=(
             *(action for each in own for action in _disk(cloud, each)),
-            Unit(names=tuple(f"ceph-osd@{each.number}" for each in own), seconds=120),
+            _daemons("osd", *(str(each.number) for each in own)),
         ),
     )
     up = " && ".join(f"{_ASK} osd dump | grep -q '^osd.{each.number} up '" for each in own)
@@ -218,6 +252,11 @@ def osd(cloud: Cloud, node: str) -> Iterator[Step]:
         live=True,
         actions=(Wait(until=up, what=f"the OSDs of {node} are up", seconds=180),),
     )
+
+
+def _daemons(kind: str, *names: str, seconds: float = 120) -> Unit:
+    """Return the units of daemons, and their target: a boot starts them by it alone."""
+    return Unit(names=(*(f"ceph-{kind}@{name}" for name in names), f"ceph-{kind}.target"), seconds=seconds)
 
 
 def _disk(cloud: Cloud, each: Osd) -> tuple[Action, ...]:
@@ -249,6 +288,7 @@ def _conf(cloud: Cloud) -> str:
             "osd_pool_default_size": copies,
             "osd_pool_default_min_size": max(1, copies - 1),
             "osd_pool_default_pg_autoscale_mode": "off",
+            **({"osd_pool_default_pg_num": _GROUPS} if cloud.nodes("ceph-rgw") else {}),  # of the gateway's pools
             "osd_crush_chooseleaf_type": int(apart),
             **({"mon_allow_pool_size_one": "true"} if copies == 1 else {}),
             # Emulated nodes answer late.
@@ -267,10 +307,32 @@ def _conf(cloud: Cloud) -> str:
             "bluestore_cache_size": 67108864,
         },
     }
+    values |= {f"client.{gateway(name)}": _objects(cloud, name) for name in cloud.nodes("ceph-rgw")}
     return "".join(
         f"[{section}]\n" + "".join(f"{option} = {value}\n" for option, value in options.items())
         for section, options in values.items()
     )
+
+
+def _objects(cloud: Cloud, node: str) -> dict[str, object]:
+    """Return the options of a gateway of objects: Keystone knows its users, and their EC2 credentials for S3."""
+    login = cloud.credentials("ceph-rgw")
+    return {
+        "keyring": keyring(gateway(node)),
+        "rgw_frontends": f"beast port={GATEWAY}",
+        "rgw_thread_pool_size": 32,
+        "rgw_keystone_url": str(login["auth_url"]).removesuffix("/v3"),
+        "rgw_keystone_api_version": 3,
+        "rgw_keystone_admin_user": login["username"],
+        "rgw_keystone_admin_password_path": GATEWAY_PASSWORD,
+        "rgw_keystone_admin_project": login["project_name"],
+        "rgw_keystone_admin_domain": login["user_domain_name"],
+        "rgw_keystone_accepted_roles": "admin, member",
+        # Two projects may have containers of the same name.
+        "rgw_keystone_implicit_tenants": "true",
+        "rgw_s3_auth_use_keystone": "true",
+        "rgw_swift_account_in_url": "true",
+    }
 
 
 def _keyring(cloud: Cloud, entities: Mapping[str, Mapping[str, str]]) -> Text:

@@ -172,7 +172,7 @@ def _settings(cloud: Cloud, node: str, *packages: str, volumes: bool) -> tuple[A
             "rbd_pool": ceph.VOLUMES,
             "rbd_user": ceph.CINDER,
             "rbd_ceph_conf": "/etc/ceph/ceph.conf",
-            "rbd_secret_uuid": ceph.secret_id(cloud),
+            "rbd_secret_uuid": ceph.secret_id(cloud, ceph.CINDER),
             "rados_connect_timeout": cloud.seconds(10, 60),
         }
     if not volumes:

@@ -9,26 +9,43 @@ from labctl.cloud.cloud import Cloud
 from labctl.roles import ceph, neutron, nova
 from labctl.roles.role import Step, role
 from labctl.roles.shared import Values, as_user, merge, wait_for_reports
+from labctl.spec.document import Problem
+from labctl.spec.topology import Topology
 
 _KEYS = "/var/lib/nova/.ssh"
+
+
+def _fits(topology: Topology) -> Iterator[Problem]:
+    stored = topology.openstack is not None and topology.openstack.disks == "ceph"
+    if stored and not any("ceph-mon" in node.roles for node in topology.nodes.values()):
+        text = "disks are to be in Ceph, and no node has the role ceph-mon; give it to one, or remove this line"
+        yield Problem(("openstack", "disks"), text)
 
 
 @role(
     "compute",
     "Compute node",
     needs=("nova", "neutron"),
-    after=("cinder", "cinder-volume"),
+    after=("cinder", "cinder-volume", "ceph-osd"),
     networks=("internal", "private"),
-    loses="the instances that ran there, whose records stay in the database",
+    fits=_fits,
+    loses="the instances that ran there, whose records stay in the database, and whose disks stay if they are in Ceph",
+    # An instance whose disk is in Ceph comes back as it was; one that was off does so when somebody starts it.
     clean="""
-        ids=$(openstack server list --all-projects --host "$(hostname)" -f value -c ID)
+        grep -qs '^images_type *= *rbd$' /etc/nova/nova-compute.conf && which='--status ACTIVE' || which=
+        ids=$(openstack server list --all-projects --host "$(hostname)" $which -f value -c ID)
         gone=$(for id in $ids; do test -e /var/lib/nova/instances/$id || echo $id; done)
-        [ -z "$gone" ] || openstack server delete --wait $gone""",
+        if [ -z "$which" ]; then
+            [ -z "$gone" ] || openstack server delete --wait $gone
+        else
+            for id in $gone; do openstack server reboot --hard --wait $id; done
+        fi""",
     nests=True,
     keys=("nova-key",),
 )
 def compute(cloud: Cloud, node: str) -> Iterator[Step]:
-    """Set up Nova's agent with libvirt, Neutron's with Open vSwitch, and the iSCSI initiator for volumes."""
+    """Set up Nova's agent with libvirt, Neutron's with Open vSwitch, and the iSCSI initiator for volumes; with disks in
+    Ceph where they shall be."""
     virt = cloud.nested[node]
     machine = {"virt_type": virt, "cpu_mode": "host-passthrough" if virt == "kvm" else "none"}
     yield Step(
@@ -36,7 +53,10 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
         node=node,
         actions=(
             Packages(
-                names=("nova-compute", "nova-compute-qemu", "qemu-system-x86", "libvirt-daemon-system", "open-iscsi")
+                names=(
+                    *("nova-compute", "nova-compute-qemu", "qemu-system-x86", "libvirt-daemon-system", "open-iscsi"),
+                    *(["ceph-common"] if ceph.NOVA in ceph.users(cloud) else []),
+                )
             ),
             Ini(
                 path="/etc/nova/nova.conf",
@@ -60,8 +80,9 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
             ),
             Ini(
                 path="/etc/nova/nova-compute.conf",
-                values={"libvirt": machine | {"num_pcie_ports": 0, "hw_machine_type": "x86_64=pc"}},
+                values={"libvirt": machine | {"num_pcie_ports": 0, "hw_machine_type": "x86_64=pc"} | _disks(cloud)},
             ),
+            *(ceph.client(cloud, ceph.NOVA, "nova:nova") if ceph.NOVA in ceph.users(cloud) else ()),
             # The package's own name is the same on all nodes that were made from one image.
             PutFile(
                 path="/etc/iscsi/initiatorname.iscsi",
@@ -78,7 +99,7 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
         actions=(
             *neutron.agent(cloud, node),
             Unit(names=("virtlogd.socket", "libvirtd.socket", "iscsid.socket")),
-            *(ceph.libvirt_secret(cloud) if cloud.nodes("ceph-mon") else ()),
+            *(action for user in ceph.users(cloud) for action in ceph.libvirt_secret(cloud, user)),
             # Nova's agent ends, as if all were well, when polkit does not let it in.
             Wait(until=as_user("nova", "virsh -c qemu:///system list >/dev/null"), what="libvirt answers Nova's user"),
             Unit(names=("nova-compute",), seconds=120),
@@ -92,6 +113,23 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
         live=True,
         actions=(wait_for_reports(cloud, node, "nova-compute", "neutron-openvswitch-agent"),),
     )
+
+
+def _disks(cloud: Cloud) -> dict[str, object]:
+    """Return the settings with which instances' disks are in Ceph; nothing where they are files of the node.
+
+    Nova asks for the room in the pool by the command `ceph`, and writes images there that are no clones by `rbd`.
+    """
+    if ceph.NOVA not in ceph.users(cloud):
+        return {}
+    return {
+        "images_type": "rbd",
+        "images_rbd_pool": ceph.DISKS,
+        "images_rbd_ceph_conf": "/etc/ceph/ceph.conf",
+        "rbd_user": ceph.NOVA,
+        "rbd_secret_uuid": ceph.secret_id(cloud, ceph.NOVA),
+        "rbd_connect_timeout": cloud.seconds(10, 60),
+    }
 
 
 def _migration(cloud: Cloud, node: str) -> Values:

@@ -66,6 +66,10 @@ class OpenStack(Part):
     images: Literal["file", "swift"] = "file"
     """Where Glance keeps images: in a folder of its node, or as objects in Swift."""
 
+    disks: Literal["file", "ceph"] = "file"
+    """Where Nova keeps the disks of instances: in a folder of the compute node that runs them, or in Ceph, where every
+    compute node reaches them."""
+
     nested: Literal["auto", "qemu", "kvm"] = "auto"
     """How instances run inside the compute nodes: kvm, or qemu, which is slow and always works. auto takes kvm where
     the node's processor offers it."""
@@ -98,6 +102,8 @@ class OpenStack(Part):
         """Leave out keys that came later and say nothing: what is on record from before keeps its digest."""
         fields = type(self).model_fields
         silent = {
-            name for name in ("tunnel", "firewall", "images", "clock") if getattr(self, name) == fields[name].default
+            name
+            for name in ("tunnel", "firewall", "images", "disks", "clock")
+            if getattr(self, name) == fields[name].default
         }
         return {name: value for name, value in complete(self).items() if name not in silent}

@@ -41,6 +41,7 @@ PATHS = {
     "heat": "/v1/p",
     "heat-cfn": "/v1",
     "swift": "/v1/AUTH_p",
+    "ceph-rgw": "/swift/v1/AUTH_p",
     "glance": "",
     "neutron": "",
     "placement": "",

@@ -17,6 +17,7 @@ from labctl.guest.fake import FakeGuest
 from labctl.installing.tasks import plan_tasks
 from labctl.roles import ceph, fit
 from labctl.roles.role import Step as Done
+from labctl.roles.role import units
 from labctl.sabotage import draw
 from labctl.sabotage.fault import FAULTS, Scene
 from labctl.secret import reveal
@@ -44,7 +45,7 @@ def test_osds_are_on_the_disks_that_no_volume_group_takes_and_numbered_alike_eve
         (mkfs,) = (each.command for each in made_of if isinstance(each, Run) and "--mkfs" in each.command)
         assert new[number].split()[5] in mkfs  # the UUID by which the monitor knows it
         assert f"-i {number} " in mkfs
-        assert [each.names for each in made_of if isinstance(each, Unit)] == [(f"ceph-osd@{number}",)]
+        assert [each.names for each in made_of if isinstance(each, Unit)] == [(f"ceph-osd@{number}", "ceph-osd.target")]
 
 
 def test_keys_and_the_clusters_own_id_are_those_of_the_labs_secret_so_forks_share_them() -> None:
@@ -84,6 +85,13 @@ def test_three_copies_are_on_three_nodes_and_fewer_where_there_are_fewer() -> No
     assert "osd_pool_default_size = 1\n" in conf
 
 
+def test_a_boot_starts_the_daemons_whose_target_is_enabled_with_them() -> None:
+    found = units(cloud("ceph"))["storage"]
+    for kind in ("mon", "mgr", "osd", "radosgw"):
+        assert any(name.startswith(f"ceph-{kind}@") for name in found)
+        assert f"ceph-{kind}.target" in found  # the daemons are wanted by it alone, and the image enables no unit
+
+
 def test_what_needs_the_nodes_disks_waits_for_the_boot() -> None:
     made = cloud("icehouse")
     assert not any(step.live for step in steps(made, "ceph-mon", "osceph0"))
@@ -97,14 +105,14 @@ def test_cinder_has_a_second_back_end_and_libvirt_its_key_where_there_is_ceph() 
     made = cloud("icehouse")
     values = inis(made, "cinder-volume")["/etc/cinder/cinder.conf"]
     assert values["DEFAULT"]["enabled_backends"] == "lvm,ceph"
-    assert values["ceph"]["rbd_secret_uuid"] == ceph.secret_id(made)
+    assert values["ceph"]["rbd_secret_uuid"] == ceph.secret_id(made, "cinder")
     keyring = files(steps(made, "cinder-volume", "osceph0"))["/etc/ceph/ceph.client.cinder.keyring"]
     assert (keyring.owner, keyring.mode) == ("cinder:cinder", 0o600)
     found = steps(made, "compute", "oscompute2")
     (secret,) = (
         each for step in found for each in step.actions if isinstance(each, Run) and "secret-set-value" in each.command
     )
-    assert ceph.secret_id(made) in secret.command
+    assert ceph.secret_id(made, "cinder") in secret.command
     assert reveal(secret.stdin) in reveal(keyring.content)
     image = inis(made, "glance")["/etc/glance/glance-api.conf"]
     assert image["DEFAULT"]["enabled_backends"] == "local:file,rbd:rbd"

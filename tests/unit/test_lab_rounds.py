@@ -545,7 +545,7 @@ class TestWords:
 
     @pytest.mark.parametrize("text", [text for file in CHECK_FILES for text in literals(file)])
     def test_what_a_check_s_own_step_blames_may_be_named(self, text: str) -> None:
-        names = ("gridka", "icehouse", "grizzly")
+        names = ("gridka", "icehouse", "grizzly", "ceph")
         plans = [planned(topology.load(name), _identity(), stage="installed") for name in names]
         assert any(rounds.plain(text) in rounds.services(plan) for plan in plans)
 

@@ -28,7 +28,7 @@ from labctl.roles.shared import forget_reports
 from labctl.secret import Secret, reveal
 from labctl.spec import topology
 
-CLOUDS = ("gridka", "allinone", "havana", "icehouse", "grizzly")
+CLOUDS = ("gridka", "allinone", "havana", "icehouse", "grizzly", "ceph")
 IDENTITY = Identity(team="team01", lab=UUID(int=1), owner=UUID(int=2), mgmt=IPNetwork("192.168.99.0/24"))
 
 

@@ -79,7 +79,7 @@ def test_havana_is_the_lab_of_the_guide():
 
 
 def test_every_shipped_topology_is_valid_and_bears_the_name_of_its_file():
-    assert topology.shipped() == ["allinone", "gridka", "grizzly", "havana", "icehouse", "mini"]
+    assert topology.shipped() == ["allinone", "ceph", "gridka", "grizzly", "havana", "icehouse", "mini"]
     for name in topology.shipped():
         loaded = topology.load(name)
         assert loaded.name == name
