@@ -44,8 +44,7 @@ def _fits(topology: Topology) -> Iterator[Problem]:
     keys=("nova-key",),
 )
 def compute(cloud: Cloud, node: str) -> Iterator[Step]:
-    """Set up Nova's agent with libvirt, Neutron's with Open vSwitch, and the iSCSI initiator for volumes; with disks in
-    Ceph where they shall be."""
+    """Set up Nova's agent with libvirt, Neutron's with Open vSwitch, and the iSCSI initiator for volumes."""
     virt = cloud.nested[node]
     machine = {"virt_type": virt, "cpu_mode": "host-passthrough" if virt == "kvm" else "none"}
     yield Step(
