@@ -53,5 +53,5 @@ def draw(scene: Scene, random: Random) -> Drawn:
 def _similar(right: IPAddress) -> IPNetwork:
     """Return addresses that are read for others, and are outside their network: 172.61.1.0 for 172.16.1.0."""
     one, two, three, _ = str(right).split(".")
-    turned = two[::-1] if len(set(two)) > 1 and int(two[::-1]) <= 255 else "10"
-    return IPNetwork(f"{one}.{turned}.{three}.0/24")
+    turned = int(two[::-1])
+    return IPNetwork(f"{one}.{10 if str(turned) == two or turned > 255 else turned}.{three}.0/24")

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from netaddr import IPAddress
 
 from labctl.changes import Card, DropIn, Line, Member, Permissions, PutFile, Refusal, SwitchPort, UnitState
 from labctl.checks.check import chosen
@@ -26,7 +27,7 @@ from labctl.lab.sabotage import LEDGER, Ledger
 from labctl.pace import pace
 from labctl.report import matrix as matrix_views
 from labctl.report import sabotage as views
-from labctl.sabotage import draw, ledger, lint, matrix, tutorial
+from labctl.sabotage import draw, ledger, lint, matrix, nw10_similar, tutorial
 from labctl.sabotage.engine import Engine, untouchable
 from labctl.sabotage.fault import FAULTS, Break, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
@@ -1037,6 +1038,13 @@ def test_the_page_of_the_eleven_shows_what_was_seen_and_nothing_else() -> None:
         [replace(row, meets={})]
     )
     assert "$ openstack image list\n```" in matrix_views.eleven([replace(row, trouble="it heals by itself")])
+
+
+@pytest.mark.parametrize("right", ["172.16.1.9", "172.20.0.9", "192.168.0.9", "10.0.0.9", "172.11.0.1", "10.5.0.1"])
+def test_addresses_that_look_like_the_right_ones_are_addresses_and_others(right: str) -> None:
+    wrong = nw10_similar._similar(IPAddress(right))
+    assert IPAddress(right) not in wrong
+    assert wrong.prefixlen == 24
 
 
 def test_a_fault_that_offers_a_lab_what_it_cannot_have_is_refused() -> None:
