@@ -664,7 +664,7 @@ def test_what_is_red_already_proves_nothing() -> None:
 def test_every_family_of_the_catalogue_is_a_fault_or_is_left_out_for_a_reason() -> None:
     """The numbers are those of the catalogue of 2025.1: 143 families for installed labs; the rest came later."""
     last = {
-        "CE": 2,
+        "CE": 5,
         "EC": 2,
         "MU": 3,
         "OB": 2,
