@@ -132,8 +132,8 @@ BREAKAGES = {
         "password",
         "wrong",
         "nova-compute",
-        "C01 C02 C03 C04",
-        r"\[placement\]",
+        "B08 C01 C02 C03 C04",  # nova-compute does not start with it
+        "nova-compute",
     ),
     "a cell's mapping": Breakage(
         role="mariadb",
