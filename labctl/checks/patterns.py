@@ -162,6 +162,13 @@ PATTERNS: tuple[Pattern, ...] = (
         says="Placement|no (VCPU|MEM|DISK)",
         suspects=("nova-compute: [placement], its account@", "placement@placement"),
     ),
+    # Nova lists the hypervisors of the hosts that are mapped to a cell.
+    Pattern(
+        red=("C04:providers",),
+        green=("C04:services",),
+        says="Nova has no hypervisor",
+        suspects=("nova: the host's mapping to its cell@nova", "nova-compute@"),
+    ),
     Pattern(red=("C04:providers",), suspects=("placement@placement", "nova-compute@")),
     Pattern(
         red=("C10*",),

@@ -130,6 +130,11 @@ ROWS = {
         "C04:providers",
         "compute-1: nova-compute: [placement]",
     ),
+    "C04 host without a cell": (
+        [red("C04:providers", "Nova has no hypervisor compute-1", step="known", node="compute-1")],
+        "C04:providers",
+        "api-node: nova: the host's mapping to its cell",
+    ),
     "C05 one agent": (
         [heard("C05", ("neutron-dhcp-agent", "network-node"))],
         "C05",
