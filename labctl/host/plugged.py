@@ -44,9 +44,8 @@ class Plug:
 class Plugged:
     """A network namespace with cards in bridges; what is in it is a neighbour of the lab's nodes, and of nothing else.
 
-    Its cards are gone when it is closed. Where this process was killed, the kernel takes them out later, minutes later
-    on a busy machine: whoever is plugged in with such an address takes them out first, for two cards with one address
-    take each other's packets.
+    Its cards are gone when it is closed. Where this process was killed, the kernel takes them out a moment later:
+    whoever is plugged in with such an address takes them out first, so that no two cards have one address.
 
     Args:
         base: network namespace of the bridges; None for the machine's own.

@@ -78,7 +78,7 @@ def users(cloud: Cloud) -> tuple[str, ...]:
 
 def secret_id(cloud: Cloud, user: str) -> str:
     """Return the UUID by which libvirt knows the key of such a user, on all compute nodes alike."""
-    return _uuid(cloud, "libvirt" if user == CINDER else f"libvirt's {user}")
+    return _uuid(cloud, f"libvirt's {user}")
 
 
 def libvirt_secret(cloud: Cloud, short: str) -> tuple[Action, ...]:
@@ -92,7 +92,7 @@ def libvirt_secret(cloud: Cloud, short: str) -> tuple[Action, ...]:
         f"<secret ephemeral='no' private='no'><uuid>{name}</uuid>"
         f"<usage type='ceph'><name>{user} secret</name></usage></secret>\n"
     )
-    file = "/etc/libvirt/ceph.xml" if short == CINDER else f"/etc/libvirt/ceph-{short}.xml"
+    file = f"/etc/libvirt/ceph-{short}.xml"
     return (
         PutFile(path=file, content=document),
         Run(
