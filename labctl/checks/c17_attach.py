@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from labctl.checks import bench, c08_volume
 from labctl.checks.log import Log, cloud_check
 
@@ -22,8 +24,8 @@ code=$?; rm -f /tmp/check; exit $code
     limit=(180, 600),
 )
 def attach(log: Log) -> None:
-    """On every compute node: attach a volume to the server there, see the disk in it, write a mebibyte and read it
-    back, and detach the volume."""
+    """On every compute node: attach a volume to the server there, reach the volume's target from the node, see the disk
+    in the server, write a mebibyte and read it back, and detach the volume."""
     if not log.cloud.nodes("cinder"):
         log.skip("no node has the role cinder")
     bench.first(log)
@@ -44,6 +46,7 @@ def _attach(log: Log, host: str) -> None:
 
         with log.step("attach", node=node, suspect="tgt"):
             cloud.made.make("attachment", f"attachment-{host}", plug, parent=made.id)
+        _portal(log, host, volume, node)
         with log.step("in-use", node=host, suspect="iscsid"):
             failures = ("error", "available")
             log.status(lambda: volumes.get_volume(volume.id), "in-use", _STATUS, failures=failures)
@@ -58,3 +61,32 @@ def _attach(log: Log, host: str) -> None:
         with log.step("detach", node=host, suspect="nova-compute"):
             nova.delete_volume_attachment(made, volume.id)
             log.status(lambda: volumes.get_volume(volume.id), "available", _STATUS)
+
+
+def _portal(log: Log, host: str, volume: Any, node: str) -> None:
+    """Reach the portal of a volume's target from a compute node: Nova tries one that does not answer for many minutes.
+
+    Args:
+        node: the node of the target.
+    """
+    volumes = log.cloud.demo.block_storage
+
+    def told() -> dict[str, Any]:
+        for each in volumes.attachments(volume_id=volume.id):
+            if each.connection_info:
+                return dict(each.connection_info)
+        status = volumes.get_volume(volume.id).status
+        return {} if status in ("reserved", "attaching") else {"status": status}
+
+    with log.step("its target", node=host, suspect="nova-compute"):
+        portal = str(log.until(told, "Nova had asked Cinder for the target", _STATUS).get("target_portal", ""))
+    if portal:  # a volume in Ceph has none
+        address, _, port = portal.rpartition(":")
+        seconds = int(log.subject.scaled(5, 30))
+        ask = ("timeout", str(seconds), "bash", "-c", f": 3<>/dev/tcp/{address.strip('[]')}/{port}")
+        with log.step("its portal", node=node, suspect="tgt: its portal"):
+            log.until(
+                lambda: log.subject.guest(host).run(ask, timeout=4 * seconds, check=False).ok,
+                f"{portal} answered {host}",
+                bench.ANSWER,
+            )

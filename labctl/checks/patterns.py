@@ -247,6 +247,14 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         red=("C17",),
+        step="its target",
+        suspects=(
+            "cinder-volume: what it exports@cinder-volume",
+            "nova-compute: [cinder] and [service_user], its way to Cinder@compute",
+        ),
+    ),
+    Pattern(
+        red=("C17",),
         suspects=(
             "tgt: target, portal, port 3260@cinder-volume",
             "iscsid: the initiator@compute",

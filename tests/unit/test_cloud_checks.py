@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -15,9 +16,10 @@ from uuid import UUID
 
 import pytest
 import requests
+from openstack.compute.v2.server import Server
 from openstack.exceptions import ConflictException, NotFoundException
 
-from labctl.checks import bench, c25_measures, c26_alarm, c27_names
+from labctl.checks import bench, c17_attach, c25_measures, c26_alarm, c27_names
 from labctl.checks import log as logs
 from labctl.checks import run as runner
 from labctl.checks.canary import Canary
@@ -28,6 +30,7 @@ from labctl.checks.made import KINDS, Kind, Made, Thing, ec2_access
 from labctl.checks.model import Report, Result, Verdict
 from labctl.cloud import http
 from labctl.errors import DeadlineError, RemoteError
+from labctl.guest.fake import FakeGuest
 from tests.unit import fake_cloud
 from tests.unit.fake_cloud import FakeCloud
 
@@ -347,6 +350,44 @@ def test_the_admin_joins_a_project_before_his_first_request_there(cloud: FakeClo
     cloud.answers["POST", 8774, "/v2.1/servers"] = (202, {"server": server})
     cloud.answers["GET", 8774, "/v2.1/servers/s"] = (200, {"server": server})
     assert bench.boot(Log(cloud.subject(), "C10"), "compute-2", "server").id == "s"
+
+
+@pytest.mark.parametrize(
+    ("info", "status", "code", "fails"),
+    [
+        ({"target_portal": "10.0.0.3:3260"}, "attaching", 0, ""),
+        ({"target_portal": "10.0.0.9:3260"}, "attaching", 1, "its portal"),
+        ({"target_portal": "10.0.0.9:3260"}, "attaching", 124, "its portal"),
+        ({"hosts": ["10.0.0.3"]}, "attaching", None, ""),  # in Ceph
+        ({}, "error_attaching", None, ""),  # which the next step tells
+        ({}, "attaching", None, "its target"),
+    ],
+)
+def test_a_target_that_does_not_answer_is_told_at_once(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, info: dict[str, Any], status: str, code: int | None, fails: str
+) -> None:
+    monkeypatch.setattr(logs, "_POLL", (0.01, 0.01))
+    monkeypatch.setattr(bench, "ANSWER", (0.1, 0.1))
+    monkeypatch.setattr(c17_attach, "_STATUS", (0.1, 0.1))
+    attachment = {"id": "a", "connection_info": info}
+    cloud.answers["GET", 8776, "/v3/p/attachments/detail"] = (200, {"attachments": [attachment]})
+    cloud.answers["GET", 8776, "/v3/p/volumes/v"] = (200, {"volume": {"id": "v", "status": status}})
+    answers = {} if code is None else {f"timeout 5 bash -c .*/dev/tcp/{info['target_portal'][:-5]}/3260.*": code}
+    guest = FakeGuest(name="compute-1", answers=answers)
+    log = Log(cloud.subject(guest=lambda node: guest), "C17")
+    with contextlib.suppress(logs._Ended):
+        c17_attach._portal(log, "compute-1", SimpleNamespace(id="v"), "volume-node")
+    assert [step.name for step in log.steps if step.verdict is not Verdict.PASS] == [fails] * bool(fails)
+
+
+def test_a_server_whose_metadata_are_refused_is_not_waited_for(cloud: FakeCloud) -> None:
+    said = [f"instance: metadata try {number} of 60: HTTP/1.1 403 Forbidden" for number in range(1, 6)]
+    cloud.answers["POST", 8774, "/v2.1/servers/s/action"] = (200, {"output": "\n".join(said)})
+    log = Log(cloud.subject(), "C11")
+    log.cloud.bench["host s"] = "compute-1"
+    with pytest.raises(logs._Ended):
+        bench.console(log, Server(id="s"))
+    assert log.steps[-1].evidence.startswith("metadata try 5 of 60: HTTP/1.1 403 Forbidden")
 
 
 def test_an_image_that_was_made_is_removed_and_off_the_record(cloud: FakeCloud) -> None:
@@ -672,7 +713,7 @@ def test_a_removal_at_which_the_cloud_failed_is_asked_for_again(cloud: FakeCloud
     cloud.answers["GET", 8774, "/v2.1/servers/s"] = lambda _: (404, {}) if len(deletions) > failures else (200, failed)
     lab = cloud.subject().cloud
     assert lab is not None
-    lab.made.make("server", "server", lambda _: SimpleNamespace(id="s"))
+    lab.made.make("server", "server", lambda _: Server(id="s"))
     found = lab.made.remove(lab)
     assert (len(deletions), len(found)) == (3, left)
     assert all("its removal failed: it is ERROR" in each for each in found)
