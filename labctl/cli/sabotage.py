@@ -288,8 +288,8 @@ def verify_command(words: tuple[str, ...], resume: bool, service: str, matrix: P
     For each fault: the checks are green; inject; one of its checks is red; type the reference repair in the node; the
     checks are green, also after a restart of what was touched; inject again; heal; every file, owner, mode and time is
     as before; the checks are green. An alternative repair must count as well, a cheat must not. These are the checks
-    that the fault names; after every eighth fault, all checks must be green that change nothing. Exit code 1 if a fault
-    does not do what it says.
+    that the fault names; after every eighth fault, all checks must be green that change nothing. Every fault is tried
+    once, those that take longest last; then come their other variants. Exit code 1 if a fault does not do what it says.
     """
     from labctl.cli.labs import batched
     from labctl.cli.show import show

@@ -103,8 +103,7 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
                     seen.append(kept[key])
                 else:
                     left.append(_Trial(scene, engine, book, (fault, variant), work.cancelled))
-            if not wanted.ids:
-                left.sort(key=lambda trial: trial.turn)
+            left.sort(key=lambda trial: trial.turn)
 
             def keep(rows: Sequence[Verified]) -> None:
                 kept.update({each.key: each for each in rows})
