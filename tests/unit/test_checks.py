@@ -19,7 +19,7 @@ from labctl.checks import run as runner
 from labctl.checks.b08_units import ENABLED, EXPECTED
 from labctl.checks.check import CHECKS, Answer, Check, Subject, chosen
 from labctl.checks.model import Report, Result, Step, Verdict
-from labctl.errors import InputError, RemoteError
+from labctl.errors import DeadlineError, InputError, RemoteError
 from labctl.guest.fake import FakeGuest
 from labctl.plan.lab import plan
 from labctl.plan.model import Identity
@@ -214,6 +214,21 @@ def test_a_clock_is_not_blamed_for_an_answer_that_came_late(clock: float, says: 
 
 def test_a_node_that_is_lost_midway_has_answered_what_it_answered() -> None:
     assert set(ask.answers([(0.0, "==> B02 1.0"), (0.0, "x"), (1.0, "==> B03 2.0"), (1.0, "y")])) == {"B02"}
+
+
+@pytest.mark.parametrize(("late", "red"), [(1, False), (2, True)])
+def test_a_node_that_is_late_once_is_asked_once_more(late: int, red: bool) -> None:
+    tries: list[str] = []
+
+    def guest(node: str) -> FakeGuest:
+        tries.append(node)
+        if node == "node-2" and tries.count(node) <= late:
+            raise DeadlineError("node-2: SSH did not answer")
+        return FakeGuest(name=node, answers={"exec sh -s": "==> B01 1.0\n==> end 2.0\n"})
+
+    report = run(CHECKS["B01"], guest=guest)
+    assert (report.verdict("B01") is Verdict.FAIL) is red
+    assert tries.count("node-2") == 2
 
 
 def fake(name: str, *steps: Step, needs: tuple[str, ...] = (), quick: bool = True) -> Check:
