@@ -50,7 +50,10 @@ def down(site: Site, plan: LabPlan, node: NodePlan) -> Trouble | None:
             remedy=f"Free some room on the host (labctl image list, labctl golden list), then labctl start {team}",
         )
     if domain.state is State.PAUSED:
-        return Trouble(what="is paused", remedy=f"labctl start {team} --node {node.name}")
+        return Trouble(
+            what="is paused: a golden capture runs or was interrupted, or somebody suspended it",
+            remedy=f"labctl start {team} --node {node.name}",
+        )
     return None
 
 

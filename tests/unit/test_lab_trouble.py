@@ -85,7 +85,11 @@ def unseen(world: World) -> None:
         (off, "is off", "labctl start red --node node-1"),
         (diskless, "is off, and has lost red-node-1.qcow2", "labctl reset node-1 -t red"),
         (delete, "has lost red-node-1.qcow2, and cannot start again once it is off", "labctl reset node-1 -t red"),
-        (paused, "is paused", "labctl start red --node node-1"),
+        (
+            paused,
+            "is paused: a golden capture runs or was interrupted, or somebody suspended it",
+            "labctl start red --node node-1",
+        ),
         (full, "the host's file system is full", "labctl start red"),
         (stop_network, "is cut off: red-mgmt does not run", "labctl start red"),
         (restart_network, "is cut off: red-mgmt was stopped and started under it", "labctl start red"),
