@@ -71,10 +71,10 @@ def test_an_image_that_lacks_packages_of_a_topologys_roles_is_built_again_with_t
     choice = Choice(topology=topology.load("icehouse"), stage="installed")
     steps = rollout.planned(world.work(), ["team01"], choice, Starting(), once=True)
     assert steps.remarks("icehouse")[0].startswith(
-        "image openstack with backup, ceph, heat, swift, telemetry is missing: it is built"
+        "image openstack with backup, ceph, heat, heat-dashboard, swift, telemetry is missing: it is built"
     )
     rollout._supply(world.work(), topology.load("icehouse"), steps)
-    assert built == [("openstack", "backup", "ceph", "heat", "swift", "telemetry")]
+    assert built == [("openstack", "backup", "ceph", "heat", "heat-dashboard", "swift", "telemetry")]
     again = rollout.planned(world.work(), ["team01"], choice, Starting(), once=True)
     assert again.images == ()
 
@@ -85,9 +85,12 @@ def test_a_cloud_is_not_made_from_an_image_that_lacks_packages_of_its_roles(
     monkeypatch.setattr(rollout.os, "geteuid", lambda: 1000)  # who is not root cannot build
     world.image("openstack")
     choice = Choice(topology=topology.load("icehouse"), stage="installed")
-    with pytest.raises(InputError, match="image openstack lacks the packages of: ceph, heat, swift, tele") as caught:
+    with pytest.raises(InputError, match="image openstack lacks the packages of: ceph, heat, heat-dashboard") as caught:
         roll_out(world, ["team01"], choice)
-    assert caught.value.remedy == "labctl image build openstack --with ceph --with heat --with swift --with telemetry"
+    assert (
+        caught.value.remedy
+        == "labctl image build openstack --with ceph --with heat --with heat-dashboard --with swift --with telemetry"
+    )
     assert world.work().home.lab("team01").load() is None
 
 
