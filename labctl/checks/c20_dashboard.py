@@ -55,6 +55,23 @@ def pages(log: Log) -> None:
 
 
 @cloud_check(
+    "C20:stacks",
+    "The dashboard shows stacks",
+    exercises="Heat's panel in the dashboard; Heat by its public endpoint from the dashboard's node",
+    needs=("C20:login", "C03:heat"),
+    limit=(60, 300),
+)
+def stacks(log: Log) -> None:
+    """Log in to the dashboard as demo and open the list of stacks, where a node has the role heat-dashboard."""
+    node = log.cloud.node("heat-dashboard")
+    if not node:
+        log.skip("no node has the role heat-dashboard")
+    session, root = _enter(log)
+    url = f"{root}project/stacks/"
+    log.ask("stacks", lambda: _page(log, session, url, 'id="stacks"'), node=node, suspect="apache2: Heat's panel")
+
+
+@cloud_check(
     "C20:launch",
     "A server is launched and deleted in the dashboard",
     exercises="what the web interface's form does: Nova, Glance and Neutron from the dashboard's node",

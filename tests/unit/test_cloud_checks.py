@@ -19,7 +19,7 @@ import requests
 from openstack.compute.v2.server import Server
 from openstack.exceptions import ConflictException, NotFoundException
 
-from labctl.checks import bench, c17_attach, c25_measures, c26_alarm, c27_names
+from labctl.checks import bench, c17_attach, c20_dashboard, c25_measures, c26_alarm, c27_names
 from labctl.checks import log as logs
 from labctl.checks import run as runner
 from labctl.checks.canary import Canary
@@ -439,6 +439,32 @@ def test_an_object_that_comes_back_is_green_and_removed_with_its_container(
     assert held == {}
     assert ("DELETE", 8080, box) in cloud.asked
     assert report.leftovers == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((200, b'<table id="stacks"></table></html>'), ""),
+        ((200, b"</html>"), 'the page has no id="stacks"'),
+        ((404, b""), "HTTP 404"),
+        ((500, b""), "HTTP 500"),
+    ],
+)
+def test_the_dashboards_list_of_stacks_is_opened_where_a_node_has_the_panel(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, bytes], says: str
+) -> None:
+    root = f"http://{fake_cloud.PUBLIC}/horizon/"
+    monkeypatch.setattr(c20_dashboard, "_enter", lambda log: (log.cloud.http(), root))
+    cloud.answers["GET", 80, "/horizon/project/stacks"] = answer
+    assert of(check(cloud, "C20:stacks"), "C20:stacks").verdict is Verdict.SKIPPED  # allinone has no such role
+    assert cloud.asked == []
+    cloud.roles = ("keystone", "horizon", "heat", "heat-dashboard")
+    result = of(check(cloud, "C20:stacks"), "C20:stacks")
+    assert result.verdict is (Verdict.FAIL if says else Verdict.PASS), result.first
+    if says:
+        assert result.first is not None
+        assert says in result.first.evidence
+        assert (result.first.node, result.first.suspect) == ("allinone", "apache2: Heat's panel")
 
 
 @pytest.mark.parametrize("broken", ["", "handle", "signal"])
