@@ -20,7 +20,7 @@ ANSWER = (60.0, 300.0)
 
 _HOST_KEY = re.compile(r"instance: host key (ssh-ed25519 \S+)")
 _LINE = re.compile(r"instance: .*")
-_REFUSED = re.compile(r"instance: metadata try ([5-9]|\d\d) of \d+: .*\b40[0-9]\b")
+_REFUSED = re.compile(r"instance: metadata try ([5-9]|\d\d) of \d+: .*\b403\b")
 OUT = "check: the way out"
 """What a server's user data say of the public endpoint, before the server has a floating address."""
 
@@ -51,7 +51,7 @@ def console(log: Log, made: Any) -> str:
 
         def ready() -> str:
             said[0] = str(log.cloud.demo.compute.get_server_console_output(made)["output"] or "")
-            if _REFUSED.search(said[0]):  # which no patience changes; the instance would try on for ten minutes
+            if _REFUSED.search(said[0]):  # patience changes nothing, and the instance would try on for ten minutes
                 raise Wrong("its metadata is refused")
             return said[0] if "instance: ready" in said[0] else ""
 

@@ -380,14 +380,23 @@ def test_a_target_that_does_not_answer_is_told_at_once(
     assert [step.name for step in log.steps if step.verdict is not Verdict.PASS] == [fails] * bool(fails)
 
 
-def test_a_server_whose_metadata_are_refused_is_not_waited_for(cloud: FakeCloud) -> None:
-    said = [f"instance: metadata try {number} of 60: HTTP/1.1 403 Forbidden" for number in range(1, 6)]
-    cloud.answers["POST", 8774, "/v2.1/servers/s/action"] = (200, {"output": "\n".join(said)})
+@pytest.mark.parametrize(
+    ("tries", "why", "ready", "seen"),
+    [(5, "403 Forbidden", "", 1), (4, "403 Forbidden", "instance: ready", 2), (9, "404 None", "instance: ready", 2)],
+)
+def test_a_server_whose_metadata_are_refused_again_and_again_is_not_waited_for(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, tries: int, why: str, ready: str, seen: int
+) -> None:
+    monkeypatch.setattr(logs, "_POLL", (0.01, 0.01))
+    said = "\n".join(f"instance: metadata try {number} of 60: HTTP/1.1 {why}" for number in range(1, tries + 1))
+    shown = iter([said, f"{said}\n{ready}"])
+    cloud.answers["POST", 8774, "/v2.1/servers/s/action"] = lambda _: (200, {"output": next(shown)})
     log = Log(cloud.subject(), "C11")
     log.cloud.bench["host s"] = "compute-1"
-    with pytest.raises(logs._Ended):
+    with contextlib.nullcontext() if ready else pytest.raises(logs._Ended):
         bench.console(log, Server(id="s"))
-    assert log.steps[-1].evidence.startswith("metadata try 5 of 60: HTTP/1.1 403 Forbidden")
+    assert cloud.asked.count(("POST", 8774, "/v2.1/servers/s/action")) == seen
+    assert ready or log.steps[-1].evidence.startswith(f"metadata try 5 of 60: HTTP/1.1 {why}")
 
 
 def test_an_image_that_was_made_is_removed_and_off_the_record(cloud: FakeCloud) -> None:
@@ -739,7 +748,7 @@ def test_a_removal_at_which_the_cloud_failed_is_asked_for_again(cloud: FakeCloud
     cloud.answers["GET", 8774, "/v2.1/servers/s"] = lambda _: (404, {}) if len(deletions) > failures else (200, failed)
     lab = cloud.subject().cloud
     assert lab is not None
-    lab.made.make("server", "server", lambda _: Server(id="s"))
+    lab.made.make("server", "server", lambda _: SimpleNamespace(id="s"))
     found = lab.made.remove(lab)
     assert (len(deletions), len(found)) == (3, left)
     assert all("its removal failed: it is ERROR" in each for each in found)
