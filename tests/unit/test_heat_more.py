@@ -37,12 +37,8 @@ def test_cloudformations_api_is_in_the_catalogue_and_heats_engine_knows_it() -> 
 def test_the_panel_of_stacks_is_there_when_the_dashboard_answers_and_the_panel_asks_for_a_login() -> None:
     (task,) = plan_tasks(cloud("icehouse"), only="heat-dashboard")
     (step,) = task.steps
-    assert [type(each) for each in step.actions] == [
-        Packages,
-        Run,
-        Unit,
-        Wait,
-    ]  # Apache reads the manifest when it starts
+    # Apache reads the manifest when it starts.
+    assert [type(each) for each in step.actions] == [Packages, Run, Unit, Wait]
     wait = step.actions[-1]
     assert isinstance(wait, Wait)
     assert "curl -sf -o /dev/null http://10.0.100.149/horizon/auth/login/ && " in wait.until
@@ -86,9 +82,6 @@ def test_parts_of_a_service_are_on_its_node(name: str, other: str) -> None:
 def test_only_topologies_that_ask_for_a_part_need_its_layer() -> None:
     assert ROLES["heat-cfn"].layer == "heat"
     assert ROLES["heat-dashboard"].layer == "heat-dashboard"  # images that have the other one lack this one
-    asking = {name for name in topology.shipped() if cloud_has(name, "heat-dashboard")}
+    shipped = {name: topology.load(name).nodes.values() for name in topology.shipped()}
+    asking = {name for name, nodes in shipped.items() if any("heat-dashboard" in node.roles for node in nodes)}
     assert asking == {"icehouse"}
-
-
-def cloud_has(name: str, role: str) -> bool:
-    return any(role in node.roles for node in topology.load(name).nodes.values())

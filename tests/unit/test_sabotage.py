@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -971,6 +972,20 @@ def test_what_a_killed_trial_left_is_restored_before_the_next_one() -> None:
     verify._restore(lab.engine(), Book(lab), "verify-")  # type: ignore[arg-type]
     assert lab.node.files["/etc/hosts"] == before
     assert Book(lab).open() == []
+
+
+def test_named_faults_are_tried_in_the_order_of_all_faults(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from labctl.lab import verify
+
+    tried: list[str] = []
+    engine = SimpleNamespace(wrong=lambda stage: "", virt="qemu")
+    monkeypatch.setattr(verify.check, "subject", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(verify, "engine_of", lambda *_: engine)
+    monkeypatch.setattr(verify, "_restore", lambda *_: [])
+    monkeypatch.setattr(verify, "_in_turn", lambda trials, *_: tried.extend(trial.name for trial in trials) or [])
+    world.create("red")
+    verify.verify(world.work(), "red", verify.Wanted(ids=("BA-12", "BA-01")))  # the first one restarts a unit
+    assert tried == ["BA-01", "BA-12"]
 
 
 def test_an_interrupted_verify_heals_before_the_command_ends(
