@@ -129,7 +129,8 @@ def _in_turn(
     seen: list[Verified] = []
     tried: list[Verified] = []  # since all was checked
     known: Report | None = None
-    for one, after in zip_longest(trials, trials[1:]):
+    for turn, (one, after) in enumerate(zip_longest(trials, trials[1:]), 1):
+        say(f"{one.name}: trial {turn} of {len(trials)}")
         found = one.run(known, after.names if after else ())
         if engine.cancelled.is_set():
             break  # what was interrupted says nothing about a fault

@@ -931,7 +931,9 @@ def test_trials_are_good_when_the_rest_of_the_lab_is_green_too(monkeypatch: pyte
         assert kept == [[False], [False], [False, False]]
         assert "not green any more" in asked[-1]
     else:
-        assert [line.split()[0] for line in asked] == ["ZZ-01:", "ZZ-01:", "everything", "ZZ-01:", "everything"]
+        said = ["ZZ-01:"] * 4 + ["everything"] + ["ZZ-01:"] * 2 + ["everything"]
+        assert [line.split()[0] for line in asked] == said
+        assert asked[5] == "ZZ-01: trial 3 of 3", "as many as an organiser is to wait for"
         assert kept == [[False], [False], [True, True], [False], [True]]
         assert all(row.ok for row in found)
 
