@@ -300,13 +300,15 @@ class _Trial:
             kind: repair, or alternative.
         """
         what = _REPAIRS[kind]
+        units = [unit for _, record in entry.records for unit in record.restart]
+        units = [unit for unit in units if not any(each.restarts(unit) for each in typed)]
         began = time.monotonic()
         self._type(typed)
-        if not self._becomes_green(entry):
+        # What must have stayed green is asked once, at the end.
+        if not self._becomes_green(entry, rest=not units):
             raise _Broken(f"{what} does not repair it: {self._trouble}")
         self._seconds["repair"] = round(time.monotonic() - began, 1)
-        units = [unit for _, record in entry.records for unit in record.restart]
-        if units := [unit for unit in units if not any(each.restarts(unit) for each in typed)]:
+        if units:
             self._engine.restart(entry)
             if not self._becomes_green(entry):
                 raise _Broken(f"{what} is lost when these are restarted: {', '.join(units)}: {self._trouble}")
@@ -349,13 +351,14 @@ class _Trial:
             for entry in self._injected:
                 self._engine.restore(entry, _EARLY)
 
-    def _green(self, entry: Entry, *, ahead: Sequence[str] = ()) -> bool:
+    def _green(self, entry: Entry, *, rest: bool = True, ahead: Sequence[str] = ()) -> bool:
         """Check what the fault names.
 
         Args:
+            rest: ask what it must leave green as well, not only what it turns red.
             ahead: checks that are asked as well, and of which nothing is expected.
         """
-        ids = [*entry.red, *entry.green]
+        ids = [*entry.red, *(entry.green if rest else ())]
         self.report = self._engine.check([*ids, *ahead])
         if self._cancelled.is_set():
             raise Cancelled("interrupted")
@@ -371,8 +374,8 @@ class _Trial:
     def _trouble(self) -> str:
         return self.report.trouble if self.report else ""
 
-    def _becomes_green(self, entry: Entry, *, ahead: Sequence[str] = ()) -> bool:
-        return self._engine.becomes(partial(self._green, entry, ahead=ahead), entry.red)
+    def _becomes_green(self, entry: Entry, *, rest: bool = True, ahead: Sequence[str] = ()) -> bool:
+        return self._engine.becomes(partial(self._green, entry, rest=rest, ahead=ahead), entry.red)
 
     def _type(self, typed: Sequence[Typed]) -> None:
         seconds = pace(self._engine.virt).repair

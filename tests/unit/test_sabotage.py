@@ -827,16 +827,23 @@ def test_a_lab_that_is_green_again_in_a_moment_is_waited_for_before_a_trial(monk
 
 
 def test_a_repair_outlives_a_restart_of_what_was_touched_unless_it_is_one() -> None:
-    restarts = {}
-    for line in ("mend", "mend; systemctl restart x"):
+    restarts, asked = {}, []
+    for line in ("mend; systemctl restart x", "mend"):
         lab = Lab()
+        asked.clear()
         change = Line(path="/etc/hosts", match=r"10\.0\.0\.4 (.*)", line=r"10.0.0.44 \1")
         fault = drawing(Break(node="node-1", change=change, restart=("x",)), repair=(Typed(node="node-1", line=line),))
-        trial = on_trial(lab, fault)
+
+        def check(ids: Sequence[str], lab: Lab = lab) -> Report:
+            asked.append(tuple(ids))
+            return lab.check(ids)
+
+        trial = on_trial(lab, fault, check=check)
         lab.node.answers |= {line: lab.node.answers["mend"], "heard.*": ""}
         assert trial.run().trouble == ""
         restarts[line] = sum("restart x" in each and each != line for each in lab.node.ran)
     assert restarts["mend"] == restarts["mend; systemctl restart x"] + 1
+    assert asked[-3:] == [("B02",), ("B02", "B01"), ("B02", "B01")], "repaired; restarted; healed"
 
 
 def test_what_a_trial_asks_last_is_what_the_next_one_would_ask_first() -> None:
