@@ -33,6 +33,6 @@ def draw(scene: Scene, random: Random) -> Drawn:
         service="mariadb",
         breaks=(Break(node=node, change=Crowd(most=10)),),
         explanation=f"The variable max_connections of the database on {node} is 10; it was 500.",
-        repair=(Typed(node=node, line="mariadb -e 'SET GLOBAL max_connections = 500'"),),
+        repair=(Typed(node=node, line="until mariadb -e 'SET GLOBAL max_connections = 500'; do sleep 1; done"),),
         alternative=(Typed(node=node, line="systemctl restart mariadb"),),
     )

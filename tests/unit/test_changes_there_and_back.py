@@ -49,7 +49,7 @@ class World:
         self.groups = {"libvirt": ["nova", "anna"]}
         self.cells = {"compute-1": "c1", "compute-2": "c1"}
         self.forward = "1"
-        self.most, self.put_out = "500", ""
+        self.most, self.inside, self.put_out = "500", 41, ""
         self.blocks = {self.path("store"): BLOCK, self.path("base"): BLOCK}
         self.aggregates: dict[str, Any] = {}
         self.ratio = 4.0
@@ -71,7 +71,7 @@ class World:
                 "set -e; group=.*gpasswd.*": self.gpasswd,
                 "ip netns exec qrouter-r1 sysctl .*": self.sysctl,
                 "runuser -u nova -- nova-manage cell_v2 .*": self.manage,
-                "mariadb.*": self.mariadb,
+                "(ss -K .*; )?mariadb.*": self.mariadb,
                 "head -c 4096 .*": self.head,
                 "set -e; then=.* dd of=.*": self.dd,
                 r"then=.*(mkdir|daemon-reload).*": 0,
@@ -95,7 +95,7 @@ class World:
 
     def look(self) -> str:
         """Return how everything is."""
-        tools = ("guest", "image_api", "network", "put_out")
+        tools = ("guest", "image_api", "network", "put_out", "inside")
         mine = {key: value for key, value in vars(self).items() if key not in tools}
         files = {path: (file.content, file.mode) for path, file in self.guest.files.items()}
         return repr((mine, files, self.aggregates))
@@ -159,16 +159,21 @@ class World:
             self.cells = {"compute-1": "c1", "compute-2": "c1"}
         return 0
 
-    def mariadb(self, line: str, stdin: bytes) -> str | int:
+    def mariadb(self, line: str, stdin: bytes) -> Result | str | int:
         said = stdin.decode()
+        if line.startswith("ss -K"):
+            self.inside = 0
+        if self.inside > int(self.most):
+            return Result(exit_code=1, stdout="", stderr="ERROR 1040 (08004): Too many connections\n")
         if said == "SELECT @@GLOBAL.`max_connections`;":
             return f"{self.most}\n"
         if "PROCESSLIST" in said:
             return "nova\nglance\n"
-        if found := re.fullmatch(r"SET GLOBAL `max_connections` = (\d+);", said):
-            self.most = found[1]
-        else:
-            self.put_out = said
+        found = re.fullmatch(r"SET GLOBAL `max_connections` = (\d+);(.*)", said)
+        assert found
+        self.most, self.put_out = found[1], found[2].strip()
+        if self.put_out:
+            self.inside = 0
         return 0
 
     def head(self, line: str, stdin: bytes) -> str:
@@ -357,9 +362,23 @@ def test_who_is_in_is_put_out_only_when_fewer_may_be() -> None:
     world = World()
     made = undoing.act(undoing.record(Crowd(most=10), world.context()), world.context())
     assert world.put_out == "KILL USER 'nova'; KILL USER 'glance';"
-    world.put_out = ""
     undoing.undo(made, world.context())
     assert world.put_out == ""
+
+
+def test_root_gets_into_a_database_that_is_full() -> None:
+    world = World()
+    made = undoing.act(undoing.record(Crowd(most=10), world.context()), world.context())
+    world.inside = 41  # as if they had not been put out
+    assert undoing.undo(made, world.context()) is Outcome.RESTORED
+    assert world.most == "500"
+    world.guest.answers = {
+        "ss -K .*": Result(exit_code=1, stdout="", stderr="Too many connections"),
+        **world.guest.answers,
+    }
+    world.most, world.inside = "10", 41
+    with pytest.raises(RemoteError, match="does not say"):
+        undoing.undo(made, world.context())
 
 
 def test_an_aggregate_that_a_team_mended_by_hand_is_left() -> None:
