@@ -24,7 +24,7 @@ from labctl.rounds import trial
 from labctl.rounds.events import Injected
 from labctl.sabotage import draw, matrix, tutorial
 from labctl.sabotage.draw import Lot
-from labctl.sabotage.engine import Engine
+from labctl.sabotage.engine import REPORTS, Engine
 from labctl.sabotage.fault import FAULTS, Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
 from labctl.sabotage.matrix import Verified
@@ -41,6 +41,7 @@ _SEED = "verify-"  # how the seeds of trials begin
 _ALONE = "the rest of the lab was not checked after it"
 _EARLY = "its trial ended early"
 _RESTARTS = 5  # how often a trial restarts what a fault does: to break, by a cheat, to mend, and to heal
+_SILENCES = 2  # how often it waits until a service is taken for dead, or alive again: broken, and mended
 _TOGETHER = 8  # faults after which everything is checked: in an emulated cloud that takes as long as a fault
 _FOUND = 50  # percent of a fault's points for finding it; what is more is for its repair
 
@@ -195,12 +196,14 @@ class _Trial:
     def turn(self) -> tuple[int, float]:
         """What puts trials in order: most faults are tried early, and those with the same checks side by side.
 
-        Which variant it is, and how long its checks and its restarts may take, in seconds of emulated nodes.
+        Which variant it is, and how long its checks, its restarts and its silences may take, in seconds of emulated
+        nodes.
         """
         entry, drawn = self._prepare()
-        checks = chosen(self._scene.lab.stage, (*entry.red, *entry.green))
+        checks, own = chosen(self._scene.lab.stage, (*entry.red, *entry.green)), pace("qemu")
         restarts = _RESTARTS * sum(len(each.restart) for each in drawn.breaks)
-        seconds = sum(each.limit[1] for each in checks) + restarts * pace("qemu").settles
+        silences = _SILENCES if REPORTS & set(entry.red) else 0
+        seconds = sum(each.limit[1] for each in checks) + restarts * own.settles + silences * own.silent
         return self._fault.variants.index(self._variant), seconds
 
     def run(self, known: Report | None = None, ahead: Sequence[str] = ()) -> Verified:

@@ -892,14 +892,16 @@ def test_a_folder_in_which_checks_make_files_is_as_it_was_but_for_its_time() -> 
     assert trial.run().trouble == ""
 
 
-def test_first_variants_are_tried_first_and_those_that_take_longer_last() -> None:
+def test_first_variants_are_tried_first_and_those_that_take_longer_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labctl.lab.verify.REPORTS", {"B03"})
     quick, slow = on_trial(Lab(), whole()), on_trial(Lab(), whole(green=("B01", "B05")))
     other = on_trial(Lab(), replace(whole(), variants=("", "other")))
     other._variant = "other"
     change = Line(path="/etc/hosts", match=r"10\.0\.0\.4 (.*)", line=r"10.0.0.44 \1")
     restarting = on_trial(Lab(), drawing(Break(node="node-1", change=change, restart=("x",))))
-    found = sorted([other, restarting, slow, quick], key=lambda trial: trial.turn)
-    assert found == [quick, slow, restarting, other]
+    silent = on_trial(Lab(), whole(red=("B03",)))
+    found = sorted([other, silent, restarting, slow, quick], key=lambda trial: trial.turn)
+    assert found == [quick, slow, restarting, silent, other]
 
 
 def test_what_was_red_a_moment_ago_is_asked_again_before_a_trial() -> None:
