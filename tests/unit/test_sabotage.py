@@ -781,7 +781,7 @@ class Book:
 
 
 def on_trial(lab: Lab, fault: Fault, *, check: Any = None, cancelled: threading.Event | None = None) -> Any:
-    from labctl.lab.verify import _Trial
+    from labctl.lab.trials import Trial
 
     engine, mended = lab.engine(check=check or lab.check), HOSTS.replace("node-2", "node-2 # by hand")
     lab.node.answers |= {
@@ -789,7 +789,7 @@ def on_trial(lab: Lab, fault: Fault, *, check: Any = None, cancelled: threading.
         "mend else": lambda line, stdin: lab.node.file("/etc/hosts", f"{mended}# else\n"),
         "cheat": lambda line, stdin: lab.node.file("/etc/hosts", "# nothing\n"),
     }
-    return _Trial(MINI, engine, Book(lab), (fault, ""), cancelled or threading.Event())  # type: ignore[arg-type]
+    return Trial(MINI, engine, Book(lab), (fault, ""), cancelled or threading.Event())  # type: ignore[arg-type]
 
 
 def thorough() -> Fault:
@@ -893,7 +893,7 @@ def test_a_folder_in_which_checks_make_files_is_as_it_was_but_for_its_time() -> 
 
 
 def test_first_variants_are_tried_first_and_those_that_take_longer_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labctl.lab.verify.REPORTS", {"B03"})
+    monkeypatch.setattr("labctl.lab.trials.REPORTS", {"B03"})
     quick, slow = on_trial(Lab(), whole()), on_trial(Lab(), whole(green=("B01", "B05")))
     other = on_trial(Lab(), replace(whole(), variants=("", "other")))
     other._variant = "other"
@@ -972,15 +972,15 @@ def test_a_trial_that_is_interrupted_asks_no_more_and_leaves_nothing() -> None:
 
 
 def test_what_a_killed_trial_left_is_restored_before_the_next_one() -> None:
-    from labctl.lab import verify
+    from labctl.lab import trials
 
     lab = Lab()
     before = lab.node.files["/etc/hosts"]
     killed = on_trial(lab, thorough())
     killed._engine.act(*killed._prepare())
-    verify._restore(lab.engine(), Book(lab), "another seed")  # type: ignore[arg-type]
+    trials.restore(lab.engine(), Book(lab), "another seed")  # type: ignore[arg-type]
     assert lab.node.files["/etc/hosts"] != before, "an organiser's own fault stays"
-    verify._restore(lab.engine(), Book(lab), "verify-")  # type: ignore[arg-type]
+    trials.restore(lab.engine(), Book(lab), "verify-")  # type: ignore[arg-type]
     assert lab.node.files["/etc/hosts"] == before
     assert Book(lab).open() == []
 
@@ -992,7 +992,7 @@ def test_named_faults_are_tried_in_the_order_of_all_faults(world: World, monkeyp
     engine = SimpleNamespace(wrong=lambda stage: "", virt="qemu")
     monkeypatch.setattr(verify.check, "subject", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(verify, "engine_of", lambda *_: engine)
-    monkeypatch.setattr(verify, "_restore", lambda *_: [])
+    monkeypatch.setattr(verify, "restore", lambda *_: [])
     monkeypatch.setattr(verify, "_in_turn", lambda trials, *_: tried.extend(trial.name for trial in trials) or [])
     world.create("red")
     verify.verify(world.work(), "red", verify.Wanted(ids=("BA-12", "BA-01")))  # the first one restarts a unit
