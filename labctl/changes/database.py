@@ -24,7 +24,7 @@ class Variables:
 
     def become(self, context: Context, target: str, now: State, wanted: State) -> None:
         """Set it; numbers alone."""
-        _tell(context, f"SET GLOBAL {sql_name(target)} = {int(wanted['value'])}")
+        _tell(context, _setting(target, wanted))
 
     def same(self, one: State, other: State) -> bool:
         """Whether the values are equal."""
@@ -45,12 +45,8 @@ class Crowds(Variables):
 
         Both in one connection: with too many inside, the database lets in nobody any more.
         """
-        most = int(wanted["value"])
-        inside = _ask(context, _VISITORS).split() if most < int(now["value"]) else []
-        _tell(
-            context,
-            "; ".join([f"SET GLOBAL {sql_name(target)} = {most}", *(f"KILL USER {sql(user)}" for user in inside)]),
-        )
+        inside = _ask(context, _VISITORS).split() if int(wanted["value"]) < int(now["value"]) else []
+        _tell(context, "; ".join([_setting(target, wanted), *(f"KILL USER {sql(user)}" for user in inside)]))
 
 
 _FULL = "Too many connections"
@@ -246,6 +242,10 @@ def _place(target: str) -> tuple[str, str, str]:
     return f"{sql_name(database)}.{sql_name(table)}", f"{sql_name(key)} = {sql(value)}", sql_name(column)
 
 
+def _setting(variable: str, wanted: State) -> str:
+    return f"SET GLOBAL {sql_name(variable)} = {int(wanted['value'])}"
+
+
 def _ask(context: Context, question: str) -> str:
     said = _run(context, "mariadb -BN --raw", question)
     if not said.ok:
@@ -265,8 +265,7 @@ def _run(context: Context, client: str, statement: str) -> Result:
     The database keeps a place for root, but somebody who is about to be turned away may stand in it, and none is left
     where more are inside than it lets in. Then those who came over the network are put out first; they come again.
     """
-    lines = [client, *[f"{_PUT_OUT}; {client}"] * _TRIES]
-    for line in lines:
+    for line in (client, *[f"{_PUT_OUT}; {client}"] * _TRIES):
         said = context.guest.run(line, stdin=f"{statement};".encode(), timeout=60 * context.slow, check=False)
         if said.ok or _FULL not in said.stderr:
             break

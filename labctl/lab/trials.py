@@ -192,15 +192,13 @@ class Trial:
             kind: repair, or alternative.
         """
         what = _REPAIRS[kind]
-        units = [unit for _, record in entry.records for unit in record.restart]
-        units = [unit for unit in units if not any(each.restarts(unit) for each in typed)]
         began = time.monotonic()
         self._type(typed)
-        # What must have stayed green is asked once, at the end.
-        if not self._becomes_green(entry, rest=not units):
+        if not self._becomes_green(entry):
             raise _Broken(f"{what} does not repair it: {self._trouble}")
         self._seconds["repair"] = round(time.monotonic() - began, 1)
-        if units:
+        units = [unit for _, record in entry.records for unit in record.restart]
+        if units := [unit for unit in units if not any(each.restarts(unit) for each in typed)]:
             self._engine.restart(entry)
             if not self._becomes_green(entry):
                 raise _Broken(f"{what} is lost when these are restarted: {', '.join(units)}: {self._trouble}")
@@ -243,14 +241,13 @@ class Trial:
             for entry in self._injected:
                 self._engine.restore(entry, _EARLY)
 
-    def _green(self, entry: Entry, *, rest: bool = True, ahead: Sequence[str] = ()) -> bool:
+    def _green(self, entry: Entry, *, ahead: Sequence[str] = ()) -> bool:
         """Check what the fault names.
 
         Args:
-            rest: ask what it must leave green as well, not only what it turns red.
             ahead: checks that are asked as well, and of which nothing is expected.
         """
-        ids = [*entry.red, *(entry.green if rest else ())]
+        ids = [*entry.red, *entry.green]
         self.report = self._engine.check([*ids, *ahead])
         if self._cancelled.is_set():
             raise Cancelled("interrupted")
@@ -266,8 +263,8 @@ class Trial:
     def _trouble(self) -> str:
         return self.report.trouble if self.report else ""
 
-    def _becomes_green(self, entry: Entry, *, rest: bool = True, ahead: Sequence[str] = ()) -> bool:
-        return self._engine.becomes(partial(self._green, entry, rest=rest, ahead=ahead), entry.red)
+    def _becomes_green(self, entry: Entry, *, ahead: Sequence[str] = ()) -> bool:
+        return self._engine.becomes(partial(self._green, entry, ahead=ahead), entry.red)
 
     def _type(self, typed: Sequence[Typed]) -> None:
         seconds = pace(self._engine.virt).repair
