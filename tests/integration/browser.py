@@ -21,8 +21,11 @@ needs_chromium = pytest.mark.skipif(
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name of an element's ID, W3C WebDriver section 12.2
 _COLOURS = """
-const canvas = document.querySelector("canvas"), seen = new Set();
-const data = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+const canvas = document.querySelector("canvas"), copy = document.createElement("canvas"), seen = new Set();
+const {width, height} = Object.assign(copy, {width: canvas.width, height: canvas.height});
+const context = copy.getContext("2d", {willReadFrequently: true}); // the browser complains of pixels read often
+context.drawImage(canvas, 0, 0);
+const data = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
 data.forEach((pixel) => seen.add(pixel));
 return seen.size;
 """
