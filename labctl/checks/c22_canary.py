@@ -105,6 +105,8 @@ def _look(log: Log, canary: Canary) -> None:
     node = cloud.node("compute")
     with log.step("ACTIVE", node=node, suspect="nova-compute"):
         found = log.again(lambda: cloud.demo.compute.get_server(canary.server))
+        if found.status == "SHUTOFF":  # Nova starts no server that was on when its node went off
+            raise Wrong(f"the server is SHUTOFF, as after its node was off: openstack server start {NAME}")
         if found.status != "ACTIVE":
             raise Wrong(f"the server is {found.status}")
     with log.step("its address", node=cloud.node("neutron"), suspect="neutron"):

@@ -260,6 +260,13 @@ def test_a_canary_that_is_not_as_it_was_is_red(canary: FakeCloud, path: str, por
     assert (result.verdict, result.first.name) == (Verdict.FAIL, step)
 
 
+def test_a_canary_that_is_off_says_how_it_is_started(canary: FakeCloud) -> None:
+    canary.answers["GET", 8774, "/v2.1/servers/s"] = (200, {"server": SERVER | {"status": "SHUTOFF"}})
+    first = of(check(canary, "C22:alive"), "C22:alive").first
+    assert first is not None
+    assert first.evidence == "the server is SHUTOFF, as after its node was off: openstack server start canary"
+
+
 def test_a_canary_whose_file_changed_is_red(canary: FakeCloud) -> None:
     canary.says = "something else"
     first = of(check(canary, "C22:alive"), "C22:alive").first
