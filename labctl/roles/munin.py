@@ -15,6 +15,7 @@ from labctl.spec.topology import Topology
 
 _LIBVIRT = ("libvirt-blkstat", "libvirt-cputime", "libvirt-ifstat", "libvirt-mem")
 
+# host: with * the node also asks for an IPv6 socket, and does not start before one of its cards has an IPv6 address.
 _NODE = """log_level 4
 log_file /var/log/munin/munin-node.log
 pid_file /run/munin/munin-node.pid
@@ -23,7 +24,7 @@ group root
 ignore_file [\\#~]$
 ignore_file \\.dpkg-(tmp|new|old|dist)$
 host_name {name}
-host *
+host 0.0.0.0
 port {port}
 allow ^127\\.0\\.0\\.1$
 allow ^{master}$

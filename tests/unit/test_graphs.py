@@ -56,6 +56,7 @@ def test_the_master_alone_may_ask_and_asks_every_node() -> None:
     for name in ("controller", "compute1", "compute2"):
         told = files(steps(made, "munin-node", name))["/etc/munin/munin-node.conf"].splitlines()
         assert f"host_name {name}" in told
+        assert "host 0.0.0.0" in told
         assert [line for line in told if line.startswith("allow")] == [
             r"allow ^127\.0\.0\.1$",
             r"allow ^10\.10\.10\.1$",
