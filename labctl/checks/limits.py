@@ -25,10 +25,12 @@ class Limits:
         virt: kvm or qemu.
         times: of the healthy lab; empty where none are on record.
         pace: how many times slower than the healthy lab this run is at present; never below 1.
+        slowest: how many times slower than the healthy lab the run's slowest five steps in a row were.
     """
 
     virt: str
     times: Times = field(default_factory=dict)
+    slowest: float = 1.0
     _seen: list[float] = field(default_factory=list)
     _measured: float = 1.0
 
@@ -55,6 +57,8 @@ class Limits:
         """Learn from a step that went well how fast the lab is now."""
         if (ratio := self._ratio(what, seconds)) is not None:
             self._seen.append(ratio)
+            if len(self._seen) >= _RECENT:
+                self.slowest = max(self.slowest, statistics.median(self._seen[-_RECENT:]))
 
     def measured(self, what: str, seconds: float) -> None:
         """Take a step that was repeated for that as the lab's pace from now on."""

@@ -13,6 +13,10 @@ from labctl.checks.model import Step, judged
 AGES = (30.0, 180.0)
 """Three reports, on KVM and emulated: older is suspicious, twice as old is dead. In between, it is waited for."""
 
+_PATIENCE = 3.0
+"""A starved lab's reports may be older: half as many times as the run has met it slower than usual, for a lab that is
+twice as slow still reports within the ages above; this many times at most."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceReport:
@@ -43,10 +47,10 @@ def judge(log: Log, wanted: Iterable[tuple[str, str]], ask: Callable[[], Iterabl
         ask: asks the cloud; once more after a while where somebody's report is late.
         name: of the request, for its step.
     """
-    limit = log.subject.scaled(*AGES)
     expected = sorted(set(wanted))
     began = time.monotonic()
     while True:
+        limit = log.subject.scaled(*AGES) * min(max(1.0, log.subject.limits.slowest / 2), _PATIENCE)
         known = {(each.binary, each.node): each for each in log.ask(name, lambda: list(ask()))}
         late = [key for key in expected if key in known and limit < _age(known[key]) <= 2 * limit]
         if not late or time.monotonic() - began > limit:

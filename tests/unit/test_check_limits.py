@@ -45,6 +45,17 @@ def test_a_lab_that_is_slow_at_present_gets_longer() -> None:
     assert found.pace == 1
 
 
+def test_the_slowest_five_steps_in_a_row_are_remembered() -> None:
+    found = Limits(virt="qemu", times={"C01 token": [1.0]})
+    for seconds in (9.0, 9.0, 9.0, 1.0):
+        found.note("C01 token", seconds)
+    assert found.slowest == 1
+    for seconds in (1.0, 8.0, 7.0, 1.0, 1.0, 1.0):
+        found.note("C01 token", seconds)
+    assert found.slowest == 9
+    assert found.pace == 1
+
+
 def report(**seconds: float) -> Report:
     steps = tuple(Step(name=name, seconds=took) for name, took in seconds.items())
     result = Result(id="C10", verdict=Verdict.PASS, steps=steps, seconds=sum(seconds.values()), limit=1)

@@ -206,6 +206,16 @@ def test_a_report_that_is_late_is_waited_for(cloud: FakeCloud) -> None:
     assert of(check(cloud, "C04:services", cancelled=Waits()), "C04:services").verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize(("slowest", "verdict"), [(2.0, Verdict.FAIL), (5.0, Verdict.PASS), (100.0, Verdict.PASS)])
+def test_a_report_may_be_older_in_a_lab_that_is_starved(cloud: FakeCloud, slowest: float, verdict: Verdict) -> None:
+    cloud.age["nova-compute"] = 70
+    assert of(check(cloud, "C04:services"), "C04:services").verdict is Verdict.FAIL
+    limits = Limits(virt="kvm", slowest=slowest)
+    assert of(check(cloud, "C04:services", limits=limits), "C04:services").verdict is verdict
+    cloud.age["nova-compute"] = 190  # dead is dead
+    assert of(check(cloud, "C04:services", limits=limits), "C04:services").verdict is Verdict.FAIL
+
+
 def test_no_room_on_any_compute_node_is_told(cloud: FakeCloud) -> None:
     cloud.answers["GET", 8778, "/resource_providers/r/usages"] = (200, {"usages": {"DISK_GB": 20}})
     first = of(check(cloud), "C04:providers").first
