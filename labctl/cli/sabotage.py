@@ -272,7 +272,11 @@ def heal_labs(home: Home, teams: Sequence[str], ids: Sequence[str] = (), *, quic
 
 @sabotage_command.command("verify")
 @click.argument("words", metavar="[TEAM] [ID]...", nargs=-1)
-@click.option("--resume", is_flag=True, help="Skip what an earlier run has verified.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Skip what an earlier run has verified in this lab, and what FILE says of labs like it.",
+)
 @click.option("--service", metavar="ROLE", default="", help="Try faults of this service alone.")
 @click.option(
     "--matrix",

@@ -32,7 +32,7 @@ class Wanted:
     Attributes:
         ids: of faults; all of the lab's stage where there are none.
         service: whose faults are tried, by the name of its role; empty for all.
-        resume: leave out those that were good in an earlier run on this lab.
+        resume: leave out those that were good in an earlier run on this lab, or are good in the file for labs like it.
         matrix: a file; what was seen is merged into it as soon as it counts.
     """
 
@@ -49,6 +49,7 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
 
     Raises:
         RefusedError: the lab is not green.
+        InputError: the file holds something else.
         LabctlError: the lab was lost.
     """
     home, say = work.home, work.progress.say
@@ -56,6 +57,7 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
         plan = records.lab_of(home, team).plan
         folder, book = home.lab(team), Ledger(home.lab(team))
         kept = {each.key: each for each in matrix.kept(folder.read(KEPT))}
+        elsewhere = matrix.of(wanted.matrix) if wanted.matrix else []
         faults = [FAULTS[name] for name in wanted.ids] or list(FAULTS)
         trials = draw.singly(Scene(lab=plan, service=wanted.service), faults)
         seen: list[Verified] = []
@@ -70,13 +72,13 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
                 )
             # Now the rest of the lab was checked after them.
             kept = {key: replace(each, trouble=each.trouble.removeprefix(_ALONE)) for key, each in kept.items()}
-            good = {key for key, each in kept.items() if wanted.resume and each.ok}
+            good = {each.key: each for each in (*elsewhere, *kept.values()) if wanted.resume and each.ok}
             left = []
             for fault, variant, scene in trials:
                 key = (fault.id, variant, plan.topology, work.site.virt)
                 if key in good:
                     say(f"{f'{fault.id} {variant}'.strip()}: verified earlier")
-                    seen.append(kept[key])
+                    seen.append(good[key])
                 else:
                     left.append(Trial(scene, engine, book, (fault, variant), work.cancelled))
             left.sort(key=lambda trial: trial.turn)

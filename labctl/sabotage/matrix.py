@@ -80,17 +80,25 @@ def write(rows: Iterable[Verified]) -> str:
     return json.dumps([asdict(each) for each in found], indent=1, ensure_ascii=False) + "\n"
 
 
+def of(file: Path) -> list[Verified]:
+    """Return the rows of a file; none where there is no such file.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    try:
+        return read(file.read_text() if file.exists() else None)
+    except (ValueError, TypeError) as exc:
+        raise InputError(f"{file} is no matrix of faults", remedy="Name another file.") from exc
+
+
 def merge(file: Path, new: Iterable[Verified]) -> None:
     """Write rows into a file, which is made where there is none, in the place of older ones about the same.
 
     Raises:
         InputError: it holds something else.
     """
-    try:
-        old = read(file.read_text() if file.exists() else None)
-    except (ValueError, TypeError) as exc:
-        raise InputError(f"{file} is no matrix of faults", remedy="Name another file.") from exc
-    file.write_text(write({each.key: each for each in (*old, *new)}.values()))
+    file.write_text(write({each.key: each for each in (*of(file), *new)}.values()))
 
 
 @functools.cache

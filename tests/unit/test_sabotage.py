@@ -999,6 +999,32 @@ def test_named_faults_are_tried_in_the_order_of_all_faults(world: World, monkeyp
     assert tried == ["BA-01", "BA-12"]
 
 
+def test_a_file_says_what_need_not_be_tried_again_in_a_lab_of_the_same_topology(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from labctl.lab import verify
+
+    tried: list[str] = []
+    monkeypatch.setattr(verify.check, "subject", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(verify, "engine_of", lambda *_: SimpleNamespace(wrong=lambda stage: "", virt="qemu"))
+    monkeypatch.setattr(verify, "restore", lambda *_: [])
+    monkeypatch.setattr(verify, "_in_turn", lambda trials, *_: tried.extend(trial.name for trial in trials) or [])
+    world.create("red")
+    known = tmp_path / "matrix.json"
+    there = {"level": 1, "virt": world.work().site.virt, "node": "node-1"}
+    good = Verified(fault="BA-01", topology="mini", **there)
+    matrix.merge(known, [good, Verified(fault="BA-12", topology="havana", **there)])
+    wanted = verify.Wanted(ids=("BA-01", "BA-12"), matrix=known, resume=True)
+    assert verify.verify(world.work(), "red", wanted) == [good]
+    assert tried == ["BA-12"]
+    tried.clear()
+    verify.verify(world.work(), "red", replace(wanted, resume=False))
+    assert tried == ["BA-01", "BA-12"]
+    known.write_text("[1]")
+    with pytest.raises(InputError, match=r"matrix.json is no matrix of faults"):
+        verify.verify(world.work(), "red", wanted)
+
+
 def test_an_interrupted_verify_heals_before_the_command_ends(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
