@@ -17,7 +17,7 @@ _VARIANTS = {name: SERVICES[name] for name in ("nova", "glance", "cinder")}
     level=1,
     lasts="file",
     group="database-account",
-    red=("C02:nova", "C02:cinder", "C02:glance", "C03:glance"),
+    red=tuple(f"{check}:{name}" for name in _VARIANTS for check in ("C02", "C03")),
     green=(*BASE, *every()),
     hints=(
         "One API does not work, and its unit may say that all is well.",
@@ -35,7 +35,7 @@ def draw(scene: Scene, random: Random) -> Drawn:
         node=node,
         service=name,
         variant=name,
-        red=(f"C02:{name}", f"C03:{name}") if name == "glance" else (f"C02:{name}",),
+        red=(f"C02:{name}", f"C03:{name}"),
         green=(*BASE, *listed(scene, name)),
         breaks=(
             Break(
