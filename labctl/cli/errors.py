@@ -26,8 +26,10 @@ def guarded(command: Callable[[], object]) -> int:
     except click.ClickException as exc:
         exc.show()
         return exc.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted. Run the same command to continue.", err=True)
+    except (KeyboardInterrupt, click.Abort) as exc:
+        interrupt = exc.__cause__ or exc  # click raises Abort from it
+        notes = [f"  {note}" for note in getattr(interrupt, "__notes__", ())]
+        click.echo("\n".join(("\nInterrupted. Run the same command to continue.", *notes)), err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output left, as `head` does. Nobody is left to tell; keep the interpreter from trying.

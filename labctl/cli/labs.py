@@ -250,6 +250,19 @@ def batched(home: Home, jobs: int | None = None, *, host: str | None = None) -> 
 
 
 @contextmanager
+def breaking(home: Home, teams: Sequence[str]) -> Iterator[None]:
+    """Break labs meanwhile; an interrupt says where a fault may still be, as its undo may have failed."""
+    from labctl.lab import sabotage
+
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        for team in sabotage.unfinished(home, teams):
+            exc.add_note(f"{team}: a fault may still be in the lab. Next: labctl sabotage heal {team}")
+        raise
+
+
+@contextmanager
 def site_of(home: Home, team: str) -> Iterator[Site]:
     """Connect to the host that a team's lab stands on."""
     from labctl.site import site

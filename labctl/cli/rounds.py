@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from labctl.cli import options
 from labctl.cli.group import Group
-from labctl.cli.labs import batched
+from labctl.cli.labs import batched, breaking
 from labctl.errors import InputError, LabctlError
 from labctl.state import Home
 
@@ -245,7 +245,7 @@ def report_command(team: str, service: str, node: str, symptom: str, nothing: bo
 def _open(home: Home, setup: Setup) -> list[Seat]:
     from labctl.lab import opening
 
-    with batched(home) as batch:
+    with breaking(home, list(setup.labs.values())), batched(home) as batch:
         return opening.open_round(batch, setup)
 
 

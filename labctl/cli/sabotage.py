@@ -295,7 +295,7 @@ def verify_command(words: tuple[str, ...], resume: bool, service: str, matrix: P
     that the fault names; after every eighth fault, all checks must be green that change nothing. Every fault is tried
     once, those that take longest last; then come their other variants. Exit code 1 if a fault does not do what it says.
     """
-    from labctl.cli.labs import batched
+    from labctl.cli.labs import batched, breaking
     from labctl.cli.show import show
     from labctl.lab import many, verify
     from labctl.report import matrix as views
@@ -304,7 +304,7 @@ def verify_command(words: tuple[str, ...], resume: bool, service: str, matrix: P
     ids, patterns = options.ids_and_teams(words)
     team = options.one_of(patterns) if patterns else options.one_team(home, None)
     wanted = verify.Wanted(ids=ids, service=service, resume=resume, matrix=matrix)
-    with batched(home) as batch:  # in a thread, which an interrupt does not end before it has healed
+    with breaking(home, [team]), batched(home) as batch:  # in a thread, which heals before an interrupt ends it
         results = many.each(batch, [team], partial(verify.verify, wanted=wanted))
     results.check()
     found = results.done[team]
@@ -345,7 +345,7 @@ def _teams(home: Home, patterns: Sequence[str]) -> tuple[str, ...]:
 
 def _inject(home: Home, teams: Sequence[str], lots: Sequence[Lot]) -> list[tuple[Lot, Entry]]:
     """Inject side by side, one lab's faults one after the other."""
-    from labctl.cli.labs import batched
+    from labctl.cli.labs import batched, breaking
     from labctl.lab import many, sabotage
     from labctl.site.work import Work
 
@@ -356,7 +356,7 @@ def _inject(home: Home, teams: Sequence[str], lots: Sequence[Lot]) -> list[tuple
             if lot.team == team:
                 done.append((lot, sabotage.inject(work.again(), lot)))
 
-    with batched(home) as batch:
+    with breaking(home, teams), batched(home) as batch:
         many.each(batch, teams, one).check()
     return sorted(done, key=lambda pair: pair[0].team)
 

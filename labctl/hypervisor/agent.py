@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import threading
 import time
 from typing import Any
@@ -15,6 +16,7 @@ from labctl.errors import DeadlineError, RemoteError
 from labctl.guest import Result
 from labctl.hypervisor.translate import translated
 
+_PIECE = 96 * 1024  # bytes of input in one message: an agent that gets 256 KiB at once, in base64, never answers again
 _PATIENCE = 2  # seconds for one answer; the agent is asked again until the deadline
 _LOOKS = (0.02, 0.05, 0.1, 0.2, 0.3)  # seconds between looks whether a command has ended; the last one repeats
 _SILENT = (libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED)
@@ -36,15 +38,27 @@ def execute(
         RemoteError: it was given up, or what answers is no agent: a guest's users may put anything in its place.
     """
     try:
-        return _execute(domain, script, stdin=stdin, timeout=timeout, cancelled=cancelled)
+        return _whole(domain, script, stdin, time.monotonic() + timeout, cancelled)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
         raise RemoteError(f"{domain.name()}: its guest agent's answer cannot be understood", details=repr(exc)) from exc
 
 
+def _whole(domain: libvirt.virDomain, script: str, stdin: bytes, deadline: float, cancelled: threading.Event) -> Result:
+    """Run a script with an input of any size: what is too large for one message is laid down in pieces first."""
+    if len(stdin) <= _PIECE:
+        return _execute(domain, script, stdin, deadline, cancelled)
+    done = _execute(domain, "umask 077; mktemp /run/labctl-input.XXXXXX", b"", deadline, cancelled)
+    path = shlex.quote(done.stdout.strip())
+    for start in range(0, len(stdin), _PIECE):
+        if not done.ok:
+            return done
+        done = _execute(domain, f"cat >>{path}", stdin[start : start + _PIECE], deadline, cancelled)
+    return _execute(domain, f"exec <{path}; rm {path}\n{script}", b"", deadline, cancelled) if done.ok else done
+
+
 def _execute(
-    domain: libvirt.virDomain, script: str, *, stdin: bytes, timeout: float, cancelled: threading.Event
+    domain: libvirt.virDomain, script: str, stdin: bytes, deadline: float, cancelled: threading.Event
 ) -> Result:
-    deadline = time.monotonic() + timeout
     name = domain.name()
     arguments = {
         "path": "/bin/sh",
@@ -55,7 +69,7 @@ def _execute(
     # A lost answer to guest-exec would run the script twice: wait until the agent answers, then send it once.
     _ask(domain, "guest-ping", {}, deadline, cancelled)
     with translated(f"run a command in {name}"):
-        answer = libvirt_qemu.qemuAgentCommand(domain, _command("guest-exec", arguments), _whole(deadline), 0)
+        answer = libvirt_qemu.qemuAgentCommand(domain, _command("guest-exec", arguments), _left(deadline), 0)
     process = json.loads(answer)["return"]["pid"]
     looks = iter(_LOOKS)
     pause = 0.0
@@ -97,7 +111,7 @@ def _command(name: str, arguments: dict[str, Any]) -> str:
     return json.dumps({"execute": name} | ({"arguments": arguments} if arguments else {}))
 
 
-def _whole(deadline: float) -> int:
+def _left(deadline: float) -> int:
     return max(1, int(deadline - time.monotonic()))
 
 

@@ -84,8 +84,7 @@ def _restart(work: Work, team: str, mended: Sequence[Injected]) -> None:
     book = Ledger(home.lab(team))
     entries = {entry.uid: entry for entry in book.entries()}
     wanted = sorted({name for fault in mended for name in (*fault.red, *fault.green)})
-    with check.subject(work.again(), plan) as lab:
-        engine = engine_of(work, plan, lab, book)
+    with check.subject(work.again(), plan) as lab, engine_of(work, plan, lab, book) as engine:
         lost = set()
         for fault in mended:
             try:

@@ -18,7 +18,7 @@ from labctl.errors import InputError, LabctlError, RefusedError
 from labctl.guest import Guest
 from labctl.guest import Result as Ended
 from labctl.guest.agent import AgentGuest
-from labctl.lab import check, events, seen
+from labctl.lab import check, events, install, seen
 from labctl.plan.model import LabPlan
 from labctl.sabotage import draw, ledger
 from labctl.sabotage.draw import Lot
@@ -30,6 +30,8 @@ from labctl.site.work import Work
 from labctl.state import Home, LabFolder, LabRecord, records
 
 LEDGER = "sabotage.json"
+TRIAL = "verify-"
+"""How the seeds of trials begin, which `sabotage verify` tries."""
 
 
 class Ledger:
@@ -259,6 +261,15 @@ def heal(work: Work, team: str, *, ids: Sequence[str] = (), quick: bool = False)
         return done, report
 
 
+def unfinished(home: Home, teams: Sequence[str]) -> list[str]:
+    """Return the teams whose labs may have what nobody wants there: a fault that was not proven, or was on trial."""
+    return [
+        team
+        for team in teams
+        if any(entry.state is State.MAYBE or entry.seed.startswith(TRIAL) for entry in Ledger(home.lab(team)).open())
+    ]
+
+
 def hint(home: Home, team: str) -> tuple[Entry, str] | None:
     """Take the next hint of a lab's oldest fault that has one left, and write down that it was taken.
 
@@ -288,15 +299,16 @@ def standing(home: Home, team: str) -> list[Entry]:
     return found
 
 
-def engine_of(work: Work, plan: LabPlan, lab: Subject, book: Ledger) -> Engine:
-    """Return what injects into a lab whose connections stand."""
+@contextlib.contextmanager
+def engine_of(work: Work, plan: LabPlan, lab: Subject, book: Ledger) -> Iterator[Engine]:
+    """Yield what injects into a lab whose connections stand."""
     site, record = work.site, records.record_of(work.home, plan.team)
+    never = threading.Event()  # whoever interrupts a sabotage wants it undone: an undo is not cancelled
 
     def agent(name: str) -> Guest:
         def inside(script: str, *, stdin: bytes, timeout: float) -> Ended:
-            # Whoever interrupts a sabotage wants it undone: an undo is not cancelled.
             return site.hypervisor.run_inside(
-                plan.node(name).uuid, script, stdin=stdin, timeout=timeout, cancelled=threading.Event()
+                plan.node(name).uuid, script, stdin=stdin, timeout=timeout, cancelled=never
             )
 
         return AgentGuest(name, inside)
@@ -304,25 +316,28 @@ def engine_of(work: Work, plan: LabPlan, lab: Subject, book: Ledger) -> Engine:
     def checked(ids: Sequence[str]) -> Report:
         return check.run(lab, chosen(plan.stage, tuple(ids)))
 
-    return Engine(
-        team=plan.team,
-        guest=lab.guest,
-        agent=agent,
-        check=checked,
-        save=book.save,
-        generations=record.generations,
-        virt=site.virt,
-        cloud=check.administrator(work, plan, lab),
-        cancelled=work.cancelled,
-    )
+    machines = install.Machines(site, work.home.lab(plan.team), plan, never, site.pace.login)
+    with contextlib.closing(machines):
+        yield Engine(
+            team=plan.team,
+            guest=lab.guest,
+            anew=machines,
+            agent=agent,
+            check=checked,
+            save=book.save,
+            generations=record.generations,
+            virt=site.virt,
+            cloud=check.administrator(work, plan, lab),
+            cancelled=work.cancelled,
+        )
 
 
 @contextlib.contextmanager
 def _opened(work: Work, team: str) -> Iterator[tuple[Scene, Engine, Ledger]]:
     plan = records.lab_of(work.home, team).plan
     book = Ledger(work.home.lab(team))
-    with check.subject(work, plan) as lab:
-        yield Scene(lab=plan), engine_of(work, plan, lab, book), book
+    with check.subject(work, plan) as lab, engine_of(work, plan, lab, book) as engine:
+        yield Scene(lab=plan), engine, book
 
 
 def _taken(home: Home, team: str) -> list[Fault]:

@@ -16,7 +16,7 @@ from labctl.checks.check import chosen
 from labctl.checks.model import Report, Verdict
 from labctl.errors import DeadlineError, LabctlError
 from labctl.lab import events, opening, rounds
-from labctl.lab.sabotage import Ledger, prepare
+from labctl.lab.sabotage import TRIAL, Ledger, prepare
 from labctl.pace import pace
 from labctl.rounds import trial
 from labctl.rounds.events import Injected
@@ -27,9 +27,6 @@ from labctl.sabotage.fault import Drawn, Fault, Scene, Typed
 from labctl.sabotage.ledger import Entry, State
 from labctl.sabotage.matrix import Verified
 from labctl.site.together import Cancelled
-
-SEED = "verify-"
-"""How the seeds of trials begin."""
 
 _REPAIRS = {"repair": "the reference repair", "alternative": "the alternative repair"}
 _LINES = 15  # of what a learner sees, the last
@@ -62,7 +59,7 @@ class Trial:
         self._cancelled = cancelled
         self._scene, self._engine, self._book = scene, engine, book
         self._fault, self._variant = what
-        self._seed = f"{SEED}{uuid.uuid4().hex[:6]}"
+        self._seed = f"{TRIAL}{uuid.uuid4().hex[:6]}"
         self._seconds: dict[str, float] = {}
         self._injected: list[Entry] = []
         self._red: tuple[str, ...] = ()  # what it turned red when it was proven

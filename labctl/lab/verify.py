@@ -10,8 +10,8 @@ from pathlib import Path
 from labctl.checks.model import Report
 from labctl.errors import RefusedError
 from labctl.lab import check
-from labctl.lab.sabotage import Ledger, engine_of
-from labctl.lab.trials import SEED, Trial, restore
+from labctl.lab.sabotage import TRIAL, Ledger, engine_of
+from labctl.lab.trials import Trial, restore
 from labctl.sabotage import draw, matrix
 from labctl.sabotage.engine import Engine
 from labctl.sabotage.fault import FAULTS, Scene
@@ -61,9 +61,8 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
         faults = [FAULTS[name] for name in wanted.ids] or list(FAULTS)
         trials = draw.singly(Scene(lab=plan, service=wanted.service), faults)
         seen: list[Verified] = []
-        with check.subject(work, plan) as lab:
-            engine = engine_of(work, plan, lab, book)
-            restore(engine, book, SEED)  # what a killed run left
+        with check.subject(work, plan) as lab, engine_of(work, plan, lab, book) as engine:
+            restore(engine, book, TRIAL)  # what a killed run left
             if wrong := engine.wrong(plan.stage):
                 raise RefusedError(
                     f"the lab of {team} is not green, so no fault could be proven",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -33,6 +34,7 @@ class Engine:
     Attributes:
         team: whose lab it is.
         guest: returns a node by SSH.
+        anew: returns a node by another SSH connection, which an interrupt does not end.
         agent: returns a node by its guest agent, which works where a fault has cut the network.
         check: runs the checks that are named and returns their report.
         save: writes an entry to the ledger and returns when it is on disk.
@@ -44,6 +46,7 @@ class Engine:
 
     team: str
     guest: Callable[[str], Guest]
+    anew: Callable[[str], Guest]
     agent: Callable[[str], Guest]
     check: Callable[[Sequence[str]], Report]
     save: Callable[[Entry], None]
@@ -261,11 +264,14 @@ class Engine:
         return reports[-1]
 
     def _anyhow(self, node: str, record: Record, do: Callable[[Record, Context], T]) -> T:
-        """Do something about a change by SSH, else by the guest agent."""
+        """Do something about a change by SSH, else by the guest agent; an interrupt ends SSH, so anew after one."""
         try:
             return do(record, self.context(self.guest(node)))
         except (RemoteError, DeadlineError):
             pass
+        if self.cancelled.is_set():
+            with contextlib.suppress(RemoteError, DeadlineError):
+                return do(record, self.context(self.anew(node)))
         try:
             return do(record, self.context(self.agent(node)))
         except LabctlError as exc:

@@ -198,10 +198,11 @@ def test_the_guest_agent_reads_and_writes_files(lab: LabHost, monkeypatch: pytes
         inside = partial(place.hypervisor.run_inside, node.uuid, cancelled=threading.Event())
         guest = AgentGuest("node-1", inside)  # type: ignore[arg-type]
         when = 1_500_000_000_000_000_007
-        guest.put(b"\xff\x00 bytes\n", "/var/tmp/by-agent", mode=0o640, owner="root:adm", mtime=when)
+        content = b"\xff\x00 bytes\n" * 40_000  # more than an agent takes at once
+        guest.put(content, "/var/tmp/by-agent", mode=0o640, owner="root:adm", mtime=when)
         found = guest.look("/var/tmp/by-agent")
         assert found is not None
-        assert (found.content, found.mode, found.owner) == (b"\xff\x00 bytes\n", 0o640, "root:adm")
+        assert (found.content, found.mode, found.owner) == (content, 0o640, "root:adm")
         assert found.mtime == when
         guest.run("rm /var/tmp/by-agent", timeout=60)
         assert guest.look("/var/tmp/by-agent") is None

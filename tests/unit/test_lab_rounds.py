@@ -188,7 +188,8 @@ def play(world: World, monkeypatch: pytest.MonkeyPatch) -> Class:
     monkeypatch.setattr(check, "subject", subject)
     monkeypatch.setattr(check, "run", run)
     monkeypatch.setattr(sabotage, "inject", found.inject)
-    monkeypatch.setattr(closing, "engine_of", lambda *_: SimpleNamespace(restart=restart))
+    engine = SimpleNamespace(restart=restart)
+    monkeypatch.setattr(closing, "engine_of", lambda *_: contextlib.nullcontext(engine))
     monkeypatch.setattr("labctl.lab.opening.time.time", lambda: next(found.time))
     return found
 

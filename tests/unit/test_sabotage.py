@@ -7,7 +7,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -237,6 +237,7 @@ class Lab:
         values: dict[str, Any] = {
             "team": "team01",
             "guest": self.guest,
+            "anew": lambda name: self.node,
             "agent": lambda name: self.node,
             "check": self.check,
             "save": self.save,
@@ -405,6 +406,31 @@ def test_what_an_api_says_right_after_a_restart_is_given_longer_than_what_a_node
         assert lab.engine(check=slow, cancelled=slow).inject(*begun(replace(fault, red=(red,)))).state is State.INJECTED
         took.append(slow.now)
     assert took[0] < took[1] / 5
+
+
+def test_after_an_interrupt_everything_is_undone_by_another_ssh_connection() -> None:
+    """The guest agent takes minutes for a large file."""
+    lab = Lab()
+    entry = lab.engine().inject(*begun(whole()))
+    cancelled = threading.Event()
+    ways: list[str] = []
+
+    def way(name: str) -> Callable[[str], FakeGuest]:
+        def guest(node: str) -> FakeGuest:
+            ways.append(name)
+            return lab.node
+
+        return guest
+
+    lab.cut = True
+    engine = lab.engine(anew=way("anew"), agent=way("agent"), cancelled=cancelled)
+    assert engine.undo(entry, State.HEALED).notes == ("node-1: /etc/hosts: restored",)
+    assert ways == ["agent"], "nobody waits twice for a network that is cut"
+    cancelled.set()
+    engine.undo(entry, State.HEALED)
+    assert ways == ["agent", "anew"]
+    lab.engine(anew=lab.guest, agent=way("agent"), cancelled=cancelled).undo(entry, State.HEALED)
+    assert ways == ["agent", "anew", "agent"]
 
 
 def test_whoever_interrupts_a_wait_waits_no_longer_and_has_everything_undone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -991,7 +1017,7 @@ def test_named_faults_are_tried_in_the_order_of_all_faults(world: World, monkeyp
     tried: list[str] = []
     engine = SimpleNamespace(wrong=lambda stage: "", virt="qemu")
     monkeypatch.setattr(verify.check, "subject", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(verify, "engine_of", lambda *_: engine)
+    monkeypatch.setattr(verify, "engine_of", lambda *_: contextlib.nullcontext(engine))
     monkeypatch.setattr(verify, "restore", lambda *_: [])
     monkeypatch.setattr(verify, "_in_turn", lambda trials, *_: tried.extend(trial.name for trial in trials) or [])
     world.create("red")
@@ -1006,7 +1032,8 @@ def test_a_file_says_what_need_not_be_tried_again_in_a_lab_of_the_same_topology(
 
     tried: list[str] = []
     monkeypatch.setattr(verify.check, "subject", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(verify, "engine_of", lambda *_: SimpleNamespace(wrong=lambda stage: "", virt="qemu"))
+    engine = SimpleNamespace(wrong=lambda stage: "", virt="qemu")
+    monkeypatch.setattr(verify, "engine_of", lambda *_: contextlib.nullcontext(engine))
     monkeypatch.setattr(verify, "restore", lambda *_: [])
     monkeypatch.setattr(verify, "_in_turn", lambda trials, *_: tried.extend(trial.name for trial in trials) or [])
     world.create("red")
@@ -1043,7 +1070,41 @@ def test_an_interrupted_verify_heals_before_the_command_ends(
     monkeypatch.setattr("labctl.lab.verify.verify", verify)
     command = ["sabotage", "verify", "red"]
     assert guarded(lambda: root.main(command, prog_name="labctl", standalone_mode=False)) == 130
-    assert capsys.readouterr().out == "healed\n"
+    said = capsys.readouterr()
+    assert said.out == "healed\n"
+    assert "may still be" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("seed", "state", "said"),
+    [("verify-1", State.INJECTED, True), ("s", State.MAYBE, True), ("s", State.INJECTED, False)],
+)
+def test_an_interrupt_says_where_a_fault_may_still_be(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    seed: str,
+    state: State,
+    said: bool,
+) -> None:
+    from labctl.cli.errors import guarded
+    from labctl.cli.root import root
+
+    def verify(work: Any, team: str, wanted: Any) -> None:
+        entry, _ = begun(whole())
+        Ledger(world.home.lab(team)).save(replace(entry, seed=seed, state=state))
+        signal.raise_signal(signal.SIGINT)
+        assert work.cancelled.wait(10)
+        raise RemoteError("node-1: neither SSH nor the guest agent gets in")
+
+    world.create("red")
+    monkeypatch.setenv("LABCTL_HOME", str(world.home.root))
+    monkeypatch.setattr(many.site, "opened", lambda *_, **__: contextlib.nullcontext(world.site()))
+    monkeypatch.setattr("labctl.lab.verify.verify", verify)
+    command = ["sabotage", "verify", "red"]
+    assert guarded(lambda: root.main(command, prog_name="labctl", standalone_mode=False)) == 130
+    err = capsys.readouterr().err
+    assert ("red: a fault may still be in the lab. Next: labctl sabotage heal red" in err) is said
 
 
 def test_the_tutorials_eleven_are_faults_of_today() -> None:
