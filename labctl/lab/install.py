@@ -167,7 +167,7 @@ def cloud_on_record(home: Home, team: str) -> Cloud:
     plan = records.plan_of(record)
     folder = home.lab(team)
     known, hosts = passwords.complete(passwords.load(folder), plan), secrets.known_hosts(folder, plan)
-    nested = {node.name: "qemu" for node in plan.nodes}
+    nested = {**{node.name: "qemu" for node in plan.nodes}, **record.nested}
     return Cloud.of(plan, known, slow=record.virt == "qemu", nested=nested, known_hosts=hosts)
 
 

@@ -164,11 +164,18 @@ class Trial:
         return entry
 
     def _met(self) -> dict[str, str]:
-        """Type what a learner types who meets one of the tutorial's eleven; return the line and what comes."""
-        if self._lesson is None:
+        """Type what a learner types who meets one of the tutorial's eleven until it shows; return it and what comes."""
+        lesson, said = self._lesson, ""
+        if lesson is None:
             return {}
-        said = self._shell(self._lesson.user, self._lesson.types)
-        return {self._lesson.types: "\n".join(said.splitlines()[-_LINES:])}
+
+        def shows() -> bool:
+            nonlocal said
+            said = "\n".join(self._shell(lesson.user, lesson.types).splitlines()[-_LINES:])
+            return lesson.shows in said
+
+        self._engine.becomes(shows, self._red)
+        return {lesson.types: said}
 
     def _shell(self, user: str, line: str) -> str:
         """Type a line on a node where a user of the cloud has logged in; return all that comes until it is late."""

@@ -105,7 +105,8 @@ def eleven(found: Sequence[Verified]) -> str:
         lines += [f"## {number}", ""]
         for lesson in (each for each in ELEVEN if each.number == number):
             rows = [row for row in found if (row.fault, row.variant) == (lesson.fault, lesson.variant) and row.ok]
-            met = next((row for row in rows if lesson.types in row.meets), None)
+            seen = [row for row in rows if lesson.types in row.meets]
+            met = next((row for row in seen if lesson.shows in row.meets[lesson.types]), None)
             lines += [f"**{lesson.fault}: {FAULTS[lesson.fault].title}** (as {lesson.user})", ""]
             lines += [
                 "```console",

@@ -82,6 +82,7 @@ def compute(cloud: Cloud, node: str) -> Iterator[Step]:
                 values={"libvirt": machine | {"num_pcie_ports": 0, "hw_machine_type": "x86_64=pc"} | _disks(cloud)},
             ),
             *(ceph.client(cloud, ceph.NOVA, "nova:nova") if ceph.NOVA in ceph.users(cloud) else ()),
+            *(_modules() if virt == "kvm" else ()),
             # The package's own name is the same on all nodes that were made from one image.
             PutFile(
                 path="/etc/iscsi/initiatorname.iscsi",
@@ -129,6 +130,13 @@ def _disks(cloud: Cloud) -> dict[str, object]:
         "rbd_secret_uuid": ceph.secret_id(cloud, ceph.NOVA),
         "rbd_connect_timeout": cloud.seconds(10, 60),
     }
+
+
+def _modules() -> tuple[Action, ...]:
+    """Have libvirt load KVM when it starts, whichever vendor's processor it is: at a boot nothing else does."""
+    folder = "/etc/systemd/system/libvirtd.service.d"
+    load = "[Service]\nExecStartPre=-/sbin/modprobe -qa kvm_intel kvm_amd\n"
+    return Run(command=f"mkdir -p {folder}"), PutFile(path=f"{folder}/kvm.conf", content=load)
 
 
 def _migration(cloud: Cloud, node: str) -> Values:

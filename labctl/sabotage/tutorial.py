@@ -18,6 +18,7 @@ class Lesson:
         fault, variant: of today.
         types: the line with which a learner meets it, in a shell that is logged in to the cloud.
         user: who is logged in.
+        shows: what comes then, once it shows: the cloud learns late that a service says nothing any more.
         after: the line that removes what the first one may have made, once all is well again.
     """
 
@@ -26,22 +27,25 @@ class Lesson:
     types: str
     variant: str = ""
     user: Literal["admin", "demo"] = "demo"
+    shows: str = ""
     after: str = ""
 
 
 ELEVEN = (
     Lesson(number=1, fault="KS-01", variant="nova", types="openstack server list"),
     Lesson(number=1, fault="KS-02", types="openstack image list"),
-    Lesson(number=2, fault="MQ-02", variant="nova", types="openstack compute service list", user="admin"),
+    Lesson(
+        number=2, fault="MQ-02", variant="nova", types="openstack compute service list", user="admin", shows="| down "
+    ),
     Lesson(number=3, fault="CN-03", types=_BOOT, after=_GONE),
-    Lesson(number=4, fault="MQ-01", types="openstack compute service list", user="admin"),
+    Lesson(number=4, fault="MQ-01", types="openstack compute service list", user="admin", shows="| down "),
     Lesson(number=4, fault="DB-01", types="openstack token issue"),
     Lesson(number=4, fault="CP-01", types="openstack server list"),
     Lesson(number=4, fault="NW-01", types="openstack network list"),
-    Lesson(number=4, fault="NW-02", types="openstack network agent list", user="admin"),
-    Lesson(number=4, fault="NW-03", types="openstack network agent list", user="admin"),
-    Lesson(number=4, fault="NW-04", types="openstack network agent list", user="admin"),
-    Lesson(number=4, fault="NW-05", types="openstack network agent list", user="admin"),
+    Lesson(number=4, fault="NW-02", types="openstack network agent list", user="admin", shows="| XXX "),
+    Lesson(number=4, fault="NW-03", types="openstack network agent list", user="admin", shows="| XXX "),
+    Lesson(number=4, fault="NW-04", types="openstack network agent list", user="admin", shows="| XXX "),
+    Lesson(number=4, fault="NW-05", types="openstack network agent list", user="admin", shows="| XXX "),
     Lesson(number=4, fault="GL-01", types="openstack image list"),
     Lesson(number=4, fault="CP-02", types=_BOOT, after=_GONE),
     Lesson(number=5, fault="DB-04", variant="nova", types="openstack server list"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from labctl.installing import passwords
 from labctl.lab import install
 from labctl.state import records
@@ -26,3 +28,12 @@ def test_an_installation_knows_the_host_keys_that_the_labs_nodes_show(world: Wor
     names, key = line.split(maxsplit=1)
     assert {"allinone", str(world.plan("red").node("allinone").mgmt)} < set(names.split(","))
     assert key in world.host.guest("red-allinone").memory["files"][HOST_KEY]
+
+
+def test_a_cloud_on_record_runs_instances_as_the_installer_saw(world: World) -> None:
+    """Otherwise `install --diff` would take KVM from compute nodes that have it."""
+    world.create("red", named="allinone")
+    assert install.cloud_on_record(world.home, "red").nested == {"allinone": "qemu"}
+    folder = world.home.lab("red")
+    folder.save(replace(records.record_of(world.home, "red"), nested={"allinone": "kvm"}))
+    assert install.cloud_on_record(world.home, "red").nested == {"allinone": "kvm"}

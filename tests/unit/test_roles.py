@@ -462,6 +462,18 @@ def test_with_the_hybrid_firewall_iptables_sees_what_passes_the_bridges() -> Non
         assert any(isinstance(each, Run) and each.command == "modprobe br_netfilter" for each in actions) == bridged
 
 
+@pytest.mark.parametrize("virt", ["kvm", "qemu"])
+def test_kvm_is_loaded_at_each_boot_of_a_node_whose_instances_need_it(virt: str) -> None:
+    made = cloud("havana")
+    made = replace(made, nested=dict.fromkeys(made.nested, virt))
+    actions = [each for task in plan_tasks(made, only="compute") for step in task.steps for each in step.actions]
+    loads = [
+        each for each in actions if isinstance(each, PutFile) and "modprobe -qa kvm_intel kvm_amd" in str(each.content)
+    ]
+    assert bool(loads) == (virt == "kvm")
+    assert {each.path for each in loads} <= {"/etc/systemd/system/libvirtd.service.d/kvm.conf"}
+
+
 def test_the_clock_is_the_node_that_the_topology_names() -> None:
     assert havana_with().clock() == "controller"
     assert havana_with(clock="compute1").clock() == "compute1"

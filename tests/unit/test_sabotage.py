@@ -1140,6 +1140,19 @@ def test_what_a_learner_meets_is_typed_while_the_fault_is_there_and_tidied_up_wh
     assert when == [("met", False), ("tidied", True)]
 
 
+def test_what_a_learner_meets_late_is_typed_until_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab, slow = Lab(), Slow(monkeypatch)
+    monkeypatch.setattr(
+        tutorial, "ELEVEN", (tutorial.Lesson(number=1, fault="ZZ-01", types="openstack x", shows="XXX"),)
+    )
+    says = [":-)", ":-)", "XXX"]
+    trial = on_trial(lab, thorough())
+    trial._engine = replace(trial._engine, cancelled=slow)
+    lab.node.answers |= {r"\. /root/demo-openrc; \{ openstack x; \} 2>&1": lambda line, stdin: says.pop(0)}
+    assert trial.run().meets == {"openstack x": "XXX"}
+    assert says == []
+
+
 def test_the_page_of_the_eleven_shows_what_was_seen_and_nothing_else() -> None:
     page = matrix_views.eleven([])
     assert page.count("What comes was not recorded yet.") == len(tutorial.ELEVEN)
@@ -1151,6 +1164,9 @@ def test_the_page_of_the_eleven_shows_what_was_seen_and_nothing_else() -> None:
         [replace(row, meets={})]
     )
     assert "$ openstack image list\n```" in matrix_views.eleven([replace(row, trouble="it heals by itself")])
+    early = replace(seen("NW-04"), meets={"openstack network agent list": "| :-) |"})
+    assert "| :-) |" not in matrix_views.eleven([early])
+    assert "| XXX |" in matrix_views.eleven([replace(early, meets={"openstack network agent list": "| XXX |"})])
 
 
 @pytest.mark.parametrize("right", ["172.16.1.9", "172.20.0.9", "192.168.0.9", "10.0.0.9", "172.11.0.1", "10.5.0.1"])
