@@ -1,13 +1,16 @@
-"""The one wait: looks again and again until something is so, or time is over."""
+"""The one wait: looks again and again until something is so, or time is over; and what happens at an event."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+
+_LOOK = 1.0  # seconds after which a thread ends that waits for nothing any more
 
 
 def until(
@@ -35,3 +38,21 @@ def until(
             break
         pause = min(pause * 1.5, slowest) if slowest else pause
     return seen
+
+
+@contextlib.contextmanager
+def when(event: threading.Event, do: Callable[[], object]) -> Iterator[None]:
+    """Within, do something as soon as an event is set, in a thread of its own."""
+    over = threading.Event()
+
+    def wait() -> None:
+        while not over.is_set():
+            if event.wait(_LOOK):
+                do()
+                return
+
+    threading.Thread(target=wait, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()

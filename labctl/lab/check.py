@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from netaddr import IPAddress
 
+from labctl import waiting
 from labctl.checks import run as runner
 from labctl.checks.check import Check, Subject, chosen
 from labctl.checks.cloud import Cloud
@@ -115,6 +116,7 @@ def subject(work: Work, plan: LabPlan) -> Iterator[Subject]:
     with (
         install.connections(site, home.lab(plan.team), plan, cancelled, patience=site.pace.login) as machines,
         inside.opened(home, site, plan) as dialer,
+        waiting.when(cancelled, dialer.hang_up),
         contextlib.ExitStack() as stack,
     ):
         cloud = _cloud(home, site, plan, dialer, run_id, stack) if plan.stage == INSTALLED else None

@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 
+from labctl import waiting
 from labctl.cloud.cloud import Cloud
 from labctl.installing import passwords
 from labctl.installing.installer import Installer, Outcome
@@ -267,14 +267,5 @@ def connections(
     """
     machines = Machines(site, folder, plan, cancelled, patience)
     # A command that nobody waits for any more would keep its thread until its time limit.
-    watch = threading.Thread(target=partial(_close_when, cancelled, machines), daemon=True)
-    watch.start()
-    try:
+    with waiting.when(cancelled, machines.close), contextlib.closing(machines):
         yield machines
-    finally:
-        machines.close()
-
-
-def _close_when(cancelled: threading.Event, machines: Machines) -> None:
-    cancelled.wait()
-    machines.close()

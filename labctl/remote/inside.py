@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -51,6 +52,8 @@ class LabDialer:
         self._lab = lab
         self._names = dict(names)
         self._ways = tuple(ways)
+        self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._lock = threading.Lock()
 
     def address(self, name: str) -> str:
         """Return the address that a name of the lab stands for; an address stands for itself.
@@ -81,11 +84,22 @@ class LabDialer:
         address = self.address(name)
         for network, way in self._ways:
             if address in network:
-                return as_socket(way.connect(address, port, timeout=timeout))
+                opened = as_socket(way.connect(address, port, timeout=timeout))
+                with self._lock:
+                    self._open.add(opened)
+                return opened
         raise InputError(
             f"{address} is in no network of {self._lab} that can be reached",
             details=f"These can: {', '.join(str(network) for network, _ in self._ways)}.",
         )
+
+    def hang_up(self) -> None:
+        """End the connections that stand, so nobody waits for an answer any more; others can be opened afterwards."""
+        with self._lock:
+            standing = list(self._open)
+        for each in standing:
+            with contextlib.suppress(OSError):  # it is closed already
+                each.shutdown(socket.SHUT_RDWR)
 
 
 class Neighbour:

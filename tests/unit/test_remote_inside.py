@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -58,6 +59,29 @@ def test_a_network_that_does_not_run_says_what_to_do() -> None:
     with pytest.raises(RemoteError, match="does not run") as caught:
         LabDialer("lab", names=NAMES, ways=[(IPNetwork("10.0.0.0/24"), way)]).open("db-node", 22)
     assert caught.value.remedy == "labctl start red"
+
+
+def test_who_waits_for_an_answer_is_ended_by_hanging_up_and_others_can_dial_afterwards() -> None:
+    ends: list[socket.socket] = []
+
+    class Silent:
+        def connect(self, address: str, port: int, *, timeout: float) -> Stream:
+            ours, theirs = socket.socketpair()
+            ends.append(theirs)
+            return ours
+
+    dialer = LabDialer("lab", names=NAMES, ways=[(IPNetwork("10.0.0.0/24"), Silent())])
+    waits, closed = dialer.open("db-node", 22), dialer.open("db-node", 22)
+    closed.close()
+    said: list[bytes] = []
+    reader = threading.Thread(target=lambda: said.append(waits.recv(1)), daemon=True)
+    reader.start()
+    dialer.hang_up()
+    reader.join(10)
+    assert said == [b""]
+    with dialer.open("db-node", 22) as again:
+        ends[-1].sendall(b"x")
+        assert again.recv(1) == b"x"
 
 
 @dataclass

@@ -84,3 +84,18 @@ def test_a_lock_file_that_was_deleted_is_nobodys(tmp_path: Path) -> None:
 )
 def test_sizes_have_one_decimal_where_it_says_something(count: float, text: str) -> None:
     assert size(count) == text
+
+
+def test_something_is_done_at_an_event_and_not_after_the_block_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_LOOK", 0.01)
+    event, done = threading.Event(), threading.Event()
+    with waiting.when(event, done.set):
+        assert not done.wait(0.05)
+        event.set()
+        assert done.wait(10)
+    late, never = threading.Event(), threading.Event()
+    with waiting.when(late, never.set):
+        pass
+    time.sleep(0.3)
+    late.set()
+    assert not never.wait(0.05)
