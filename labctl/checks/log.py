@@ -160,7 +160,7 @@ class Log:
             usual, longest = self.limit((_ANSWER, self.cloud.seconds)), self.cloud.seconds
             try:
                 # The second time also a service has enough whose memory must be read back from the disk first.
-                with patience(max(usual, longest / 2) if late else usual):
+                with patience(max(usual, longest / 2) if late else usual, self.subject.cancelled):
                     return do()
             except Exception as exc:
                 found = translate(exc)

@@ -7,6 +7,7 @@ http://api-node.example.org:8774 and http://10.0.0.6:8774 are this lab's, howeve
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -27,7 +28,7 @@ except ImportError as exc:
 
 _CONNECT_SECONDS = 30.0  # where the caller sets no time limit; none at all would wait for ever
 
-_PATIENCE: ContextVar[float | None] = ContextVar("patience", default=None)
+_PATIENCE: ContextVar[tuple[float, threading.Event] | None] = ContextVar("patience", default=None)
 
 
 class Dialer(Protocol):
@@ -56,9 +57,13 @@ def session(dialer: Dialer) -> requests.Session:
 
 
 @contextmanager
-def patience(seconds: float) -> Iterator[None]:
-    """Within, requests of this thread wait so many seconds at most for an answer, whatever their session allows."""
-    before = _PATIENCE.set(seconds)
+def patience(seconds: float, cancelled: threading.Event) -> Iterator[None]:
+    """Within, requests of this thread wait so many seconds at most for an answer, whatever their session allows.
+
+    Args:
+        cancelled: once it is set, no request is sent: the SDKs send another one where one was lost.
+    """
+    before = _PATIENCE.set((seconds, cancelled))
     try:
         yield
     finally:
@@ -82,7 +87,10 @@ class LabAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
         """Send a request; see `patience`."""
-        if (seconds := _PATIENCE.get()) is not None:
+        if (found := _PATIENCE.get()) is not None:
+            seconds, cancelled = found
+            if cancelled.is_set():
+                raise requests.ConnectionError("interrupted", request=request)
             given = options.get("timeout")
             connect, read = given if isinstance(given, tuple) else (given, given)
             options["timeout"] = connect, min(seconds, read or seconds)

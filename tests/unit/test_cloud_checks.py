@@ -328,7 +328,7 @@ def test_a_service_that_hangs_is_told_from_a_slow_one_by_the_times_of_the_health
     waited: list[float] = []
 
     @contextmanager
-    def patience(seconds: float) -> Iterator[None]:
+    def patience(seconds: float, cancelled: threading.Event) -> Iterator[None]:
         waited.append(seconds)
         yield
 

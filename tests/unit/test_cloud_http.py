@@ -146,8 +146,13 @@ def test_an_answer_that_does_not_come_is_waited_for_as_long_as_one_has_patience_
 ) -> None:
     url, (ours, silent) = "http://api-node:8774/v2.1", socket.socketpair()
     monkeypatch.setattr(lab, "open", lambda name, port, *, timeout: ours)
-    with silent, http.session(lab) as session, http.patience(0.1), pytest.raises(requests.ReadTimeout) as caught:
-        session.get(url, timeout=60)
+    cancelled = threading.Event()
+    with silent, http.session(lab) as session, http.patience(0.1, cancelled):
+        with pytest.raises(requests.ReadTimeout) as caught:
+            session.get(url, timeout=60)
+        cancelled.set()
+        with pytest.raises(requests.ConnectionError, match="interrupted"):
+            session.get(url, timeout=60)
     told = trouble.translate(caught.value)
     assert told is not None
     assert (told.says, told.url) == (f"no answer in time: {url}", url)
