@@ -276,7 +276,7 @@ class Engine:
             return do(record, self.context(self.agent(node)))
         except LabctlError as exc:
             raise RemoteError(
-                f"{node}: {record.target} cannot be healed: neither SSH nor the guest agent gets in",
+                f"{node}: {record.target} cannot be healed: it is out of reach",
                 details=str(exc),
                 remedy=f"labctl start {self.team}, then labctl sabotage heal {self.team}; "
                 f"or labctl reset -t {self.team} {node} gives the node back as it was.",

@@ -1052,24 +1052,28 @@ def test_a_file_says_what_need_not_be_tried_again_in_a_lab_of_the_same_topology(
         verify.verify(world.work(), "red", wanted)
 
 
-def test_an_interrupted_verify_heals_before_the_command_ends(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def verifying(world: World, monkeypatch: pytest.MonkeyPatch, verify: Callable[..., None]) -> int:
+    """Run `sabotage verify red` with something else in the place of a verify; return its exit code."""
     from labctl.cli.errors import guarded
     from labctl.cli.root import root
 
+    world.create("red")
+    monkeypatch.setenv("LABCTL_HOME", str(world.home.root))
+    monkeypatch.setattr(many.site, "opened", lambda *_, **__: contextlib.nullcontext(world.site()))
+    monkeypatch.setattr("labctl.lab.verify.verify", verify)
+    return guarded(lambda: root.main(["sabotage", "verify", "red"], prog_name="labctl", standalone_mode=False))
+
+
+def test_an_interrupted_verify_heals_before_the_command_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def verify(work: Any, team: str, wanted: Any) -> None:
         time.sleep(0.3)  # until the main thread waits
         signal.raise_signal(signal.SIGINT)
         assert work.cancelled.wait(10)
         print("healed")  # noqa: T201
 
-    world.create("red")
-    monkeypatch.setenv("LABCTL_HOME", str(world.home.root))
-    monkeypatch.setattr(many.site, "opened", lambda *_, **__: contextlib.nullcontext(world.site()))
-    monkeypatch.setattr("labctl.lab.verify.verify", verify)
-    command = ["sabotage", "verify", "red"]
-    assert guarded(lambda: root.main(command, prog_name="labctl", standalone_mode=False)) == 130
+    assert verifying(world, monkeypatch, verify) == 130
     said = capsys.readouterr()
     assert said.out == "healed\n"
     assert "may still be" not in said.err
@@ -1087,22 +1091,14 @@ def test_an_interrupt_says_where_a_fault_may_still_be(
     state: State,
     said: bool,
 ) -> None:
-    from labctl.cli.errors import guarded
-    from labctl.cli.root import root
-
     def verify(work: Any, team: str, wanted: Any) -> None:
         entry, _ = begun(whole())
         Ledger(world.home.lab(team)).save(replace(entry, seed=seed, state=state))
         signal.raise_signal(signal.SIGINT)
         assert work.cancelled.wait(10)
-        raise RemoteError("node-1: neither SSH nor the guest agent gets in")
+        raise RemoteError("node-1: /etc/hosts cannot be healed: it is out of reach")
 
-    world.create("red")
-    monkeypatch.setenv("LABCTL_HOME", str(world.home.root))
-    monkeypatch.setattr(many.site, "opened", lambda *_, **__: contextlib.nullcontext(world.site()))
-    monkeypatch.setattr("labctl.lab.verify.verify", verify)
-    command = ["sabotage", "verify", "red"]
-    assert guarded(lambda: root.main(command, prog_name="labctl", standalone_mode=False)) == 130
+    assert verifying(world, monkeypatch, verify) == 130
     err = capsys.readouterr().err
     assert ("red: a fault may still be in the lab. Next: labctl sabotage heal red" in err) is said
 
