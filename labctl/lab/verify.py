@@ -12,7 +12,7 @@ from labctl.errors import RefusedError
 from labctl.lab import check
 from labctl.lab.sabotage import TRIAL, Ledger, engine_of
 from labctl.lab.trials import Trial, restore
-from labctl.sabotage import draw, matrix
+from labctl.sabotage import draw, matrix, tutorial
 from labctl.sabotage.engine import Engine
 from labctl.sabotage.fault import FAULTS, Scene
 from labctl.sabotage.matrix import Verified
@@ -32,7 +32,8 @@ class Wanted:
     Attributes:
         ids: of faults; all of the lab's stage where there are none.
         service: whose faults are tried, by the name of its role; empty for all.
-        resume: leave out those that were good in an earlier run on this lab, or are good in the file for labs like it.
+        resume: leave out those that were good in an earlier run on this lab, or are good in the file for labs like it;
+            not those of the tutorial of which what a learner meets is missing.
         matrix: a file; what was seen is merged into it as soon as it counts.
     """
 
@@ -71,7 +72,7 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
                 )
             # Now the rest of the lab was checked after them.
             kept = {key: replace(each, trouble=each.trouble.removeprefix(_ALONE)) for key, each in kept.items()}
-            good = {each.key: each for each in (*elsewhere, *kept.values()) if wanted.resume and each.ok}
+            good = {each.key: each for each in (*elsewhere, *kept.values()) if wanted.resume and _done(each)}
             left = []
             for fault, variant, scene in trials:
                 key = (fault.id, variant, plan.topology, work.site.virt)
@@ -90,6 +91,12 @@ def verify(work: Work, team: str, wanted: Wanted) -> list[Verified]:
 
             keep(seen)
             return seen + _in_turn(left, engine, plan.stage, say, keep)
+
+
+def _done(row: Verified) -> bool:
+    """Whether a fault is good, and what a learner meets was recorded where the tutorial has it."""
+    lesson = tutorial.lesson(row.fault, row.variant)
+    return row.ok and (lesson is None or lesson.met(row.meets) is not None)
 
 
 def _in_turn(

@@ -105,18 +105,17 @@ def eleven(found: Sequence[Verified]) -> str:
         lines += [f"## {number}", ""]
         for lesson in (each for each in ELEVEN if each.number == number):
             rows = [row for row in found if (row.fault, row.variant) == (lesson.fault, lesson.variant) and row.ok]
-            seen = [row for row in rows if lesson.types in row.meets]
-            met = next((row for row in seen if lesson.shows in row.meets[lesson.types]), None)
+            met = next((came for row in rows if (came := lesson.met(row.meets)) is not None), None)
             lines += [f"**{lesson.fault}: {FAULTS[lesson.fault].title}** (as {lesson.user})", ""]
             lines += [
                 "```console",
                 f"$ {lesson.types}",
-                *(met.meets[lesson.types].splitlines() if met else ()),
+                *(met or "").splitlines(),
                 "```",
                 "",
             ]
-            lines += [] if met else ["What comes was not recorded yet.", ""]
-            if rows and not met:
+            lines += ["What comes was not recorded yet.", ""] if met is None else []
+            if rows and met is None:
                 said = "; ".join(f"{check}: {text}" for check, text in rows[-1].red.items())
                 lines += [f"What `labctl check` said on {rows[-1].topology} ({_VIRT[rows[-1].virt]}): {said}", ""]
     return "\n".join(lines)

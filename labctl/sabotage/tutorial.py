@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +30,11 @@ class Lesson:
     user: Literal["admin", "demo"] = "demo"
     shows: str = ""
     after: str = ""
+
+    def met(self, meets: Mapping[str, str]) -> str | None:
+        """Return what came when the line was typed, by lines that were typed; None if it was not, or did not show."""
+        came = meets.get(self.types)
+        return came if came is not None and self.shows in came else None
 
 
 ELEVEN = (

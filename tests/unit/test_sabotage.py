@@ -1047,6 +1047,15 @@ def test_a_file_says_what_need_not_be_tried_again_in_a_lab_of_the_same_topology(
     tried.clear()
     verify.verify(world.work(), "red", replace(wanted, resume=False))
     assert tried == ["BA-01", "BA-12"]
+    tried.clear()
+    lesson = tutorial.Lesson(number=1, fault="BA-01", types="ping", shows="lost")
+    monkeypatch.setattr(tutorial, "ELEVEN", (lesson,))
+    early, late = (replace(good, meets={"ping": came}) for came in ("0 came", "1 lost"))
+    for row in (early, late):
+        matrix.merge(known, [row])
+        world.home.lab("red").remove_file(verify.KEPT)
+        verify.verify(world.work(), "red", wanted)
+    assert tried == ["BA-01", "BA-12", "BA-12"]
     known.write_text("[1]")
     with pytest.raises(InputError, match=r"matrix.json is no matrix of faults"):
         verify.verify(world.work(), "red", wanted)
