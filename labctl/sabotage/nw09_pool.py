@@ -24,16 +24,14 @@ from labctl.sabotage.services import BASE, every, in_cloud, openstack
     stages=("installed",),
 )
 def draw(scene: Scene, random: Random) -> Drawn:
-    """Shrink the pool of floating addresses to one that the router has."""
+    """Empty the pool of floating addresses. One that the router has would do, but which that is, Neutron chose."""
     node = scene.pick(random, "neutron").name
     first, last = scene.floating()
     return Drawn(
         node=node,
         service="neutron",
-        breaks=(
-            in_cloud(scene, "subnet public", values={"allocation_pools": [{"start": str(first), "end": str(first)}]}),
-        ),
-        explanation=f"The subnet public has a pool of the one address {first}, which is taken.",
+        breaks=(in_cloud(scene, "subnet public", values={"allocation_pools": []}),),
+        explanation=f"The subnet public has no allocation pool; it was {first} to {last}.",
         repair=(
             openstack(
                 node,

@@ -30,20 +30,22 @@ _NAME = "public-2"
 def draw(scene: Scene, random: Random) -> Drawn:
     """Give the public network further addresses that look like the right ones, and take those away."""
     node, (first, last) = scene.pick(random, "neutron").name, scene.floating()
-    wrong, pool = _similar(first), {"start": str(first), "end": str(first)}
+    wrong = _similar(first)
+    given = f"openstack floating ip list -f value -c 'Floating IP Address' | grep ^{str(wrong.ip).removesuffix('0')}"
     return Drawn(
         node=node,
         service="neutron",
         breaks=(
             in_cloud(scene, f"more-addresses public {_NAME}", values={"cidr": str(wrong)}),
-            in_cloud(scene, "subnet public", values={"allocation_pools": [pool]}),
+            in_cloud(scene, "subnet public", values={"allocation_pools": []}),
         ),
-        explanation=f"The network public has a second subnet {_NAME}, {wrong}: no way leads there. The pool "
-        "of the right one has one address.",
+        explanation=f"The network public has a second subnet {_NAME}, {wrong}: no way leads there. The right "
+        "one has no allocation pool; it was {first} to {last}.",
         repair=(
             openstack(
                 node,
                 f"openstack subnet set --no-allocation-pool --allocation-pool start={first},end={last} public",
+                f"{given} | xargs -r openstack floating ip delete",
                 f"openstack subnet delete {_NAME}",
             ),
         ),
