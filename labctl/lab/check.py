@@ -113,10 +113,18 @@ def subject(work: Work, plan: LabPlan) -> Iterator[Subject]:
     home, site, cancelled = work.home, work.site, work.cancelled
     run_id = uuid.uuid4().hex[:8]
     states = {node.name: status.state_of(site, plan, node) for node in plan.nodes}
+    cloud: Cloud | None = None
+
+    def interrupted() -> None:
+        dialer.hang_up()
+        if cloud and cloud.made.things:
+            made = ", ".join(map(str, cloud.made.things))
+            work.progress.say(f"{plan.team}: interrupted; what checks made in the cloud is removed first: {made}")
+
     with (
         install.connections(site, home.lab(plan.team), plan, cancelled, patience=site.pace.login) as machines,
         inside.opened(home, site, plan) as dialer,
-        waiting.when(cancelled, dialer.hang_up),
+        waiting.when(cancelled, interrupted),
         contextlib.ExitStack() as stack,
     ):
         cloud = _cloud(home, site, plan, dialer, run_id, stack) if plan.stage == INSTALLED else None

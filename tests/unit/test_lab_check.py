@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
+
 import pytest
 
+from labctl import waiting
+from labctl.checks.made import Made
 from labctl.errors import InputError, RemoteError
 from labctl.lab import check
 from tests.unit.fake_site import World
@@ -24,6 +29,21 @@ def test_a_node_that_is_off_is_named(world: World) -> None:
         with pytest.raises(RemoteError, match="node-1 is shut off") as caught:
             lab.guest("node-1")
         assert caught.value.remedy == "labctl start red"
+
+
+def test_an_interrupted_run_says_what_it_removes_before_it_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.create("red")
+    plan, record = world.plan("red"), [{"kind": "server", "name": "labctl-check-1-server-compute1"}]
+    made = Made("1", read=lambda: json.dumps(record), write=lambda _: None, patience=1)
+    monkeypatch.setattr(check, "INSTALLED", plan.stage)
+    monkeypatch.setattr(check, "units", lambda _: {})
+    monkeypatch.setattr(check, "_cloud", lambda *_: SimpleNamespace(made=made, planned=None))
+    work = world.work()
+    with check.subject(work, plan):
+        work.cancelled.set()
+        assert waiting.until(lambda: any("interrupted" in text for text in world.notes.said), seconds=10, pause=0.05)
+    (said,) = [text for text in world.notes.said if "interrupted" in text]
+    assert said.endswith("is removed first: server labctl-check-1-server-compute1")
 
 
 def test_a_lab_without_a_cloud_has_no_login(world: World) -> None:
