@@ -24,12 +24,13 @@ from labctl.sabotage.services import BASE, every, in_cloud, openstack
     stages=("installed",),
 )
 def draw(scene: Scene, random: Random) -> Drawn:
-    """Empty the pool of floating addresses. One that the router has would do, but which that is, Neutron chose."""
+    """Empty the pool of floating addresses."""
     node = scene.pick(random, "neutron").name
     first, last = scene.floating()
     return Drawn(
         node=node,
         service="neutron",
+        # Neutron chose the router's address, so a drawing knows none that is taken.
         breaks=(in_cloud(scene, "subnet public", values={"allocation_pools": []}),),
         explanation=f"The subnet public has no allocation pool; it was {first} to {last}.",
         repair=(
