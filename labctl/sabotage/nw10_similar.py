@@ -40,7 +40,7 @@ def draw(scene: Scene, random: Random) -> Drawn:
             in_cloud(scene, "subnet public", values={"allocation_pools": []}),
         ),
         explanation=f"The network public has a second subnet {_NAME}, {wrong}: no way leads there. The right "
-        "one has no allocation pool; it was {first} to {last}.",
+        f"one has no allocation pool; it was {first} to {last}.",
         repair=(
             openstack(
                 node,

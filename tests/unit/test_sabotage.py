@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import threading
 import time
@@ -633,6 +634,14 @@ def test_no_way_in_is_touched_by_any_fault_of_the_pool() -> None:
             if scene.lab.stage in fault.stages and draw.applies(fault, scene):
                 for seed in range(30):
                     assert untouchable(scene.lab, fault.draw(scene, Random(seed))) == []
+
+
+def test_no_explanation_has_a_name_where_its_value_belongs() -> None:
+    for scene in SCENES:
+        for fault in FAULTS:
+            if scene.lab.stage in fault.stages and draw.applies(fault, scene):
+                explanation = fault.draw(scene, Random(0)).explanation
+                assert not re.search(r"\{[a-z_.()]*\}", explanation), explanation
 
 
 @pytest.mark.parametrize("name", ["heal", "status", "verify", "list"])
